@@ -1,0 +1,28 @@
+# Culvert's commands. `make` alone lists them.
+#
+# run and test first do whatever part of the setup is missing, so a fresh
+# clone needs nothing but Go, git and make.
+
+.DEFAULT_GOAL := help
+.PHONY: help setup run test build clean
+
+help: ## list these commands
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: ## install what building and testing need (says what before it does)
+	@.ci/setup build test
+
+run: ## build and start the desktop app (without a display: the headless demo)
+	@.ci/start
+
+test: ## run every test, end to end included
+	@.ci/setup build test
+	@.ci/test
+
+build: ## build culvert and culvert-desktop into bin/
+	@.ci/setup build
+	CGO_ENABLED=0 go build -o bin/culvert ./app/cmd/culvert
+	CGO_ENABLED=1 go build -o bin/culvert-desktop ./app/cmd/culvert-desktop
+
+clean: ## remove what these commands made inside the checkout
+	rm -rf bin dist .ci/out
