@@ -1,0 +1,49 @@
+package capture
+
+import (
+	"net/http"
+	"time"
+)
+
+// Exchange is the record of one visitor's request and its answer. It does not
+// change after it was handed out, and must not be changed: its headers are the
+// ones that travelled.
+type Exchange struct {
+	ID         string // as in the program's log; unique within this process
+	Start      time.Time
+	Duration   time.Duration // from the request's head to the end of both bodies
+	RemoteAddr string        // the visitor's IP address
+
+	Method string
+	Path   string // raw path and query, as the local service was asked for them
+	Host   string // the Host field that the visitor sent
+	Prefix string // the part of the public path that named the tunnel, or ""
+	// Upgrade is the protocol that the visitor asked to change to, or "".
+	Upgrade string
+
+	// Status is what the visitor got: the local service's status, the one of the
+	// error answer in its place, or 0 if the visitor left before there was any.
+	Status int
+	// BytesIn and BytesOut count bytes of the bodies, whatever is kept of them;
+	// after an upgrade, the bytes that either side sent.
+	BytesIn, BytesOut int64
+
+	RequestHeader, ResponseHeader http.Header
+	RequestBody, ResponseBody     Body
+
+	// Err is what ended the exchange early, nil if nothing did.
+	Err error
+}
+
+// Body is what was kept of a body.
+type Body struct {
+	Data      []byte // the body, or its start
+	Truncated bool   // it was longer than Config.MaxBody
+	Dropped   bool   // nothing was kept: Config.Memory was used up
+}
+
+// Truncated reports whether only the start of a body was kept.
+func (e *Exchange) Truncated() bool { return e.RequestBody.Truncated || e.ResponseBody.Truncated }
+
+// Dropped reports whether a body was not kept for want of memory.
+func (e *Exchange) Dropped() bool { return e.RequestBody.Dropped || e.ResponseBody.Dropped }

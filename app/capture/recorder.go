@@ -1,0 +1,183 @@
+// Package capture records the exchanges that pass a tunnel, for the request log.
+//
+// It is a tee beside the traffic and never part of it: whoever forwards an
+// exchange tells a Record what passes, and finished records wait in a bounded
+// queue for one goroutine that hands them out. Bodies are kept up to a cap each
+// and within one budget of memory. When the budget is used up bodies are left
+// out, when the queue is full whole exchanges are, and both is said; recording
+// never waits for anyone.
+package capture
+
+import (
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"culvert/backend/wire"
+)
+
+// Defaults of Config.
+const (
+	DefaultQueue   = 1024
+	DefaultMaxBody = 1 << 20
+	DefaultMemory  = 64 << 20
+)
+
+// Config says what is recorded and who gets it. The zero value of a number is
+// its default.
+type Config struct {
+	// Bodies keeps bodies. Without it, they are only counted.
+	Bodies bool
+	// Queue is how many finished exchanges may wait for OnExchange.
+	Queue int
+	// MaxBody is how many bytes of one body are kept.
+	MaxBody int
+	// Memory is how many bytes all bodies may take together, from an exchange's
+	// beginning until OnExchange has returned. Whoever keeps exchanges for longer
+	// bounds that himself.
+	Memory int64
+	// OnExchange gets every finished exchange, one at a time. While it takes its
+	// time the queue fills, and then exchanges are dropped.
+	OnExchange func(*Exchange)
+	// OnDropped, if there is one, gets the number of exchanges that were dropped
+	// since its last call. It is called in turn with OnExchange.
+	OnDropped func(n int)
+}
+
+func (c *Config) validate() error {
+	if c.OnExchange == nil {
+		return fmt.Errorf("capture: OnExchange is missing")
+	}
+	if c.Queue < 0 || c.MaxBody < 0 || c.Memory < 0 {
+		return fmt.Errorf("capture: a limit is negative (queue %d, body %d, memory %d)", c.Queue, c.MaxBody, c.Memory)
+	}
+	return nil
+}
+
+// Recorder hands out what its Records have seen. A nil Recorder records nothing.
+type Recorder struct {
+	bodies     bool
+	maxBody    int
+	onExchange func(*Exchange)
+	onDropped  func(int)
+
+	memory  atomic.Int64 // what is left of the budget
+	dropped atomic.Int64 // not yet reported
+
+	mu     sync.RWMutex // held for writing only to close the queue
+	queue  chan *Record
+	closed bool
+	done   chan struct{}
+}
+
+// New starts a Recorder. Close stops it.
+func New(cfg Config) (*Recorder, error) {
+	if err := cfg.validate(); err != nil {
+		return nil, err
+	}
+	if cfg.Queue == 0 {
+		cfg.Queue = DefaultQueue
+	}
+	if cfg.MaxBody == 0 {
+		cfg.MaxBody = DefaultMaxBody
+	}
+	if cfg.Memory == 0 {
+		cfg.Memory = DefaultMemory
+	}
+	r := &Recorder{
+		bodies:     cfg.Bodies,
+		maxBody:    cfg.MaxBody,
+		onExchange: cfg.OnExchange,
+		onDropped:  cfg.OnDropped,
+		queue:      make(chan *Record, cfg.Queue),
+		done:       make(chan struct{}),
+	}
+	r.memory.Store(cfg.Memory)
+	go r.deliver()
+	return r, nil
+}
+
+// Close hands out what is queued, stops, and waits for that. Records that end
+// later are forgotten. It must not be called from OnExchange or OnDropped.
+func (r *Recorder) Close() {
+	if r == nil {
+		return
+	}
+	r.mu.Lock()
+	if !r.closed {
+		r.closed = true
+		close(r.queue)
+	}
+	r.mu.Unlock()
+	<-r.done
+}
+
+// Begin starts the record of one exchange.
+func (r *Recorder) Begin(id string, head *wire.RequestHead) *Record {
+	if r == nil {
+		return nil
+	}
+	rec := &Record{recorder: r}
+	rec.exchange = Exchange{
+		ID:            id,
+		Start:         time.Now(),
+		RemoteAddr:    head.RemoteAddr,
+		Method:        head.Method,
+		Path:          head.Target,
+		Host:          head.Host,
+		Prefix:        head.Prefix,
+		Upgrade:       head.Upgrade,
+		RequestHeader: head.Header,
+	}
+	rec.request.open(r, head.ContentLength)
+	if head.Upgrade != "" {
+		rec.request.keep = false // frames of a WebSocket are no body
+	}
+	return rec
+}
+
+// finish queues a record, or drops it and counts that.
+func (r *Recorder) finish(rec *Record) {
+	r.mu.RLock()
+	queued := false
+	if !r.closed {
+		select {
+		case r.queue <- rec:
+			queued = true
+		default:
+			r.dropped.Add(1)
+		}
+	}
+	r.mu.RUnlock()
+	if !queued {
+		rec.release()
+	}
+}
+
+// deliver is the one goroutine that calls back. A queue can only be full while
+// there is something in it, so every drop is followed by a look at the count.
+func (r *Recorder) deliver() {
+	defer close(r.done)
+	for rec := range r.queue {
+		r.onExchange(&rec.exchange)
+		rec.release()
+		r.reportDropped()
+	}
+	r.reportDropped()
+}
+
+func (r *Recorder) reportDropped() {
+	if n := r.dropped.Swap(0); n > 0 && r.onDropped != nil {
+		r.onDropped(int(n))
+	}
+}
+
+// reserve takes n bytes of the budget if it has them.
+func (r *Recorder) reserve(n int64) bool {
+	if r.memory.Add(-n) >= 0 {
+		return true
+	}
+	r.memory.Add(n)
+	return false
+}
