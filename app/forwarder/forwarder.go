@@ -1,0 +1,77 @@
+// Package forwarder brings visitors' requests to the local service and its
+// answers back.
+//
+// It is an HTTP/1.1 client of its own, on connections that it keeps alive, and
+// does not use net/http's Transport. A Transport sends a request again when a
+// kept connection fails under it, also after bytes of it were written, and cannot
+// write every request-target as the visitor sent it ("//a", "/{x}"). Here a
+// request goes to another connection only if not one byte of it was written
+// (RFC 9110, 9.2.2 would allow more; a payment hook would not), targets and field
+// values are copied byte for byte, and a request without a body is served by the
+// calling goroutine alone.
+package forwarder
+
+import (
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"culvert/app/capture"
+	"culvert/app/target"
+	"culvert/backend/wire"
+)
+
+// DefaultTimeout is how long the local service may take to begin its answer.
+const DefaultTimeout = 60 * time.Second
+
+// Config says where requests go and how.
+type Config struct {
+	Target target.Target
+	// HostHeader is what the local service sees as Host; "" is HostLocal.
+	HostHeader HostHeader
+	// Timeout is how long the service may take from the end of the request, or of
+	// what it has accepted of it, to the head of its answer. 0 is DefaultTimeout.
+	Timeout time.Duration
+	// RootCAs are the roots for https targets; nil is the system's.
+	RootCAs *x509.CertPool
+	// Recorder, if there is one, gets a copy of what passes.
+	Recorder *capture.Recorder
+	// Logger gets what failed, at level debug; nil is none.
+	Logger *slog.Logger
+}
+
+func (c *Config) validate() error {
+	if c.Target == (target.Target{}) {
+		return errors.New("forwarder: the target is missing")
+	}
+	if c.Timeout < 0 {
+		return fmt.Errorf("forwarder: the timeout %v is negative", c.Timeout)
+	}
+	if _, err := ParseHostHeader(string(c.HostHeader)); err != nil && c.HostHeader != "" {
+		return fmt.Errorf("forwarder: %w", err)
+	}
+	return nil
+}
+
+// Forwarder serves exchanges from one local service. Its methods may be called
+// by any goroutine.
+type Forwarder struct {
+	cfg Config
+}
+
+// New makes a Forwarder. It opens no connection yet; Close gives all back.
+func New(cfg Config) (*Forwarder, error) {
+	if err := cfg.validate(); err != nil {
+		return nil, err
+	}
+	return &Forwarder{cfg: cfg}, nil
+}
+
+// Serve answers one exchange and returns when it is over.
+func (f *Forwarder) Serve(x wire.Exchange) {}
+
+// Close closes the connections that are kept for later, and those in use when
+// their exchange is over. It does not wait for exchanges.
+func (f *Forwarder) Close() {}
