@@ -1,0 +1,409 @@
+package session
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"culvert/backend/wire"
+)
+
+// maxDraining bounds how many replaced links may finish their requests at the
+// same time; one more ends the oldest.
+const maxDraining = 2
+
+// retryMargin spreads out those who were told the same time to wait.
+const retryMargin = time.Second
+
+// supervisor is one Run: a single select loop that owns every field below.
+// Goroutines that it starts only wait for something and report it.
+type supervisor struct {
+	s      *Session
+	ctx    context.Context // ends with Run, whatever the reason
+	cancel context.CancelFunc
+	wg     sync.WaitGroup
+
+	// current serves new requests; nil unless Online.
+	current  *liveLink
+	draining []*liveLink // oldest first
+	// dial is under way to give the next current link; nil if none is.
+	dial *dialing
+	// timer starts the next dial: the reconnect, or the successor of current.
+	timer *time.Timer
+	// failures counts tries that failed and links that died young, since one was stable.
+	failures int
+	// verdict is a permanent error on a link that was lost while its successor
+	// was being dialled: the backend may have meant the one or the other.
+	verdict *wire.Error
+	cause   error // why Reconnecting
+	// notBefore is the end of the wait that the backend asked for.
+	notBefore time.Time
+	probing   *liveLink
+
+	ended  chan linkEnd
+	dialed chan dialResult
+	probed chan probeResult
+}
+
+// liveLink is a link that is being served.
+type liveLink struct {
+	Link
+	cancel context.CancelFunc
+	est    wire.Established
+	since  time.Time
+	// replaceAt is when a successor is due, by the wall clock, which goes on
+	// while the machine sleeps; zero if never.
+	replaceAt time.Time
+	// leaving: the backend has said that it goes away.
+	leaving bool
+}
+
+// dialing is identified by its address: results of cancelled ones are dropped.
+type dialing struct{ cancel context.CancelFunc }
+
+type linkEnd struct {
+	link *liveLink
+	err  error
+}
+
+type dialResult struct {
+	dial *dialing
+	link Link
+	err  error
+}
+
+type probeResult struct {
+	link  *liveLink
+	event Event
+	err   error
+}
+
+func newSupervisor(ctx context.Context, s *Session) *supervisor {
+	ctx, cancel := context.WithCancel(ctx)
+	v := &supervisor{
+		s: s, ctx: ctx, cancel: cancel,
+		timer:  time.NewTimer(0),
+		ended:  make(chan linkEnd),
+		dialed: make(chan dialResult),
+		probed: make(chan probeResult),
+	}
+	v.timer.Stop()
+	return v
+}
+
+// run is the loop. It returns nil when ctx ends and a *wire.Error when refused.
+func (v *supervisor) run() error {
+	var events <-chan Event
+	if w := v.s.cfg.Watcher; w != nil {
+		ch, unsubscribe := w.Subscribe()
+		defer unsubscribe()
+		events = ch
+	}
+	v.s.changeState(Status{State: Connecting})
+	v.startDial()
+
+	var refused *wire.Error
+	for refused == nil && v.ctx.Err() == nil {
+		select {
+		case <-v.ctx.Done():
+		case r := <-v.dialed:
+			refused = v.onDialed(r)
+		case e := <-v.ended:
+			refused = v.onEnded(e)
+		case r := <-v.probed:
+			v.onProbed(r)
+		case <-v.goingAway():
+			v.onGoingAway()
+		case <-v.timer.C:
+			v.startDial()
+		case <-v.s.retry:
+			v.onRetry()
+		case e := <-events:
+			v.onEvent(e)
+		}
+	}
+	v.cancel()
+	v.timer.Stop()
+	v.wg.Wait()
+	if refused != nil {
+		v.s.changeState(Status{State: Refused, Cause: refused})
+		return refused
+	}
+	v.s.changeState(Status{State: Stopped})
+	return nil
+}
+
+// startDial dials for a first link, for the lost one or for current's successor:
+// which of them it was is decided when the result is there.
+func (v *supervisor) startDial() {
+	v.timer.Stop()
+	ctx, cancel := context.WithTimeout(v.ctx, v.s.cfg.DialTimeout)
+	d := &dialing{cancel: cancel}
+	v.dial = d
+	hello := v.s.hello
+	v.wg.Go(func() {
+		defer cancel()
+		l, err := v.s.cfg.Dial(ctx, hello)
+		select {
+		case v.dialed <- dialResult{d, l, err}:
+		case <-v.ctx.Done():
+			if err == nil {
+				l.Close()
+			}
+		}
+	})
+}
+
+func (v *supervisor) onDialed(r dialResult) *wire.Error {
+	if r.dial != v.dial { // given up meanwhile
+		if r.err == nil {
+			r.link.Close()
+		}
+		return nil
+	}
+	v.dial = nil
+	if r.err == nil {
+		v.adopt(r.link)
+		return nil
+	}
+	refusal := permanent(r.err)
+	log := v.s.cfg.Logger.With("error", r.err, "permanent", refusal != nil)
+	if v.current != nil {
+		log.Warn("no successor for the connection yet; it goes on serving")
+		if refusal == nil {
+			v.failures++
+			v.timer.Reset(v.wait(r.err))
+		}
+		return nil
+	}
+	if v.verdict != nil {
+		return v.verdict
+	}
+	if refusal != nil {
+		return refusal
+	}
+	log.Debug("dialling failed", "failures", v.failures+1)
+	v.failures++
+	v.reconnectIn(v.wait(r.err), r.err)
+	return nil
+}
+
+// adopt makes l the current link and lets the one before finish its requests.
+func (v *supervisor) adopt(l Link) {
+	old := v.current
+	ctx, cancel := context.WithCancel(v.ctx)
+	now := time.Now()
+	cur := &liveLink{Link: l, cancel: cancel, est: l.Established(), since: now}
+	v.current, v.verdict, v.cause = cur, nil, nil
+	if cur.est.Resume != "" {
+		h := &v.s.hello
+		h.TunnelID, h.Resume, h.Epoch = cur.est.TunnelID, cur.est.Resume, cur.est.Epoch
+	}
+	v.wg.Go(func() {
+		defer cancel()
+		err := l.Run(ctx)
+		l.Close()
+		select {
+		case v.ended <- linkEnd{cur, err}:
+		case <-v.ctx.Done():
+		}
+	})
+	if age := time.Duration(cur.est.MaxAgeMS) * time.Millisecond; age > 0 && cur.resumable() {
+		// 2 hours, API Gateway's limit, make 1 h 45 min to 1 h 50 min.
+		life := age - age/12 - v.s.cfg.Jitter(age/24+1)
+		cur.replaceAt = now.Round(0).Add(life)
+		v.timer.Reset(life)
+	}
+	if old != nil {
+		v.drain(old)
+	}
+	v.s.changeState(Status{State: Online, Established: cur.est})
+}
+
+func (v *supervisor) drain(old *liveLink) {
+	if len(v.draining) >= maxDraining {
+		v.draining[0].cancel()
+		v.draining = slices.Delete(v.draining, 0, 1)
+	}
+	v.draining = append(v.draining, old)
+	v.wg.Go(func() {
+		ctx, cancel := context.WithTimeout(v.ctx, v.s.cfg.DrainTimeout)
+		defer cancel()
+		if err := old.Drain(ctx); err != nil {
+			v.s.cfg.Logger.Debug("replaced connection ended with requests under way", "error", err)
+		}
+		old.cancel()
+	})
+}
+
+func (v *supervisor) onEnded(e linkEnd) *wire.Error {
+	if e.link != v.current {
+		// Superseded or dropped: even "replaced" is no news, it was this session.
+		v.draining = slices.DeleteFunc(v.draining, func(l *liveLink) bool { return l == e.link })
+		return nil
+	}
+	if e.err == nil {
+		e.err = errors.New("the backend closed the connection")
+	}
+	if refusal := permanent(e.err); refusal != nil {
+		if v.dial == nil {
+			return refusal
+		}
+		v.verdict = refusal
+	}
+	v.lose(e.err)
+	v.reconnectIn(v.wait(e.err), e.err)
+	return nil
+}
+
+// lose gives current up and counts that.
+func (v *supervisor) lose(cause error) {
+	lost := v.current
+	v.current = nil
+	if time.Since(lost.since) >= v.s.cfg.StableAfter {
+		v.failures = 0
+	}
+	v.failures++
+	v.s.cfg.Logger.Info("connection lost", "error", cause, "after", time.Since(lost.since).Round(time.Second))
+}
+
+// reconnectIn waits for d, or for the dial that is under way already.
+func (v *supervisor) reconnectIn(d time.Duration, cause error) {
+	v.cause = cause
+	if v.dial != nil {
+		d = 0
+	} else {
+		v.timer.Reset(d)
+	}
+	v.s.changeState(Status{
+		State: Reconnecting, Attempt: v.failures, NextTry: time.Now().Add(d), Cause: cause,
+	})
+}
+
+// wait is the back-off after failures, and no less than the backend asked for.
+func (v *supervisor) wait(err error) time.Duration {
+	d := v.s.backoff.wait(v.failures)
+	var told interface{ RetryAfter() time.Duration }
+	if errors.As(err, &told) {
+		d = max(d, told.RetryAfter()+v.s.cfg.Jitter(retryMargin))
+		v.notBefore = time.Now().Add(told.RetryAfter())
+	}
+	return d
+}
+
+func (v *supervisor) goingAway() <-chan struct{} {
+	if v.current == nil || v.current.leaving {
+		return nil
+	}
+	return v.current.GoingAway()
+}
+
+// onGoingAway starts before the end if the URL can be kept. A backend that says
+// it on every connection makes the back-off grow.
+func (v *supervisor) onGoingAway() {
+	v.current.leaving = true
+	if v.dial != nil || !v.current.resumable() {
+		return
+	}
+	if time.Since(v.current.since) >= v.s.cfg.StableAfter {
+		v.failures = 0
+	}
+	v.failures++
+	v.timer.Reset(v.s.backoff.wait(v.failures))
+}
+
+// onRetry is RetryNow.
+func (v *supervisor) onRetry() {
+	if v.current == nil && v.dial == nil {
+		v.dialAtOnce()
+	}
+}
+
+// onEvent doubts everything: a dial under way was made for another network, a
+// wait has lost its reason, and a connection must show that it lives.
+func (v *supervisor) onEvent(e Event) {
+	v.s.cfg.Logger.Debug("every connection is in doubt", "event", e.String())
+	if v.dial != nil {
+		v.dial.cancel()
+		v.dial = nil
+		v.failures = 1
+		if v.current != nil {
+			v.startDial()
+		}
+	}
+	if v.current == nil {
+		if time.Now().Before(v.notBefore) {
+			return // a backend that is overloaded did not get better by it
+		}
+		v.failures = 1
+		v.dialAtOnce()
+		return
+	}
+	if at := v.current.replaceAt; !at.IsZero() && v.dial == nil && !time.Now().Round(0).Before(at) {
+		v.startDial() // came due during sleep
+	}
+	v.startProbe(e)
+}
+
+// dialAtOnce dials without waiting, and says so.
+func (v *supervisor) dialAtOnce() {
+	if v.s.Status().State == Reconnecting {
+		v.s.changeState(Status{State: Reconnecting, Attempt: v.failures, NextTry: time.Now(), Cause: v.cause})
+	}
+	v.startDial()
+}
+
+func (v *supervisor) startProbe(e Event) {
+	if v.probing == v.current {
+		return
+	}
+	l := v.current
+	v.probing = l
+	v.wg.Go(func() {
+		ctx, cancel := context.WithTimeout(v.ctx, v.s.cfg.ProbeTimeout)
+		defer cancel()
+		err := l.Probe(ctx)
+		select {
+		case v.probed <- probeResult{l, e, err}:
+		case <-v.ctx.Done():
+		}
+	})
+}
+
+func (v *supervisor) onProbed(r probeResult) {
+	if v.probing == r.link {
+		v.probing = nil
+	}
+	if r.err == nil || r.link != v.current {
+		return
+	}
+	if errors.Is(r.err, errors.ErrUnsupported) {
+		// It may be alive. A new one certainly is, if the URL can be kept.
+		if r.link.resumable() && v.dial == nil {
+			v.startDial()
+		}
+		return
+	}
+	cause := fmt.Errorf("no sign of life from the backend %v: %w", r.event, r.err)
+	v.lose(cause)
+	r.link.cancel()
+	v.failures = 1
+	v.reconnectIn(0, cause)
+}
+
+// resumable: another connection can have the same URL.
+func (l *liveLink) resumable() bool {
+	return l.est.Resume != "" && slices.Contains(l.est.Capabilities, wire.CapResume)
+}
+
+// permanent gives the refusal in err for which trying again is pointless, or nil.
+func permanent(err error) *wire.Error {
+	var e *wire.Error
+	if errors.As(err, &e) && e.Code.Permanent() {
+		return e
+	}
+	return nil
+}
