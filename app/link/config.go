@@ -1,0 +1,156 @@
+package link
+
+import (
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/url"
+	"strings"
+	"time"
+
+	"golang.org/x/net/http/httpguts"
+
+	"culvert/backend/tunnel"
+	"culvert/backend/wire"
+)
+
+// Config says how to reach a backend, and who serves what comes from it. It
+// belongs to one session, whose connections all share it, and must not be copied.
+type Config struct {
+	// Backend is a relay (http, https) or a WebSocket API (ws, wss), whose path,
+	// the stage, and query are kept.
+	Backend *url.URL
+	// Token is sent as bearer token when connecting; "" for none.
+	Token string
+	// Owner is what tunnel names belong to without a token; may be zero.
+	Owner tunnel.OwnerKey
+	// RootCAs are the trusted roots; nil means the system's.
+	RootCAs *x509.CertPool
+	// Handler serves one request and returns when it is over; it is called in a
+	// goroutine for each.
+	Handler func(wire.Exchange)
+	// Agent is this program's name and version, for the backend's log.
+	Agent  string
+	Logger *slog.Logger
+
+	// DialTimeout bounds getting a WebSocket, and HelloTimeout the greeting
+	// after it; 15 s each by default.
+	DialTimeout  time.Duration
+	HelloTimeout time.Duration
+	// AnswerTimeout bounds a whole answer in form 1, where nothing reaches the
+	// visitor before its end; 27 s by default on a WebSocket API, which gives up
+	// after 29 s, and 5 min on a relay.
+	AnswerTimeout time.Duration
+
+	seen seenIDs // the session's recent form 1 requests
+}
+
+// Limits of one connection in form 1.
+const (
+	maxConcurrent  = 256      // requests served at the same time
+	maxBuffered    = 64 << 20 // bytes of answers being gathered
+	maxRelayAnswer = 5 * time.Minute
+	maxGateAnswer  = 27 * time.Second
+)
+
+// maxTokenLen keeps the handshake's head within what servers take.
+const maxTokenLen = 8 << 10
+
+// Validate says what is wrong with the configuration, in words for its user.
+func (c *Config) Validate() error {
+	if c.Handler == nil {
+		return errors.New("link: Config without Handler")
+	}
+	return ValidateBackend(c.Backend, c.Token)
+}
+
+// ValidateBackend checks a backend's address and token as a user gave them.
+func ValidateBackend(backend *url.URL, token string) error {
+	u := backend
+	if u == nil {
+		return errors.New("no backend is named: use --backend")
+	}
+	switch u.Scheme {
+	case "http", "https":
+		if u.Path != "" && u.Path != "/" || u.RawQuery != "" {
+			return fmt.Errorf("backend %s: a relay's address has no path or query: leave it out", u.Redacted())
+		}
+	case "ws", "wss":
+	default:
+		return fmt.Errorf("backend %s: want http://, https:// (a relay), ws:// or wss:// (a WebSocket API)", u.Redacted())
+	}
+	switch {
+	case u.Hostname() == "":
+		return fmt.Errorf("backend %s: no host in it", u.Redacted())
+	case u.User != nil:
+		return fmt.Errorf("backend %s: no user or password belongs there: use --token", u.Redacted())
+	case u.Fragment != "":
+		return fmt.Errorf("backend %s: a fragment (#%s) means nothing there", u.Redacted(), u.Fragment)
+	}
+	if len(token) > maxTokenLen || !httpguts.ValidHeaderFieldValue(token) {
+		return errors.New("the token is no token: it is too long, or has control characters or line breaks in it")
+	}
+	return nil
+}
+
+// gateway: the backend is behind API Gateway, or must be treated so.
+func (c *Config) gateway() bool { return c.Backend.Scheme == "ws" || c.Backend.Scheme == "wss" }
+
+// address is the WebSocket URL to dial.
+func (c *Config) address() *url.URL {
+	u := &url.URL{Scheme: c.Backend.Scheme, Host: strings.ToLower(c.Backend.Host), Path: "/"}
+	switch u.Scheme {
+	case "http":
+		u.Scheme = "ws"
+	case "https":
+		u.Scheme = "wss"
+	default:
+		u.RawQuery = c.Backend.RawQuery
+		if c.Backend.Path != "" {
+			u.Path, u.RawPath = c.Backend.Path, c.Backend.RawPath
+		}
+	}
+	return u
+}
+
+// hostPort is where to connect to.
+func hostPort(u *url.URL) string {
+	port := u.Port()
+	if port == "" {
+		port = "80"
+		if u.Scheme == "wss" {
+			port = "443"
+		}
+	}
+	return net.JoinHostPort(u.Hostname(), port)
+}
+
+func (c *Config) logger() *slog.Logger {
+	if c.Logger == nil {
+		return slog.New(slog.DiscardHandler)
+	}
+	return c.Logger
+}
+
+func (c *Config) answerTimeout() time.Duration {
+	switch {
+	case c.gateway():
+		if c.AnswerTimeout > 0 {
+			return min(c.AnswerTimeout, maxGateAnswer)
+		}
+		return maxGateAnswer
+	case c.AnswerTimeout > 0:
+		return c.AnswerTimeout
+	default:
+		return maxRelayAnswer
+	}
+}
+
+func orDefault(d, def time.Duration) time.Duration {
+	if d > 0 {
+		return d
+	}
+	return def
+}

@@ -1,0 +1,230 @@
+package link
+
+import (
+	"bufio"
+	"context"
+	"crypto/tls"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"net/url"
+	"time"
+
+	"github.com/gorilla/websocket"
+	"golang.org/x/net/http/httpproxy"
+	"golang.org/x/net/proxy"
+
+	"culvert/backend/wire"
+)
+
+const (
+	// gatewayFrame is the largest frame sent to a WebSocket API: gorilla cuts
+	// messages at its write buffer. A frame's head of up to 14 bytes comes on top.
+	gatewayFrame = 16 << 10
+	relayFrame   = 64 << 10
+	readBuffer   = 32 << 10
+)
+
+// Dial connects to the backend and shakes hands. Refusals are, or wrap, a
+// *wire.Error; every other error is worth trying again. All of them can be read
+// by people, and none holds a secret.
+func (c *Config) Dial(ctx context.Context, h Hello) (*Link, error) {
+	if err := c.Validate(); err != nil {
+		return nil, err
+	}
+	to := c.address()
+	d := &dialer{config: c, target: to}
+	// gorilla keeps to deadlines, but does not notice a context that ends early.
+	stop := context.AfterFunc(ctx, d.close)
+	defer stop()
+
+	ws, err := d.upgrade(ctx)
+	if err != nil {
+		return nil, c.dialFailed(ctx, err, to)
+	}
+	l := newLink(c, ws)
+	if err := l.greet(h); err != nil {
+		_ = ws.Close()
+		return nil, c.dialFailed(ctx, err, to)
+	}
+	if !stop() {
+		l.Close()
+		return nil, ctx.Err()
+	}
+	return l, nil
+}
+
+func (c *Config) dialFailed(ctx context.Context, err error, to *url.URL) error {
+	if errors.Is(ctx.Err(), context.Canceled) {
+		return ctx.Err()
+	}
+	return explain(err, to, orDefault(c.DialTimeout, defaultDialTimeout))
+}
+
+const (
+	defaultDialTimeout  = 15 * time.Second
+	defaultHelloTimeout = 15 * time.Second
+)
+
+// dialer is one attempt to get a WebSocket.
+type dialer struct {
+	config *Config
+	target *url.URL
+	conn   closer
+}
+
+func (d *dialer) close() { d.conn.close() }
+
+// upgrade opens the WebSocket.
+func (d *dialer) upgrade(ctx context.Context) (*websocket.Conn, error) {
+	c := d.config
+	wd := websocket.Dialer{
+		NetDialContext:   d.connect,
+		HandshakeTimeout: orDefault(c.DialTimeout, defaultDialTimeout),
+		ReadBufferSize:   readBuffer,
+		WriteBufferSize:  gatewayFrame,
+		TLSClientConfig: &tls.Config{
+			MinVersion: tls.VersionTLS12,
+			RootCAs:    c.RootCAs,
+			NextProtos: []string{"http/1.1"}, // a WebSocket needs it; servers may prefer h2
+		},
+	}
+	if !c.gateway() {
+		wd.WriteBufferSize = relayFrame
+		wd.Subprotocols = []string{wire.Subprotocol}
+	}
+	header := http.Header{}
+	if c.Token != "" {
+		header.Set("Authorization", "Bearer "+c.Token)
+	}
+	if c.Agent != "" {
+		header.Set("User-Agent", c.Agent)
+	}
+	ws, resp, err := wd.DialContext(ctx, d.target.String(), header)
+	if errors.Is(err, websocket.ErrBadHandshake) && resp != nil {
+		return nil, refusedUpgrade(resp, d.target)
+	}
+	return ws, err
+}
+
+// connect makes the TCP connection, through the environment's proxy if it names one.
+func (d *dialer) connect(ctx context.Context, network, addr string) (net.Conn, error) {
+	seen := *d.target
+	seen.Scheme = map[string]string{"ws": "http", "wss": "https"}[seen.Scheme]
+	via, err := httpproxy.FromEnvironment().ProxyFunc()(&seen)
+	if err != nil {
+		return nil, &dialError{"the proxy named in the environment is no valid URL: check HTTPS_PROXY", err}
+	}
+	// The net.Dialer tries all of a name's addresses, ::1 and 127.0.0.1 of
+	// localhost among them, without waiting long for either (RFC 8305).
+	direct := &net.Dialer{
+		KeepAliveConfig: net.KeepAliveConfig{Enable: true, Idle: 15 * time.Second, Interval: 5 * time.Second, Count: 3},
+		ControlContext:  controlSocket,
+	}
+	var conn net.Conn
+	switch {
+	case via == nil:
+		conn, err = direct.DialContext(ctx, network, addr)
+	case via.Scheme == "http" || via.Scheme == "https":
+		conn, err = d.connectVia(ctx, direct, via, addr)
+	default:
+		conn, err = connectSOCKS(ctx, direct, via, addr)
+	}
+	if err != nil {
+		return nil, err
+	}
+	d.conn.set(conn)
+	return conn, nil
+}
+
+// connectSOCKS goes through a SOCKS 5 proxy (RFC 1928).
+func connectSOCKS(ctx context.Context, direct *net.Dialer, via *url.URL, addr string) (net.Conn, error) {
+	failed := func(err error) error {
+		return &dialError{fmt.Sprintf("cannot connect through the proxy %s: %v", via.Host, err), err}
+	}
+	d, err := proxy.FromURL(via, direct)
+	if err != nil {
+		return nil, failed(err)
+	}
+	socks, ok := d.(proxy.ContextDialer)
+	if !ok {
+		return nil, failed(fmt.Errorf("%s proxies are not supported", via.Scheme))
+	}
+	conn, err := socks.DialContext(ctx, "tcp", addr)
+	if err != nil {
+		return nil, failed(err)
+	}
+	return conn, nil
+}
+
+// connectVia asks an HTTP proxy for a tunnel (RFC 9110, section 9.3.6).
+func (d *dialer) connectVia(ctx context.Context, direct *net.Dialer, via *url.URL, addr string) (net.Conn, error) {
+	at := via.Host
+	if via.Port() == "" {
+		at = net.JoinHostPort(via.Hostname(), map[string]string{"http": "80", "https": "443"}[via.Scheme])
+	}
+	failed := func(err error) error {
+		return &dialError{fmt.Sprintf("cannot connect through the proxy %s: %v", at, err), err}
+	}
+	conn, err := direct.DialContext(ctx, "tcp", at)
+	if err != nil {
+		return nil, failed(err)
+	}
+	d.conn.set(conn)
+	if deadline, ok := ctx.Deadline(); ok {
+		_ = conn.SetDeadline(deadline)
+	}
+	if via.Scheme == "https" {
+		secure := tls.Client(conn, &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: d.config.RootCAs, ServerName: via.Hostname()})
+		if err := secure.HandshakeContext(ctx); err != nil {
+			_ = conn.Close()
+			return nil, failed(err)
+		}
+		conn = secure
+	}
+	req := &http.Request{Method: http.MethodConnect, URL: &url.URL{Opaque: addr}, Host: addr, Header: http.Header{}}
+	if via.User != nil {
+		password, _ := via.User.Password()
+		req.Header.Set("Proxy-Authorization", "Basic "+
+			base64.StdEncoding.EncodeToString([]byte(via.User.Username()+":"+password)))
+	}
+	if err := req.Write(conn); err != nil {
+		_ = conn.Close()
+		return nil, failed(err)
+	}
+	// A server speaks second in TLS and HTTP: the reader cannot take anything
+	// that belongs to the tunnel. Its size bounds the proxy's head.
+	resp, err := http.ReadResponse(bufio.NewReaderSize(&headReader{conn: conn, left: 64 << 10}, 4<<10), req)
+	if err != nil {
+		_ = conn.Close()
+		return nil, failed(err)
+	}
+	// Its body is left alone: after 200 it would be the tunnel itself.
+	switch resp.StatusCode {
+	case http.StatusOK:
+		return conn, nil
+	case http.StatusProxyAuthRequired:
+		err = errors.New("it wants a user and password (407): put them into HTTPS_PROXY, as http://USER:PASSWORD@HOST:PORT")
+	default:
+		err = fmt.Errorf("it answered %d %s to CONNECT", resp.StatusCode, http.StatusText(resp.StatusCode))
+	}
+	_ = conn.Close()
+	return nil, failed(err)
+}
+
+// headReader stops after so many bytes.
+type headReader struct {
+	conn net.Conn
+	left int
+}
+
+func (r *headReader) Read(p []byte) (int, error) {
+	if r.left <= 0 {
+		return 0, errors.New("its answer does not end")
+	}
+	n, err := r.conn.Read(p[:min(len(p), r.left)])
+	r.left -= n
+	return n, err
+}
