@@ -90,6 +90,44 @@ const (
 	CodeGoingAway ErrorCode = "going_away"
 )
 
+// Original maps the code to one of the four that every peer understands.
+func (c ErrorCode) Original() ErrorCode {
+	switch c {
+	case CodeInvalidRequest, CodeTimeout, CodeLocalUnavailable, CodeInternal:
+		return c
+	case CodeUnauthorized, CodeForbidden, CodeNameTaken, CodeReplaced, CodeTooManyTunnels:
+		return CodeInvalidRequest
+	}
+	return CodeInternal
+}
+
+// Reset is the reset code for an error message that answers a request.
+func (c ErrorCode) Reset() ResetCode {
+	switch c {
+	case CodeInvalidRequest:
+		return ResetInvalid
+	case CodeTimeout:
+		return ResetTimeout
+	case CodeLocalUnavailable:
+		return ResetUnavailable
+	}
+	return ResetInternal
+}
+
+// ErrorCode is the code of the error message that says the same in form 1: one
+// of the four that every peer understands.
+func (c ResetCode) ErrorCode() ErrorCode {
+	switch c {
+	case ResetUnavailable, ResetBusy:
+		return CodeLocalUnavailable
+	case ResetTimeout:
+		return CodeTimeout
+	case ResetInvalid:
+		return CodeInvalidRequest
+	}
+	return CodeInternal
+}
+
 // Permanent reports whether trying again with the same arguments is pointless.
 func (c ErrorCode) Permanent() bool {
 	switch c {
@@ -114,3 +152,27 @@ var (
 	// ErrTooLarge is about a length over its bound.
 	ErrTooLarge = fmt.Errorf("%w: over the size limit", ErrProtocol)
 )
+
+// MessageError is about a malformed message that names a request: only that
+// request has failed, and the connection goes on.
+type MessageError struct {
+	Type      MessageType // TypeHTTPRequest, TypeHTTPResponse or TypeError
+	RequestID string
+	Err       error // wraps ErrProtocol
+}
+
+func (e *MessageError) Error() string {
+	return fmt.Sprintf("%s for request %s: %v", e.Type, e.RequestID, e.Err)
+}
+
+func (e *MessageError) Unwrap() error { return e.Err }
+
+// protocolError makes an error about what the peer sent.
+func protocolError(format string, args ...any) error {
+	return fmt.Errorf("%w: %s", ErrProtocol, fmt.Sprintf(format, args...))
+}
+
+// tooLarge makes an error about a length over its bound.
+func tooLarge(what string, limit int) error {
+	return fmt.Errorf("%w: %s is over %d", ErrTooLarge, what, limit)
+}

@@ -114,14 +114,3 @@ type Unknown struct {
 	Type MessageType // "" if there was none
 	Text string      // the start of the message, for the log
 }
-
-// Encode gives the JSON text of *Ready, *Established, *HTTPRequest,
-// *HTTPResponse, *ErrorMessage, *Ping or *Pong; it panics on any other type.
-// Header is never null in it, integers are never floats, and HTML is not escaped.
-func Encode(message any) ([]byte, error) { panic("being written") }
-
-// Decode reads one JSON message of at most limit bytes and gives a pointer to
-// one of the message types, *Unknown included. Missing required fields, wrong
-// types, bad base64 and out-of-range numbers are errors that wrap ErrProtocol;
-// when the message named a request, the error is a *MessageError.
-func Decode(text []byte, limit int) (any, error) { panic("being written") }
