@@ -58,6 +58,8 @@ type Config struct {
 	DrainTimeout time.Duration // 35 s for a replaced connection's requests
 	// Jitter picks a duration in [0, below); random by default.
 	Jitter func(below time.Duration) time.Duration
+
+	wall func() time.Time // the wall clock; only tests have another one
 }
 
 // DialWith makes a session's Dial from a link's configuration, which belongs to
@@ -100,6 +102,9 @@ func New(cfg Config) *Session {
 	setDefault(&cfg.DrainTimeout, 35*time.Second)
 	if cfg.Jitter == nil {
 		cfg.Jitter = uniform
+	}
+	if cfg.wall == nil {
+		cfg.wall = func() time.Time { return time.Now().Round(0) } // no monotonic reading
 	}
 	if cfg.OnStatus == nil {
 		cfg.OnStatus = func(Status) {}

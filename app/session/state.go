@@ -9,18 +9,19 @@ import (
 
 // State is where a session stands.
 //
-//	          Run                 established
-//	Stopped ───────► Connecting ───────────────► Online ◄──┐
-//	   ▲                 │                       │  ▲ │    │ replaced in
-//	   │                 │ dial failed      lost │  │ └────┘ time by its
-//	   │                 ▼                       ▼  │        successor, or
-//	   │ ctx ended       └──────► Reconnecting ◄─┘  │        announced anew
-//	   ├─ from any                 │   ▲  │         │
-//	   │                           │   └──┘ failed  │
-//	   │                           │        again   │
-//	   │                           └────────────────┘ established
-//	   │
-//	Refused ◄─ a permanent refusal, from Connecting, Online or Reconnecting
+//	                         dial failed
+//	          ┌───────────┐  or timed out   ┌──────────────┐ ──┐ failed again,
+//	  Run ──► │Connecting │ ──────────────► │ Reconnecting │   │ or brought
+//	   ▲      └─────┬─────┘                 └──┬───────▲───┘ ◄─┘ forward
+//	   │            │ established              │       │
+//	┌──┴─────┐      ▼         established      │       │ lost, or no sign of life
+//	│Stopped │  ┌────────┐ ◄───────────────────┘       │ after wake-up
+//	└────────┘  │ Online │ ────────────────────────────┘
+//	            └─┬────▲─┘
+//	              └────┘ a successor has taken over before the end
+//
+//	From Connecting, Online and Reconnecting: to Stopped when ctx ends, and to
+//	Refused when the backend says no for good.
 //
 // Stopped and Refused are where Run has returned; it may be called again.
 type State int

@@ -195,8 +195,7 @@ func (v *supervisor) onDialed(r dialResult) *wire.Error {
 func (v *supervisor) adopt(l Link) {
 	old := v.current
 	ctx, cancel := context.WithCancel(v.ctx)
-	now := time.Now()
-	cur := &liveLink{Link: l, cancel: cancel, est: l.Established(), since: now}
+	cur := &liveLink{Link: l, cancel: cancel, est: l.Established(), since: time.Now()}
 	v.current, v.verdict, v.cause = cur, nil, nil
 	if cur.est.Resume != "" {
 		h := &v.s.hello
@@ -214,7 +213,7 @@ func (v *supervisor) adopt(l Link) {
 	if age := time.Duration(cur.est.MaxAgeMS) * time.Millisecond; age > 0 && cur.resumable() {
 		// 2 hours, API Gateway's limit, make 1 h 45 min to 1 h 50 min.
 		life := age - age/12 - v.s.cfg.Jitter(age/24+1)
-		cur.replaceAt = now.Round(0).Add(life)
+		cur.replaceAt = v.s.cfg.wall().Add(life)
 		v.timer.Reset(life)
 	}
 	if old != nil {
@@ -342,7 +341,7 @@ func (v *supervisor) onEvent(e Event) {
 		v.dialAtOnce()
 		return
 	}
-	if at := v.current.replaceAt; !at.IsZero() && v.dial == nil && !time.Now().Round(0).Before(at) {
+	if at := v.current.replaceAt; !at.IsZero() && v.dial == nil && !v.s.cfg.wall().Before(at) {
 		v.startDial() // came due during sleep
 	}
 	v.startProbe(e)

@@ -137,6 +137,7 @@ func run(t *testing.T, cfg Config, check func(b *bench)) {
 			cfg.Jitter = func(below time.Duration) time.Duration { return below }
 		}
 		cfg.Watcher = NewWatcher(b.network.config())
+		cfg.wall = func() time.Time { wall, _ := b.network.config().Clock(); return wall }
 		var wg sync.WaitGroup
 		wg.Go(func() { cfg.Watcher.Run(ctx) })
 		b.s = New(cfg)
