@@ -1,0 +1,88 @@
+// Package model holds what the window shows, without a toolkit: tunnels, the
+// bounded log of requests, notices, and the words for them. The engine's side
+// writes into a Store from any goroutine and never waits; the window's side
+// reads copies out of it at its own pace.
+package model
+
+import "time"
+
+// State is where a tunnel stands. Its String is the bare word of the tray menu.
+type State int
+
+// The states of a tunnel.
+const (
+	Stopped State = iota
+	Connecting
+	Online
+	Reconnecting
+	Refused
+)
+
+func (s State) String() string {
+	switch s {
+	case Connecting:
+		return "Connecting"
+	case Online:
+		return "Online"
+	case Reconnecting:
+		return "Reconnecting"
+	case Refused:
+		return "Refused"
+	default:
+		return "Stopped"
+	}
+}
+
+// Running reports whether stopping the tunnel would change anything.
+func (s State) Running() bool { return s == Connecting || s == Online || s == Reconnecting }
+
+// Tunnel is one tunnel as the window shows it: a value, copied out of the engine.
+type Tunnel struct {
+	Key    string // the engine's, unique and stable while the program runs
+	Name   string // what the user calls it: the wanted name, else the target
+	Detail string // what stands beside the name: the target, else the tunnel's ID
+	State  State
+	Since  time.Time // when State began
+	// Attempt, NextTry and Cause say why it is not online; Cause is text for people.
+	Attempt int
+	NextTry time.Time
+	Cause   string
+	URL     string // public URL, "" before the first connection
+
+	Requests int // seen since the tunnel was opened; kept by the Store
+}
+
+// Backend is where the tunnels lead.
+type Backend struct {
+	Name    string // "Built-in relay", or the URL
+	BuiltIn bool
+	LAN     bool   // the built-in relay listens to the network around
+	LANURL  string // where it is reached from there
+}
+
+// Overall is what the tray icon says: the worst news first, then the best.
+func Overall(tunnels []Tunnel) State {
+	var counts [Refused + 1]int
+	for _, t := range tunnels {
+		counts[t.State]++
+	}
+	for _, s := range []State{Refused, Reconnecting, Connecting, Online} {
+		if counts[s] > 0 {
+			return s
+		}
+	}
+	return Stopped
+}
+
+// Count returns how many tunnels are in one of the states.
+func Count(tunnels []Tunnel, states ...State) int {
+	n := 0
+	for _, t := range tunnels {
+		for _, s := range states {
+			if t.State == s {
+				n++
+			}
+		}
+	}
+	return n
+}

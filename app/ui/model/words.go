@@ -1,0 +1,115 @@
+package model
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+	"unicode"
+	"unicode/utf8"
+)
+
+// StatusWords says in one line where the tunnel stands: "Online · 12 min",
+// "Reconnecting in 4 s · attempt 3". The cause is a text of its own.
+func StatusWords(t Tunnel, now time.Time) string {
+	switch t.State {
+	case Connecting:
+		return "Connecting…"
+	case Online:
+		if now.Sub(t.Since) < 5*time.Second {
+			return "Online · just now"
+		}
+		return "Online · " + Elapsed(now.Sub(t.Since))
+	case Reconnecting:
+		words := "Reconnecting now"
+		if wait := t.NextTry.Sub(now); wait > 0 {
+			// Rounded up: a countdown that says 0 and does nothing looks stuck.
+			words = "Reconnecting in " + Elapsed(wait+time.Second-time.Nanosecond)
+		}
+		if t.Attempt > 0 {
+			words += " · attempt " + strconv.Itoa(t.Attempt)
+		}
+		return words
+	case Refused:
+		return "Refused"
+	default:
+		return "Stopped"
+	}
+}
+
+// Elapsed is a length of time in its one or two largest units.
+func Elapsed(d time.Duration) string {
+	switch s := int64(d / time.Second); {
+	case s < 60:
+		return fmt.Sprintf("%d s", max(s, 0))
+	case s < 3600:
+		return fmt.Sprintf("%d min", s/60)
+	case s < 24*3600:
+		return fmt.Sprintf("%d h %d min", s/3600, s%3600/60)
+	default:
+		return fmt.Sprintf("%d d %d h", s/86400, s%86400/3600)
+	}
+}
+
+// Took is how long a request lasted.
+func Took(d time.Duration) string {
+	switch {
+	case d < time.Millisecond:
+		return "<1 ms"
+	case d < time.Second:
+		return fmt.Sprintf("%d ms", d.Milliseconds())
+	case d < time.Minute:
+		return fmt.Sprintf("%.1f s", d.Truncate(100*time.Millisecond).Seconds())
+	default:
+		return Elapsed(d)
+	}
+}
+
+// Size is a number of bytes in units of 1,024.
+func Size(n int64) string {
+	if n < 1024 {
+		return fmt.Sprintf("%d B", n)
+	}
+	v := float64(n)
+	for _, unit := range []string{"KB", "MB", "GB", "TB"} {
+		v /= 1024
+		if v < 9.95 {
+			return fmt.Sprintf("%.1f %s", v, unit)
+		}
+		if v < 1023.5 || unit == "TB" {
+			return fmt.Sprintf("%.0f %s", v, unit)
+		}
+	}
+	return ""
+}
+
+// Number writes n with thousands separated.
+func Number(n int) string {
+	s := strconv.Itoa(n)
+	for i := len(s) - 3; i > 0 && s[i-1] != '-'; i -= 3 {
+		s = s[:i] + "," + s[i:]
+	}
+	return s
+}
+
+// Sentence starts a message with a capital and ends it with a full stop: errors are
+// written without either, and people read them here.
+func Sentence(text string) string {
+	if text == "" {
+		return ""
+	}
+	first, size := utf8.DecodeRuneInString(text)
+	text = string(unicode.ToUpper(first)) + text[size:]
+	if !strings.HasSuffix(text, ".") && !strings.HasSuffix(text, "!") && !strings.HasSuffix(text, "?") {
+		text += "."
+	}
+	return text
+}
+
+// Plural is "1 tunnel", "2 tunnels".
+func Plural(n int, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return Number(n) + " " + noun + "s"
+}
