@@ -1,0 +1,142 @@
+package requests
+
+import (
+	"culvert/app/ui/look"
+	"culvert/app/ui/model"
+
+	"fyne.io/fyne/v2"
+	"fyne.io/fyne/v2/widget"
+)
+
+// body is the inside of the scroll: as high as all rows, but holding only those
+// that can be seen.
+type body struct {
+	widget.BaseWidget
+	table *Table
+	pool  []*row
+	n     int // rows of the view
+	first int // row of the view that pool[0] shows
+
+	width float32
+	spans []span
+	char  float32 // width of a character
+}
+
+var (
+	_ fyne.Tappable  = (*body)(nil)
+	_ fyne.Focusable = (*body)(nil)
+)
+
+func newBody(t *Table) *body {
+	b := &body{table: t}
+	b.ExtendBaseWidget(b)
+	return b
+}
+
+// setRows reports whether the number of rows changed.
+func (b *body) setRows(n int) bool {
+	if b.n == n {
+		return false
+	}
+	b.n = n
+	return true
+}
+
+// update brings the pool to what should be seen now.
+func (b *body) update(force bool) {
+	view, size := b.table.view, b.table.scroll.Size()
+	if size.Width <= 0 || size.Height <= 0 {
+		return
+	}
+	if b.char == 0 {
+		b.char = fyne.MeasureText("0123456789", look.TextSmall, mono).Width / 10
+	}
+	if b.width != size.Width {
+		b.width, b.spans, force = size.Width, arrange(b.table.cols, size.Width), true
+	}
+	grown := false
+	for want := int(size.Height/rowHeight) + 2; len(b.pool) < want; grown = true {
+		b.pool = append(b.pool, newRow(b.table.cols))
+	}
+	first := max(int(b.table.scroll.Offset.Y/rowHeight), 0)
+	moved := first != b.first || grown || force
+	b.first = first
+	for i, r := range b.pool {
+		if moved {
+			r.place(float32(first+i)*rowHeight, size.Width, b.spans)
+		}
+		var req *model.Request
+		if first+i < view.Len() {
+			req = view.At(first + i)
+		}
+		r.show(req, req != nil && req.ID == b.table.selected, force, b.table.cols, b.spans, b.char)
+	}
+	if grown || force {
+		b.Refresh()
+	}
+}
+
+// Tapped selects the row under the pointer. The click has also given the body
+// the focus, so that the arrow keys go on from there.
+func (b *body) Tapped(ev *fyne.PointEvent) {
+	if i := int(ev.Position.Y / rowHeight); i >= 0 && i < b.table.view.Len() {
+		b.table.selectRequest(b.table.view.At(i))
+	}
+}
+
+// FocusGained implements fyne.Focusable. A selection shows where the focus is;
+// nothing scrolls, because a click gives the focus before it is a tap.
+func (b *body) FocusGained() {
+	if view := b.table.view; b.table.Selected() == nil && b.first < view.Len() {
+		b.table.selectRequest(view.At(b.first))
+	}
+}
+
+// FocusLost implements fyne.Focusable.
+func (b *body) FocusLost() {}
+
+// TypedRune implements fyne.Focusable.
+func (b *body) TypedRune(rune) {}
+
+// TypedKey implements fyne.Focusable.
+func (b *body) TypedKey(ev *fyne.KeyEvent) {
+	page := max(int(b.table.scroll.Size().Height/rowHeight)-1, 1)
+	switch ev.Name {
+	case fyne.KeyUp:
+		b.table.move(-1)
+	case fyne.KeyDown:
+		b.table.move(1)
+	case fyne.KeyPageUp:
+		b.table.move(-page)
+	case fyne.KeyPageDown:
+		b.table.move(page)
+	case fyne.KeyHome:
+		b.table.move(-b.n)
+	case fyne.KeyEnd:
+		b.table.move(b.n)
+	case fyne.KeyEscape:
+		b.table.Unselect()
+	}
+}
+
+// CreateRenderer implements fyne.Widget.
+func (b *body) CreateRenderer() fyne.WidgetRenderer { return &bodyRenderer{owner: b} }
+
+type bodyRenderer struct {
+	owner   *body
+	objects []fyne.CanvasObject
+}
+
+func (r *bodyRenderer) Layout(fyne.Size)   {}
+func (r *bodyRenderer) MinSize() fyne.Size { return fyne.NewSize(0, float32(r.owner.n)*rowHeight) }
+func (r *bodyRenderer) Destroy()           {}
+
+// Refresh follows a grown pool; the rows themselves are kept up to date by update.
+func (r *bodyRenderer) Refresh() { r.Objects() }
+
+func (r *bodyRenderer) Objects() []fyne.CanvasObject {
+	for i := len(r.objects) / (1 + len(r.owner.table.cols)); i < len(r.owner.pool); i++ {
+		r.objects = append(r.objects, r.owner.pool[i].objects()...)
+	}
+	return r.objects
+}

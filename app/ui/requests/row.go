@@ -1,0 +1,100 @@
+package requests
+
+import (
+	"image/color"
+	"unicode/utf8"
+
+	"culvert/app/ui/look"
+	"culvert/app/ui/model"
+
+	"fyne.io/fyne/v2"
+	"fyne.io/fyne/v2/canvas"
+)
+
+const rowHeight float32 = 28
+
+var mono = fyne.TextStyle{Monospace: true}
+
+// row is one line on the screen. The pool of rows is as long as the screen is
+// high and never grows with the log: rows take new texts, they are not made anew.
+type row struct {
+	back  *canvas.Rectangle
+	cells []*canvas.Text
+	whole []string // the texts before they were cut, to notice changes cheaply
+
+	request  *model.Request
+	selected bool
+}
+
+func newRow(cols []column) *row {
+	r := &row{back: canvas.NewRectangle(color.Transparent), whole: make([]string, len(cols))}
+	for _, c := range cols {
+		style := mono
+		style.Bold = c.bold
+		r.cells = append(r.cells, &canvas.Text{TextSize: look.TextSmall, TextStyle: style})
+	}
+	return r
+}
+
+func (r *row) objects() []fyne.CanvasObject {
+	objs := []fyne.CanvasObject{r.back}
+	for _, c := range r.cells {
+		objs = append(objs, c)
+	}
+	return objs
+}
+
+// place moves the row to its line and its cells to their columns.
+func (r *row) place(y, width float32, spans []span) {
+	r.back.Move(fyne.NewPos(0, y))
+	r.back.Resize(fyne.NewSize(width, rowHeight))
+	for i, c := range r.cells {
+		h := c.MinSize().Height
+		c.Move(fyne.NewPos(spans[i].x, y+(rowHeight-h)/2))
+		c.Resize(fyne.NewSize(spans[i].w, h))
+		c.Hidden = spans[i].w == 0
+	}
+}
+
+// show fills the row; nil empties it. Only what differs is drawn again, unless
+// force says that widths or colours have changed.
+func (r *row) show(req *model.Request, selected, force bool, cols []column, spans []span, char float32) {
+	if r.request == req && r.selected == selected && !force {
+		return
+	}
+	if r.selected != selected || force {
+		r.back.FillColor = color.Transparent
+		if selected {
+			r.back.FillColor = look.Color(look.ColorSelected)
+		}
+		r.back.Refresh()
+	}
+	r.request, r.selected = req, selected
+	for i, col := range cols {
+		var text string
+		var tint color.Color = color.Transparent
+		if req != nil {
+			text, tint = look.Clean(col.text(req)), look.Color(col.tint(req))
+		}
+		cell := r.cells[i]
+		if !force && r.whole[i] == text && cell.Color == tint {
+			continue
+		}
+		r.whole[i] = text
+		cell.Text, cell.Color = cut(text, spans[i].w-8, char), tint
+		cell.Refresh()
+	}
+}
+
+// cut shortens text to a width. In a fixed-width font counting is enough, and
+// measuring hundreds of texts per second would not be.
+func cut(text string, width, char float32) string {
+	n := int(width / char)
+	if n <= 0 || len(text) <= n {
+		return text
+	}
+	if utf8.RuneCountInString(text) == len(text) {
+		return text[:max(n-1, 0)] + "…"
+	}
+	return look.Ellipsis(text, width, look.TextSmall, mono)
+}

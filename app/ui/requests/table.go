@@ -1,0 +1,193 @@
+// Package requests is the live table of requests. It draws as many rows as the
+// screen shows and gives them new texts at the window's frame rate, so that its
+// cost follows the screen's height and not the traffic.
+package requests
+
+import (
+	"culvert/app/ui/look"
+	"culvert/app/ui/model"
+
+	"fyne.io/fyne/v2"
+	"fyne.io/fyne/v2/canvas"
+	"fyne.io/fyne/v2/container"
+	"fyne.io/fyne/v2/widget"
+)
+
+// Table shows a model.View. Its newest row stands on top; scrolling away from
+// there holds the rows still until the top is reached again.
+type Table struct {
+	widget.BaseWidget
+	view *model.View
+	cols []column
+
+	scroll *container.Scroll
+	body   *body
+
+	paused   bool
+	selected uint64 // ID of the request, never a row number: rows move
+
+	// OnSelect is told the selected request, or nil.
+	OnSelect func(*model.Request)
+	// OnFresh is told how many requests wait above rows that are held still.
+	OnFresh func(n int)
+}
+
+// NewTable returns a table over the view.
+func NewTable(view *model.View) *Table {
+	t := &Table{view: view, cols: columns()}
+	t.body = newBody(t)
+	t.scroll = container.NewVScroll(t.body)
+	t.scroll.OnScrolled = func(fyne.Position) { t.scrolled() }
+	t.ExtendBaseWidget(t)
+	return t
+}
+
+// Sync takes in new requests and draws what changed.
+func (t *Table) Sync() {
+	if t.view.Sync() {
+		t.refreshRows(false)
+	}
+}
+
+// Filter narrows the table; the rows start at the top again.
+func (t *Table) Filter(tunnel, text string) {
+	t.view.Filter(tunnel, text)
+	t.toTop()
+}
+
+// SetPaused holds the rows still although the table stands at the top.
+func (t *Table) SetPaused(paused bool) {
+	t.paused = paused
+	t.scrolled()
+}
+
+// Paused reports whether the rows are held by SetPaused.
+func (t *Table) Paused() bool { return t.paused }
+
+// ShowNewest goes back to the top, to the latest requests.
+func (t *Table) ShowNewest() {
+	t.paused = false
+	t.toTop()
+}
+
+func (t *Table) toTop() {
+	t.scroll.ScrollToTop()
+	t.view.Freeze(t.paused)
+	t.refreshRows(true)
+}
+
+// scrolled follows the scroll bar: at the top rows follow, elsewhere they stand.
+func (t *Table) scrolled() {
+	t.view.Freeze(t.paused || t.scroll.Offset.Y > 0)
+	t.refreshRows(false)
+}
+
+func (t *Table) refreshRows(force bool) {
+	if t.body.setRows(t.view.Len()) {
+		t.scroll.Refresh()
+	}
+	t.body.update(force)
+	if t.OnFresh != nil {
+		t.OnFresh(t.view.Fresh())
+	}
+}
+
+// Selected returns the selected request, or nil when it is not in the view.
+func (t *Table) Selected() *model.Request {
+	if i := t.view.Index(t.selected); t.selected != 0 && i >= 0 {
+		return t.view.At(i)
+	}
+	return nil
+}
+
+// Unselect clears the selection.
+func (t *Table) Unselect() { t.selectRequest(nil) }
+
+func (t *Table) selectRequest(r *model.Request) {
+	t.selected = 0
+	if r != nil {
+		t.selected = r.ID
+	}
+	t.body.update(false)
+	if t.OnSelect != nil {
+		t.OnSelect(r)
+	}
+}
+
+// move selects the row that lies by rows below the selected one, and shows it.
+func (t *Table) move(by int) {
+	if t.view.Len() == 0 {
+		return
+	}
+	i := t.view.Index(t.selected)
+	if t.selected == 0 || i < 0 {
+		i = 0
+	} else {
+		i = min(max(i+by, 0), t.view.Len()-1)
+	}
+	top, bottom := float32(i)*rowHeight, float32(i+1)*rowHeight
+	switch {
+	case top < t.scroll.Offset.Y:
+		t.scroll.Offset.Y = top
+	case bottom > t.scroll.Offset.Y+t.scroll.Size().Height:
+		t.scroll.Offset.Y = bottom - t.scroll.Size().Height
+	}
+	r := t.view.At(i)
+	t.scroll.Refresh()
+	t.scrolled()
+	t.selectRequest(r)
+}
+
+// CreateRenderer implements fyne.Widget.
+func (t *Table) CreateRenderer() fyne.WidgetRenderer {
+	r := &tableRenderer{owner: t, line: look.NewLine()}
+	for _, c := range t.cols {
+		r.heads = append(r.heads, &canvas.Text{Text: c.title, TextSize: look.TextSmall})
+	}
+	r.paint()
+	return r
+}
+
+type tableRenderer struct {
+	owner *Table
+	heads []*canvas.Text
+	line  *look.Shape
+}
+
+func (r *tableRenderer) paint() {
+	for _, h := range r.heads {
+		h.Color = look.Color(look.ColorMuted)
+	}
+}
+
+func (r *tableRenderer) Layout(size fyne.Size) {
+	for i, s := range arrange(r.owner.cols, size.Width) {
+		h := r.heads[i].MinSize().Height
+		r.heads[i].Move(fyne.NewPos(s.x, (rowHeight-h)/2))
+		r.heads[i].Resize(fyne.NewSize(s.w, h))
+		r.heads[i].Hidden = s.w == 0
+	}
+	r.line.Move(fyne.NewPos(0, rowHeight))
+	r.line.Resize(fyne.NewSize(size.Width, 1))
+	r.owner.scroll.Move(fyne.NewPos(0, rowHeight+1))
+	r.owner.scroll.Resize(fyne.NewSize(size.Width, max(size.Height-rowHeight-1, 0)))
+	r.owner.body.update(true)
+}
+
+func (r *tableRenderer) MinSize() fyne.Size { return fyne.NewSize(240, 3*rowHeight) }
+
+func (r *tableRenderer) Refresh() {
+	r.paint()
+	r.Layout(r.owner.Size())
+	canvas.Refresh(r.owner)
+}
+
+func (r *tableRenderer) Objects() []fyne.CanvasObject {
+	objs := []fyne.CanvasObject{r.line, r.owner.scroll}
+	for _, h := range r.heads {
+		objs = append(objs, h)
+	}
+	return objs
+}
+
+func (r *tableRenderer) Destroy() {}
