@@ -1,0 +1,82 @@
+package ui
+
+import (
+	"culvert/app/ui/look"
+
+	"fyne.io/fyne/v2"
+	"fyne.io/fyne/v2/widget"
+)
+
+// lesson is what an empty place says: what belongs here, and how to get it.
+// It may show a command line with a button that copies it.
+type lesson struct {
+	widget.BaseWidget
+	title   *look.Text
+	text    *look.Paragraph
+	box     *look.Shape
+	command *look.Text
+	copy    *look.Button
+}
+
+const lessonWidth float32 = 460
+
+func newLesson(copyText func(string, func())) *lesson {
+	l := &lesson{
+		title:   look.NewText("", look.ColorText, look.TextTitle, fyne.TextStyle{Bold: true}),
+		text:    look.NewParagraph("", look.ColorMuted, look.TextBody, 8),
+		box:     look.NewPanel(look.ColorCard, look.ColorLine, look.Radius),
+		command: look.NewText("", look.ColorText, look.TextSmall, fyne.TextStyle{Monospace: true}),
+	}
+	l.copy = look.NewButton("Copy", look.Middle, func() {
+		command := l.command.Text()
+		copyText(command, func() { l.copy.SetText("Copied ✓") })
+	})
+	l.ExtendBaseWidget(l)
+	return l
+}
+
+// set changes the words; command may be "".
+func (l *lesson) set(title, text, command string) {
+	if l.title.Text() == title && l.text.Text() == text && l.command.Text() == command {
+		return
+	}
+	l.title.Set(title, look.ColorText)
+	l.text.Set(text, look.ColorMuted)
+	l.command.Set(command, look.ColorText)
+	l.copy.SetText("Copy")
+	l.Refresh()
+}
+
+// CreateRenderer implements fyne.Widget.
+func (l *lesson) CreateRenderer() fyne.WidgetRenderer { return &lessonRenderer{l} }
+
+type lessonRenderer struct{ *lesson }
+
+func (r *lessonRenderer) Layout(size fyne.Size) {
+	w := min(size.Width-2*24, lessonWidth)
+	x := (size.Width - w) / 2
+	textHeight := r.text.HeightFor(w)
+	h := 20 + 8 + textHeight
+	if r.command.Text() != "" {
+		h += 16 + look.Middle
+	}
+	// A little above the middle, where the eye looks first.
+	y := max((size.Height-h)*0.4, 16)
+	place(r.title, x, y, w, 20)
+	y += 28
+	place(r.text, x, y, w, textHeight)
+	y += textHeight + 16
+	shown := r.command.Text() != ""
+	r.box.Hidden, r.command.Hidden, r.copy.Hidden = !shown, !shown, !shown
+	const button float32 = 84
+	place(r.box, x, y, w-button-look.Gap, look.Middle)
+	place(r.command, x+10, y, w-button-look.Gap-20, look.Middle)
+	place(r.copy, x+w-button, y, button, look.Middle)
+}
+
+func (r *lessonRenderer) MinSize() fyne.Size { return fyne.NewSize(0, 0) }
+func (r *lessonRenderer) Refresh()           { r.Layout(r.Size()) }
+func (r *lessonRenderer) Objects() []fyne.CanvasObject {
+	return []fyne.CanvasObject{r.title, r.text, r.box, r.command, r.copy}
+}
+func (r *lessonRenderer) Destroy() {}

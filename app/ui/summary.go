@@ -1,0 +1,86 @@
+package ui
+
+import (
+	"fmt"
+
+	"culvert/app/ui/look"
+	"culvert/app/ui/model"
+
+	"fyne.io/fyne/v2"
+	"fyne.io/fyne/v2/container"
+)
+
+// summary counts the tunnels by state: a dot and words for each state that occurs.
+type summary struct {
+	*fyne.Container
+	dots  [3]*look.Shape
+	texts [3]*look.Text
+}
+
+var summaryStates = [3]struct {
+	word   string
+	color  fyne.ThemeColorName
+	states []model.State
+}{
+	{"online", look.ColorOK, []model.State{model.Online}},
+	{"connecting", look.ColorWarn, []model.State{model.Connecting, model.Reconnecting}},
+	{"refused", look.ColorBad, []model.State{model.Refused}},
+}
+
+func newSummary() *summary {
+	s := &summary{}
+	var objs []fyne.CanvasObject
+	for i, state := range summaryStates {
+		s.dots[i] = look.NewDot(state.color)
+		s.texts[i] = look.NewText("", state.color, look.TextSmall, fyne.TextStyle{})
+		objs = append(objs, s.dots[i], s.texts[i])
+	}
+	s.Container = container.New(summaryLayout{s}, objs...)
+	return s
+}
+
+// set reports whether the summary's width changed.
+func (s *summary) set(tunnels []model.Tunnel) bool {
+	before := s.MinSize()
+	for i, state := range summaryStates {
+		text := ""
+		if n := model.Count(tunnels, state.states...); n > 0 {
+			text = fmt.Sprintf("%d %s", n, state.word)
+		}
+		s.texts[i].Set(text, state.color)
+		s.dots[i].Hidden = text == ""
+	}
+	return s.MinSize() != before
+}
+
+// summaryLayout puts the counts in a row; states that do not occur take no room.
+type summaryLayout struct{ *summary }
+
+// MinSize implements fyne.Layout.
+func (s summaryLayout) MinSize([]fyne.CanvasObject) fyne.Size {
+	var w float32
+	for _, t := range s.texts {
+		if t.Text() != "" {
+			if w > 0 {
+				w += 16
+			}
+			w += 16 + t.Natural().Width
+		}
+	}
+	return fyne.NewSize(w, 20)
+}
+
+// Layout implements fyne.Layout.
+func (s summaryLayout) Layout(_ []fyne.CanvasObject, size fyne.Size) {
+	var x float32
+	for i, t := range s.texts {
+		if t.Text() == "" {
+			place(t, x, 0, 0, 0)
+			continue
+		}
+		place(s.dots[i], x, (size.Height-8)/2, 8, 8)
+		w := t.Natural().Width
+		place(t, x+16, 0, w, size.Height)
+		x += 16 + w + 16
+	}
+}
