@@ -1,6 +1,7 @@
 package link
 
 import (
+	"context"
 	"crypto/x509"
 	"errors"
 	"fmt"
@@ -45,6 +46,8 @@ type Config struct {
 	AnswerTimeout time.Duration
 
 	seen seenIDs // the session's recent form 1 requests
+	// dial stands in for the network; only tests have one.
+	dial func(ctx context.Context, network, addr string) (net.Conn, error)
 }
 
 // Limits of one connection in form 1.

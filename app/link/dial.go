@@ -125,6 +125,8 @@ func (d *dialer) connect(ctx context.Context, network, addr string) (net.Conn, e
 	}
 	var conn net.Conn
 	switch {
+	case d.config.dial != nil:
+		conn, err = d.config.dial(ctx, network, addr)
 	case via == nil:
 		conn, err = direct.DialContext(ctx, network, addr)
 	case via.Scheme == "http" || via.Scheme == "https":

@@ -54,7 +54,7 @@ func requestHead(m *wire.HTTPRequest, u urls) wire.RequestHead {
 	}
 	h := wire.RequestHead{
 		Method:        m.Method,
-		Target:        m.URI,
+		Target:        m.URI, // a valid target: the decoder has escaped it
 		Host:          header.Get("Host"),
 		ContentLength: int64(len(m.Body)),
 		Upgrade:       visitor.UpgradeOf(header),
@@ -182,16 +182,7 @@ func (x *exchange) Reset(code wire.ResetCode, message string) {
 	if message == "" {
 		message = "the request failed"
 	}
-	switch code {
-	case wire.ResetUnavailable, wire.ResetBusy:
-		x.fail(wire.CodeLocalUnavailable, message)
-	case wire.ResetTimeout:
-		x.fail(wire.CodeTimeout, message)
-	case wire.ResetInvalid:
-		x.fail(wire.CodeInvalidRequest, message)
-	default:
-		x.fail(wire.CodeInternal, message)
-	}
+	x.fail(code.ErrorCode(), message)
 }
 
 // abandon ends an exchange whose handler has returned, answered or not.

@@ -141,6 +141,10 @@ func (f *form1) onMessage(ctx context.Context, text []byte) {
 	message, err := wire.Decode(text, f.limit)
 	if err != nil {
 		log.Warn("message from the backend ignored", "error", err)
+		var about *wire.MessageError
+		if errors.As(err, &about) && about.Type == wire.TypeHTTPRequest {
+			f.answerError(about.RequestID, wire.CodeInvalidRequest, "the agent cannot read the request: "+about.Err.Error())
+		}
 		return
 	}
 	switch m := message.(type) {

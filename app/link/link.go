@@ -128,15 +128,16 @@ func (l *Link) greetingFailed(err error) error {
 // onGreeting takes one message before connection_established.
 func (l *Link) onGreeting(text []byte, limit int) error {
 	message, err := wire.Decode(text, limit)
+	if about := (*wire.MessageError)(nil); errors.As(err, &about) {
+		l.log.Warn("message before the greeting ignored", "error", err)
+		return nil
+	}
 	if err != nil {
 		return &dialError{fmt.Sprintf("%s does not speak the tunnel protocol: %v: check --backend", hostPort(l.cfg.address()), err), err}
 	}
 	switch m := message.(type) {
 	case *wire.Established:
-		if m.PublicURL == "" {
-			return &dialError{"the backend greeted without a public URL: is it a tunnel backend?", wire.ErrProtocol}
-		}
-		l.est = *m
+		l.est = *m // the decoder has made sure of the tunnel's ID and URL
 	case *wire.ErrorMessage:
 		return refusalOf(m)
 	case *wire.HTTPRequest:
