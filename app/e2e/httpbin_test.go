@@ -1,0 +1,451 @@
+package e2e
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"maps"
+	"net/http"
+	"net/http/httptrace"
+	"net/textproto"
+	"net/url"
+	"regexp"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/mccutchen/go-httpbin/v2/httpbin"
+)
+
+// What may differ between an answer from the local service itself and the same
+// answer through a tunnel. Everything else is compared byte for byte: status,
+// informational answers, every field, framing, trailers and body.
+//
+//   - The request: the backend says where it came from. So that the bodies that
+//     echo a request stay comparable, the direct request says the same itself
+//     (see forwarded). Host is the local service's own either way.
+//   - Path form: Location, Content-Location, Refresh and the Path of Set-Cookie
+//     carry the tunnel's prefix, or a browser would leave the tunnel (see mapped).
+//   - Subdomain form: an absolute Location of the local service names the public
+//     host, or a browser would leave the tunnel.
+//   - Date: the second may have passed (its presence is compared).
+//   - What the service draws afresh for each request: clocks and random values.
+//     Each case below lists the ones of its endpoint in vary.
+//   - Left out: /status/101, a protocol switch that nobody asked for (see
+//     TestNoAnswer).
+type httpbinCase struct {
+	method string // "" for GET
+	target string
+	header string   // "Name: value" lines
+	body   string   // sent with its length,
+	chunks []string // or in chunks of unknown length
+	vary   []string // regular expressions of what the service draws afresh
+}
+
+// Values that go-httpbin draws afresh.
+var (
+	clockSeconds = []string{`Last-Modified: [^\n]+`, `Etag: "?[0-9a-f]{40}"?`, `Expires=[^;\n]+`}
+	digestNonce  = []string{`nonce="?[0-9a-f]+"?`, `opaque="?[0-9a-f]+"?`}
+	eventClock   = []string{`"timestamp":\d+`, `total_duration;dur=[0-9.]+`}
+	boundary     = []string{`[0-9a-f]{60}`}
+)
+
+const (
+	form      = "a=1&a=2&b=%20x&c="
+	multipart = "--frontier\r\nContent-Disposition: form-data; name=\"field\"\r\n\r\nvalue\r\n" +
+		"--frontier\r\nContent-Disposition: form-data; name=\"file\"; filename=\"a.txt\"\r\n" +
+		"Content-Type: text/plain\r\n\r\ncontent\nof a file\r\n--frontier--\r\n"
+)
+
+var httpbinCases = []httpbinCase{
+	// Pages and documents.
+	{target: "/"},
+	{target: "/encoding/utf8"},
+	{target: "/forms/post"},
+	{target: "/html"},
+	{target: "/json"},
+	{target: "/xml"},
+	{target: "/robots.txt"},
+	{target: "/deny"},
+	{target: "/env"},
+	{target: "/hostname"},
+	{target: "/version"},
+	{target: "/brotli"},
+	{target: "/no/such/page"},
+	{target: "/image"},
+	{target: "/image", header: "Accept: image/webp"},
+	{target: "/image", header: "Accept: text/plain"},
+	{target: "/image/png"}, {target: "/image/jpeg"}, {target: "/image/webp"},
+	{target: "/image/svg"}, {target: "/image/avif"}, {target: "/image/bmp"},
+	{target: "/links/10"},
+	{target: "/links/10/3"},
+
+	// Echoes of the request.
+	{target: "/get"},
+	{target: "/get?a=1&a=2&b=%2F%20+%C3%A9&empty=&flag"},
+	{target: "/get?"},
+	{target: "/get?a;b=1&c=%zz"},
+	{target: "/get", header: "X-Multi: one\nX-Multi: two\nx-lower: 1\nX_Under: 2\nX-Empty:\nX-Utf8: gr\u00fc\u00df"},
+	{target: "/get", header: "Cookie: a=1; b=2\nReferer: http://example.com/x?y\nAuthorization: Bearer secret"},
+	{target: "/get", header: "Accept-Encoding: gzip, br\nTe: trailers"},
+	{target: "/headers", header: "Range: bytes=0-1\nIf-None-Match: \"x\"\nPragma: no-cache\nVia: 1.1 example\nMax-Forwards: 3"},
+	{target: "/ip"},
+	{target: "/ip?format=text"},
+	{target: "/user-agent"},
+	{target: "/user-agent", header: "User-Agent: Mozilla/5.0 (X11; Linux)"},
+	{target: "/anything"},
+	{target: "/anything/a%2Fb/c%20d;p=1?q=%2F"},
+	{target: "/anything//double///slashes"},
+	{target: "/anything/./dots/../up"},
+	{target: "/anything/~!$&'()*+,;=:@-._"},
+	{target: "/dump/request?x=y", header: "X-One: 1\nX-Two: 2"},
+	{method: "POST", target: "/dump/request", body: "the body\x00\xff\n"},
+	{method: "POST", target: "/dump/request", chunks: []string{"the ", "body"}},
+
+	// Methods.
+	{method: "HEAD", target: "/head"},
+	{method: "HEAD", target: "/get"},
+	{method: "HEAD", target: "/image/png"},
+	{method: "HEAD", target: "/bytes/1000?seed=1"},
+	{method: "HEAD", target: "/stream/3"},
+	{method: "HEAD", target: "/anything"},
+	{method: "POST", target: "/post"},
+	{method: "PUT", target: "/put", body: "x"},
+	{method: "PATCH", target: "/patch", body: "{\"a\": [1, 2.50]}", header: "Content-Type: application/json"},
+	{method: "DELETE", target: "/delete"},
+	{method: "DELETE", target: "/delete", body: "with a body"},
+	{method: "OPTIONS", target: "/anything"},
+	{method: "OPTIONS", target: "/get", header: "Origin: http://example.com\nAccess-Control-Request-Method: PUT\nAccess-Control-Request-Headers: X-A, X-B"},
+	{method: "TRACE", target: "/anything", header: "X-Traced: yes"},
+	{method: "PROPFIND", target: "/anything", body: "<propfind/>", header: "Depth: 1\nContent-Type: text/xml"},
+	{method: "QUERY", target: "/anything", body: "q", header: "Content-Type: text/plain"},
+	{method: "BREW", target: "/status/418"},
+	{method: "m-search", target: "/anything"},
+	{method: "POST", target: "/get"},
+	{method: "GET", target: "/post"},
+	{method: "GET", target: "/anything", body: "a GET with a body", header: "Content-Type: text/plain"},
+
+	// Bodies.
+	{method: "POST", target: "/post", body: form, header: "Content-Type: application/x-www-form-urlencoded"},
+	{method: "POST", target: "/post", body: multipart, header: "Content-Type: multipart/form-data; boundary=frontier"},
+	{method: "POST", target: "/post", body: "\x00\x01\xfe\xff", header: "Content-Type: application/octet-stream"},
+	{method: "POST", target: "/post", body: "broken{", header: "Content-Type: application/json"},
+	{method: "POST", target: "/post", chunks: []string{"one", strings.Repeat("two", 100_000), "three"}, header: "Content-Type: text/plain"},
+	{method: "PUT", target: "/put", chunks: []string{}, header: "Content-Type: text/plain"},
+	{method: "POST", target: "/post", body: strings.Repeat("0123456789", 90_000), header: "Content-Type: text/plain"},
+	{method: "POST", target: "/upload", body: strings.Repeat("u", 1_000_000)},
+	{method: "PUT", target: "/upload", chunks: slices.Repeat([]string{strings.Repeat("u", 40_000)}, 20)},
+	{method: "PATCH", target: "/upload", body: "p"},
+	{method: "POST", target: "/upload", body: strings.Repeat("over the service's limit", 100_000)},
+
+	// Packed bodies stay packed.
+	{target: "/gzip"},
+	{target: "/gzip", header: "Accept-Encoding: gzip"},
+	{target: "/deflate"},
+	{method: "HEAD", target: "/gzip"},
+
+	// Streams.
+	{target: "/stream/1"},
+	{target: "/stream/25"},
+	{target: "/stream-bytes/100000?seed=7&chunk_size=777"},
+	{target: "/stream-bytes/0?seed=7"},
+	{target: "/bytes/0?seed=1"},
+	{target: "/bytes/1?seed=1"},
+	{target: "/bytes/1000000?seed=3"},
+	{target: "/drip?numbytes=10&duration=100ms&delay=10ms"},
+	{target: "/drip?numbytes=5&duration=0&code=404"},
+	{target: "/jsonl?count=5&duration=50ms"},
+	{target: "/sse?count=3&duration=60ms", vary: eventClock},
+	{target: "/trailers"},
+	{target: "/trailers?X-One=1&X-Two=a%20b"},
+	{target: "/trailers?Content-Length=1"},
+	{target: "/delay/0.1"},
+	{target: "/delay/100ms"},
+
+	// Ranges and caches.
+	{target: "/range/1000"},
+	{target: "/range/1000", header: "Range: bytes=10-19"},
+	{target: "/range/1000", header: "Range: bytes=-5"},
+	{target: "/range/1000", header: "Range: bytes=2000-"},
+	{target: "/range/1000", header: "Range: bytes=0-1,5-6", vary: boundary},
+	{method: "HEAD", target: "/range/1000"},
+	{target: "/cache", vary: clockSeconds},
+	{target: "/cache", header: "If-None-Match: anything"},
+	{target: "/cache/60"},
+	{target: "/etag/tag", vary: clockSeconds},
+	{target: "/etag/tag", header: "If-None-Match: \"tag\"", vary: clockSeconds},
+	{target: "/etag/tag", header: "If-Match: \"other\"", vary: clockSeconds},
+
+	// Redirects.
+	{target: "/redirect/3"},
+	{target: "/redirect/1?absolute=true"},
+	{target: "/redirect/0"},
+	{target: "/relative-redirect/2"},
+	{target: "/absolute-redirect/2"},
+	{target: "/redirect-to?url=http://example.com/elsewhere?q=1%23f"},
+	{target: "/redirect-to?url=/get&status_code=307"},
+	{target: "/redirect-to?url=//example.com/x"},
+	{method: "POST", target: "/redirect-to?url=https%3A%2F%2Fexample.com%2F", body: "x"},
+	{target: "//get"},
+	{target: "/get/../ip"},
+	{target: "/response-headers?Content-Location=/here&Refresh=5;%20url%3D/get"},
+	{target: "/response-headers?Location=/get%3Fa"},
+
+	// Cookies.
+	{target: "/cookies", header: "Cookie: a=1; b=\"two\""},
+	{target: "/cookies/set?a=1"},
+	{target: "/cookies/set?a=1&attr[Path]=/get&attr[SameSite]=lax"},
+	{target: "/cookies/set?a=1&attr[Path]=/&attr[HttpOnly]=0&attr[Secure]=1"},
+	{target: "/cookies/delete?a=", vary: clockSeconds},
+
+	// Who asks.
+	{target: "/basic-auth/user/pass"},
+	{target: "/basic-auth/user/pass", header: "Authorization: Basic dXNlcjpwYXNz"},
+	{target: "/hidden-basic-auth/user/pass"},
+	{target: "/hidden-basic-auth/user/pass", header: "Authorization: Basic dXNlcjpwYXNz"},
+	{target: "/bearer"},
+	{target: "/bearer", header: "Authorization: Bearer abc.def"},
+	{target: "/digest-auth/auth/user/pass", vary: digestNonce},
+	{target: "/digest-auth/auth/user/pass/SHA-256", vary: digestNonce},
+
+	// Odds and ends.
+	{target: "/base64/aGVsbG8gd29ybGQK"},
+	{target: "/base64/encode/hello%20world"},
+	{target: "/base64/%21"},
+	{target: "/uuid", vary: []string{`[0-9a-f]{8}-[0-9a-f-]{27}`}},
+	{target: "/unstable?seed=1"},
+	{target: "/unstable?seed=4&failure_rate=1"},
+	{target: "/unstable?failure_rate=0"},
+	{target: "/response-headers?X-A=1&X-A=2&Server=mine&Content-Type=text/plain&X-Powered-By=x"},
+	{target: "/response-headers?Via=1.1%20x&Age=7&Vary=Accept&Alt-Svc=clear&Link=%3C/x%3E;rel%3Dnext"},
+	{target: "/status/100"}, {target: "/status/102"}, {target: "/status/103"},
+	{target: "/status/200,201", vary: []string{`status 20[01] (OK|Created)`}},
+	{target: "/websocket/echo"},
+}
+
+// httpbinRoutes are all of go-httpbin's; TestHTTPBin sees that each was asked
+// for through the tunnel.
+var httpbinRoutes = strings.Fields(`
+	/absolute-redirect/{numRedirects} /anything /anything/ /base64/{data} /base64/{operation}/{data}
+	/basic-auth/{user}/{password} /bearer /brotli /bytes/{numBytes} /cache /cache/{numSeconds} /cookies
+	/cookies/delete /cookies/set /deflate /delay/{duration} /deny /digest-auth/{qop}/{user}/{password}
+	/digest-auth/{qop}/{user}/{password}/{algorithm} /drip /dump/request /env /etag/{etag} /gzip /headers
+	/hidden-basic-auth/{user}/{password} /hostname /html /image /image/{kind} /ip /json /jsonl
+	/links/{numLinks} /links/{numLinks}/{offset} /range/{numBytes} /redirect-to /redirect/{numRedirects}
+	/relative-redirect/{numRedirects} /response-headers /robots.txt /sse /status/{code}
+	/stream-bytes/{numBytes} /stream/{numLines} /trailers /unstable /user-agent /uuid /version /xml
+	DELETE:/delete GET:/encoding/utf8 GET:/forms/post GET:/get GET:/websocket/echo GET:/{$} HEAD:/head
+	PATCH:/patch PATCH:/upload POST:/post POST:/upload PUT:/put PUT:/upload`)
+
+func TestHTTPBin(t *testing.T) {
+	t.Parallel()
+	var mu sync.Mutex
+	asked := map[string]bool{}
+	local := httpbin.New(
+		httpbin.WithEnv(map[string]string{"HTTPBIN_X": "y"}),
+		httpbin.WithObserver(func(ctx context.Context, r httpbin.Result) {
+			mu.Lock()
+			defer mu.Unlock()
+			asked[strings.ReplaceAll(r.Route, " ", ":")] = true
+		}))
+	service := serve(t, local)
+	r := startRelay(t, "--subdomains")
+	a := startAgent(t, agentSpec{target: service.URL, backend: r.url()})
+
+	// The tunnel is asked for everything before the service itself is asked for
+	// anything, so that the list of routes is the tunnel's.
+	forms := map[string]string{"path": a.path(""), "subdomain": a.subdomain("")}
+	client := newClient(t)
+	cases := slices.Clone(httpbinCases)
+	for code := 200; code < 600; code++ {
+		cases = append(cases, httpbinCase{target: fmt.Sprint("/status/", code)})
+	}
+	tunnelled := map[string][]*httpbinAnswer{}
+	for form, base := range forms {
+		tunnelled[form] = make([]*httpbinAnswer, len(cases))
+		visitAll(t, client, base, nil, cases, tunnelled[form])
+	}
+	mu.Lock()
+	for _, route := range httpbinRoutes {
+		if !asked[route] {
+			t.Errorf("the tunnel was not asked for %s", route)
+		}
+	}
+	mu.Unlock()
+
+	for form, base := range forms {
+		direct := make([]*httpbinAnswer, len(cases))
+		visitAll(t, client, service.URL, forwarded(hostOf(t, base)), cases, direct)
+		for i, c := range cases {
+			want := direct[i]
+			want.header = mapped(want.header, service.URL, base, form)
+			if diff := cmp.Diff(want.text(c.vary), tunnelled[form][i].text(c.vary)); diff != "" {
+				t.Errorf("%s form, %s %s: direct - tunnelled +\n%s", form, c.method, c.target, diff)
+			}
+		}
+	}
+}
+
+// visitAll makes the cases' requests, several at a time.
+func visitAll(t *testing.T, client *http.Client, base string, extra http.Header, cases []httpbinCase, answers []*httpbinAnswer) {
+	t.Helper()
+	var wg sync.WaitGroup
+	next := make(chan int)
+	for range 4 {
+		wg.Go(func() {
+			for i := range next {
+				answers[i] = visit(t, client, base, extra, cases[i])
+			}
+		})
+	}
+	for i := range cases {
+		next <- i
+	}
+	close(next)
+	wg.Wait()
+}
+
+// forwarded is what the backend adds to a request: who asked, how, and for which host.
+func forwarded(host string) http.Header {
+	return http.Header{
+		"X-Forwarded-For":   {"127.0.0.1"},
+		"X-Forwarded-Proto": {"http"},
+		"X-Forwarded-Host":  {host},
+	}
+}
+
+// mapped is the local service's header as visitors of the tunnel are to see it.
+func mapped(h http.Header, local, base, form string) http.Header {
+	h = maps.Clone(h)
+	prefix := ""
+	if form == "path" {
+		u, _ := url.Parse(base)
+		prefix = u.Path
+	}
+	toPublic := func(ref string) string {
+		if rest, ok := strings.CutPrefix(ref, local); ok {
+			return base + rest
+		}
+		if strings.HasPrefix(ref, "/") && !strings.HasPrefix(ref, "//") {
+			return prefix + ref
+		}
+		return ref
+	}
+	for _, name := range []string{"Location", "Content-Location"} {
+		if v := h.Get(name); v != "" {
+			h.Set(name, toPublic(v))
+		}
+	}
+	if v := h.Get("Refresh"); v != "" {
+		head, ref, _ := strings.Cut(v, "url=")
+		h.Set("Refresh", head+"url="+toPublic(ref))
+	}
+	for i, cookie := range h["Set-Cookie"] {
+		h["Set-Cookie"] = slices.Clone(h["Set-Cookie"])
+		h["Set-Cookie"][i] = strings.Replace(cookie, "Path=/", "Path="+prefix+"/", 1)
+	}
+	return h
+}
+
+// httpbinAnswer is everything that a visitor sees of an answer.
+type httpbinAnswer struct {
+	err              error
+	proto, status    string
+	informational    []string
+	header           http.Header
+	length           int64
+	transferEncoding []string
+	body             []byte
+	trailer          http.Header
+}
+
+func visit(t *testing.T, client *http.Client, base string, extra http.Header, c httpbinCase) *httpbinAnswer {
+	t.Helper()
+	a := &httpbinAnswer{}
+	var body io.Reader
+	switch {
+	case c.chunks != nil:
+		var parts []io.Reader
+		for _, chunk := range c.chunks {
+			parts = append(parts, strings.NewReader(chunk))
+		}
+		body = io.MultiReader(parts...)
+	case c.body != "":
+		body = strings.NewReader(c.body)
+	}
+	ctx := httptrace.WithClientTrace(t.Context(), &httptrace.ClientTrace{
+		Got1xxResponse: func(code int, header textproto.MIMEHeader) error {
+			a.informational = append(a.informational, fmt.Sprint(code, header))
+			return nil
+		},
+	})
+	method := c.method
+	if method == "" {
+		method = http.MethodGet
+	}
+	req, err := http.NewRequestWithContext(ctx, method, base+c.target, body)
+	if err != nil {
+		t.Errorf("%s: %v", c.target, err)
+		a.err = err
+		return a
+	}
+	req.GetBody = nil // the client must not send anything twice by itself
+	maps.Copy(req.Header, extra)
+	for line := range strings.Lines(c.header) {
+		name, value, _ := strings.Cut(strings.TrimSuffix(line, "\n"), ":")
+		req.Header[name] = append(req.Header[name], strings.TrimSpace(value))
+	}
+	resp, err := client.Do(req)
+	if err != nil {
+		a.err = err
+		return a
+	}
+	defer resp.Body.Close()
+	a.proto, a.status, a.header = resp.Proto, resp.Status, resp.Header
+	a.length, a.transferEncoding = resp.ContentLength, resp.TransferEncoding
+	a.body, a.err = io.ReadAll(resp.Body)
+	a.trailer = resp.Trailer
+	return a
+}
+
+// text renders an answer for comparison, without what may vary.
+func (a *httpbinAnswer) text(vary []string) string {
+	var b strings.Builder
+	if a.err != nil {
+		// Which address or connection it was about does not matter.
+		fmt.Fprintf(&b, "error: %s\n", regexp.MustCompile(`^.*": |127\.0\.0\.1:\d+`).ReplaceAllString(a.err.Error(), ""))
+	}
+	for _, info := range a.informational {
+		fmt.Fprintf(&b, "informational %s\n", info)
+	}
+	fmt.Fprintf(&b, "%s status %s\nlength %d, transfer encoding %q\n", a.proto, a.status, a.length, a.transferEncoding)
+	for _, part := range []struct {
+		name   string
+		header http.Header
+	}{{"", a.header}, {"trailer ", a.trailer}} {
+		for _, name := range slices.Sorted(maps.Keys(part.header)) {
+			for _, value := range part.header[name] {
+				if name == "Date" {
+					value = "(now)"
+				}
+				fmt.Fprintf(&b, "%s%s: %s\n", part.name, name, value)
+			}
+		}
+	}
+	fmt.Fprintf(&b, "%d bytes:\n", len(a.body))
+	if bytes.ContainsFunc(a.body, func(r rune) bool { return r < ' ' && r != '\n' && r != '\r' || r == '\uFFFD' }) {
+		for chunk := range slices.Chunk(a.body, 32) {
+			fmt.Fprintf(&b, "%x\n", chunk)
+		}
+	} else {
+		b.Write(a.body)
+	}
+	text := b.String()
+	for _, pattern := range vary {
+		text = regexp.MustCompile(pattern).ReplaceAllString(text, "(varies)")
+	}
+	return text
+}
