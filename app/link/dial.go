@@ -117,8 +117,6 @@ func (d *dialer) connect(ctx context.Context, network, addr string) (net.Conn, e
 	if err != nil {
 		return nil, &dialError{"the proxy named in the environment is no valid URL: check HTTPS_PROXY", err}
 	}
-	// The net.Dialer tries all of a name's addresses, ::1 and 127.0.0.1 of
-	// localhost among them, without waiting long for either (RFC 8305).
 	direct := &net.Dialer{
 		KeepAliveConfig: net.KeepAliveConfig{Enable: true, Idle: 15 * time.Second, Interval: 5 * time.Second, Count: 3},
 		ControlContext:  controlSocket,
@@ -128,7 +126,7 @@ func (d *dialer) connect(ctx context.Context, network, addr string) (net.Conn, e
 	case d.config.dial != nil:
 		conn, err = d.config.dial(ctx, network, addr)
 	case via == nil:
-		conn, err = direct.DialContext(ctx, network, addr)
+		conn, err = connectDirect(ctx, direct, addr)
 	case via.Scheme == "http" || via.Scheme == "https":
 		conn, err = d.connectVia(ctx, direct, via, addr)
 	default:
@@ -139,6 +137,22 @@ func (d *dialer) connect(ctx context.Context, network, addr string) (net.Conn, e
 	}
 	d.conn.set(conn)
 	return conn, nil
+}
+
+// connectDirect tries all of a name's addresses (RFC 8305). Those of localhost
+// are ::1 and 127.0.0.1, even where the system names only one of them.
+func connectDirect(ctx context.Context, direct *net.Dialer, addr string) (net.Conn, error) {
+	conn, err := direct.DialContext(ctx, "tcp", addr)
+	host, port, _ := net.SplitHostPort(addr)
+	if err == nil || host != "localhost" || ctx.Err() != nil {
+		return conn, err
+	}
+	for _, ip := range []string{"::1", "127.0.0.1"} {
+		if conn, err := direct.DialContext(ctx, "tcp", net.JoinHostPort(ip, port)); err == nil {
+			return conn, nil
+		}
+	}
+	return nil, err
 }
 
 // connectSOCKS goes through a SOCKS 5 proxy (RFC 1928).

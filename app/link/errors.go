@@ -176,7 +176,13 @@ func retryAfter(h http.Header) time.Duration {
 
 // lostError says how an established connection ended.
 func lostError(err error) error {
-	var closed *websocket.CloseError
+	var (
+		already *dialError
+		closed  *websocket.CloseError
+	)
+	if errors.As(err, &already) {
+		return err
+	}
 	if errors.As(err, &closed) {
 		text := "the backend closed the connection"
 		switch {

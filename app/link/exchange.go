@@ -88,7 +88,7 @@ func (x *exchange) WriteHead(h *wire.ResponseHead, end bool) error {
 	}
 	x.mu.Lock()
 	switch {
-	case x.over:
+	case x.over || x.ctx.Err() != nil:
 		x.mu.Unlock()
 		return x.gone()
 	case x.answer != nil:
@@ -107,7 +107,7 @@ func (x *exchange) WriteHead(h *wire.ResponseHead, end bool) error {
 // Write gathers the body, up to what a message holds.
 func (x *exchange) Write(p []byte) (int, error) {
 	x.mu.Lock()
-	if x.over {
+	if x.over || x.ctx.Err() != nil {
 		x.mu.Unlock()
 		return 0, x.gone()
 	}
@@ -142,7 +142,7 @@ func (x *exchange) WriteLast(p []byte) (int, error) {
 // CloseWrite sends the answer. A message has no place for a trailer.
 func (x *exchange) CloseWrite(http.Header) error {
 	x.mu.Lock()
-	head, body, over := x.answer, x.gather, x.over
+	head, body, over := x.answer, x.gather, x.over || x.ctx.Err() != nil
 	x.mu.Unlock()
 	switch {
 	case over:

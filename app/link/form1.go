@@ -51,8 +51,9 @@ type form1 struct {
 
 	prefix string // makes request IDs unique among connections
 
-	mu   sync.Mutex
-	open map[string]*exchange
+	mu      sync.Mutex
+	open    map[string]*exchange
+	failure error // why the agent itself gave the connection up
 }
 
 func newForm1(l *Link) *form1 {
@@ -85,6 +86,11 @@ func (f *form1) run(ctx context.Context) error {
 	stop()
 	_ = f.ws.Close()
 	f.wg.Wait()
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.failure != nil {
+		return f.failure
+	}
 	return err
 }
 
@@ -243,7 +249,9 @@ func (f *form1) keepAlive(ctx context.Context) {
 		}
 		if f.gateway {
 			if err := f.heartbeat(ctx); err != nil && ctx.Err() == nil {
-				f.link.log.Info("heartbeat failed", "error", err)
+				f.mu.Lock()
+				f.failure = err
+				f.mu.Unlock()
 				_ = f.ws.Close()
 				return
 			}
