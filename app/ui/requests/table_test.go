@@ -1,0 +1,211 @@
+package requests
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"culvert/app/ui/look"
+	"culvert/app/ui/model"
+
+	"fyne.io/fyne/v2"
+	"fyne.io/fyne/v2/test"
+)
+
+func newTestTable(t *testing.T, size fyne.Size) (*Table, *model.Store, fyne.Window) {
+	t.Helper()
+	app := test.NewTempApp(t)
+	app.Settings().SetTheme(look.Theme{})
+	s := model.NewStore()
+	table := NewTable(model.NewView(s))
+	w := test.NewTempWindow(t, table)
+	w.SetPadded(false)
+	w.Resize(size)
+	return table, s, w
+}
+
+func fill(s *model.Store, n int) {
+	for i := range n {
+		s.AddRequest(&model.Request{Tunnel: "1", Time: time.Date(2026, 1, 2, 14, 2, 11, 482e6, time.UTC), Method: "GET",
+			Path: fmt.Sprintf("/%d", i), Status: 200, Duration: 6 * time.Millisecond, Size: 4200, Visitor: "203.0.113.7"})
+	}
+}
+
+// screen is what the visible rows say, from the top.
+func screen(table *Table, column int) []string {
+	var out []string
+	for _, r := range table.body.pool {
+		if y := r.back.Position().Y - table.scroll.Offset.Y; y > -rowHeight && y < table.scroll.Size().Height && r.request != nil {
+			out = append(out, r.cells[column].Text)
+		}
+	}
+	return out
+}
+
+func TestRowSaysEverything(t *testing.T) {
+	table, s, _ := newTestTable(t, fyne.NewSize(908, 300))
+	fill(s, 1)
+	table.Sync()
+	want := []string{"14:02:11.482", "GET", "/0", "200 ✓", "6 ms", "4.1 KB", "203.0.113.7"}
+	for i, text := range want {
+		c := table.body.pool[0].cells[i]
+		if c.Text != text || c.Hidden {
+			t.Errorf("column %s says %q (hidden: %v), want %q", table.cols[i].title, c.Text, c.Hidden, text)
+		}
+	}
+}
+
+func TestNarrowTableKeepsWhatMatters(t *testing.T) {
+	table, s, w := newTestTable(t, fyne.NewSize(440, 300))
+	fill(s, 1)
+	table.Sync()
+	for i, hidden := range []bool{false, false, false, false, true, true, true} {
+		if c := table.body.pool[0].cells[i]; c.Hidden != hidden {
+			t.Errorf("at 440: column %s hidden is %v, want %v", table.cols[i].title, c.Hidden, hidden)
+		}
+	}
+	w.Resize(fyne.NewSize(908, 300))
+	for i, c := range table.body.pool[0].cells {
+		if c.Hidden || c.Text == "" {
+			t.Errorf("at 908: column %s is hidden or empty (%q)", table.cols[i].title, c.Text)
+		}
+	}
+}
+
+func TestPoolFollowsTheScreenNotTheLog(t *testing.T) {
+	table, s, _ := newTestTable(t, fyne.NewSize(908, 300))
+	fill(s, 10)
+	table.Sync()
+	few := len(table.body.pool)
+	fill(s, 2*model.Capacity)
+	table.Sync()
+	if got := len(table.body.pool); got != few || got > 300/int(rowHeight)+2 {
+		t.Errorf("%d rows are drawn for %d on the screen, %d before the traffic", got, 300/int(rowHeight), few)
+	}
+	if got := screen(table, pathColumn)[0]; got != fmt.Sprintf("/%d", 2*model.Capacity-1) {
+		t.Errorf("the top row is %s, want the newest", got)
+	}
+}
+
+func TestScrollingAwayHoldsTheRows(t *testing.T) {
+	table, s, w := newTestTable(t, fyne.NewSize(908, 300))
+	fresh := -1
+	table.OnFresh = func(n int) { fresh = n }
+	fill(s, 50)
+	table.Sync()
+	test.Scroll(w.Canvas(), fyne.NewPos(400, 150), 0, -300)
+	before := screen(table, pathColumn)
+	if before[0] == "/49" {
+		t.Fatal("the table did not scroll")
+	}
+	fill(s, 3)
+	table.Sync()
+	if after := screen(table, pathColumn); fmt.Sprint(before) != fmt.Sprint(after) || fresh != 3 {
+		t.Errorf("rows moved under the reader: %v then %v; %d fresh, want 3", before, after, fresh)
+	}
+	table.ShowNewest()
+	if got := screen(table, pathColumn)[0]; got != "/2" || fresh != 0 || table.scroll.Offset.Y != 0 {
+		t.Errorf("back at the top: first row %s at offset %v, %d fresh; want /2, 0, 0", got, table.scroll.Offset.Y, fresh)
+	}
+}
+
+func TestPauseHoldsTheRows(t *testing.T) {
+	table, s, _ := newTestTable(t, fyne.NewSize(908, 300))
+	fill(s, 2)
+	table.Sync()
+	table.SetPaused(true)
+	fill(s, 5)
+	table.Sync()
+	if got := screen(table, pathColumn); fmt.Sprint(got) != "[/1 /0]" {
+		t.Errorf("paused, the rows are %v", got)
+	}
+	table.SetPaused(false)
+	if got := screen(table, pathColumn); len(got) != 7 || got[0] != "/4" {
+		t.Errorf("resumed, the rows are %v", got)
+	}
+}
+
+func TestSelectionStaysWithItsRequest(t *testing.T) {
+	table, s, w := newTestTable(t, fyne.NewSize(908, 300))
+	var told *model.Request
+	table.OnSelect = func(r *model.Request) { told = r }
+	fill(s, 5)
+	table.Sync()
+	test.TapCanvas(w.Canvas(), fyne.NewPos(300, rowHeight+1+1.5*rowHeight)) // the second row
+	if r := table.Selected(); r == nil || r.Path != "/3" || told != r {
+		t.Fatalf("tapped the second row, selected %+v, told %+v", r, told)
+	}
+	fill(s, 4)
+	table.Sync()
+	if r := table.Selected(); r.Path != "/3" || r.ID != 4 {
+		t.Errorf("after new rows the selection is %+v", r)
+	}
+	for i, row := range table.body.pool {
+		if row.selected != (i == 5) {
+			t.Errorf("row %d selected is %v", i, row.selected)
+		}
+	}
+	table.Unselect()
+	if table.Selected() != nil || told != nil {
+		t.Error("the selection did not go away")
+	}
+}
+
+func TestKeysMoveTheSelection(t *testing.T) {
+	table, s, w := newTestTable(t, fyne.NewSize(908, 300))
+	fill(s, 100)
+	table.Sync()
+	w.Canvas().Focus(table.body)
+	if r := table.Selected(); r == nil || r.Path != "/99" {
+		t.Fatalf("the focus shows at %+v, want the top row", r)
+	}
+	for _, step := range []struct {
+		key  fyne.KeyName
+		want string
+	}{
+		{fyne.KeyUp, "/99"}, {fyne.KeyDown, "/98"}, {fyne.KeyDown, "/97"}, {fyne.KeyEnd, "/0"}, {fyne.KeyDown, "/0"},
+		{fyne.KeyUp, "/1"}, {fyne.KeyHome, "/99"}, {fyne.KeyPageDown, "/91"},
+	} {
+		table.body.TypedKey(&fyne.KeyEvent{Name: step.key})
+		r := table.Selected()
+		if r == nil || r.Path != step.want {
+			t.Fatalf("after %s the selection is %+v, want %s", step.key, r, step.want)
+		}
+		visible := false
+		for _, p := range screen(table, pathColumn) {
+			visible = visible || p == step.want
+		}
+		if !visible {
+			t.Errorf("after %s the selected row %s is not on the screen %v", step.key, step.want, screen(table, pathColumn))
+		}
+	}
+}
+
+func TestHostileTextsAreDrawnHarmlessly(t *testing.T) {
+	table, s, _ := newTestTable(t, fyne.NewSize(600, 300))
+	s.AddRequest(&model.Request{Method: "GET\n\x1b[2J", Path: "/\u202e" + string(make([]byte, 10000)), Status: 200})
+	table.Sync()
+	row := table.body.pool[0]
+	if row.cells[1].Text != "GET  [2J" {
+		t.Errorf("method drawn as %q", row.cells[1].Text)
+	}
+	if n := len([]rune(row.cells[pathColumn].Text)); n > 100 {
+		t.Errorf("a path of 10,000 characters is drawn with %d", n)
+	}
+}
+
+// One frame of a busy log, as the window's ticker makes it.
+func BenchmarkSync(b *testing.B) {
+	test.NewTempApp(b).Settings().SetTheme(look.Theme{})
+	s := model.NewStore()
+	table := NewTable(model.NewView(s))
+	w := test.NewTempWindow(b, table)
+	w.Resize(fyne.NewSize(908, 640))
+	fill(s, model.Capacity)
+	table.Sync()
+	b.ReportAllocs()
+	for b.Loop() {
+		fill(s, 333) // 5,000 rows per second at 15 frames
+		table.Sync()
+	}
+}
