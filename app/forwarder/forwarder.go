@@ -16,6 +16,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"sync"
 	"time"
 
 	"culvert/app/capture"
@@ -58,7 +59,13 @@ func (c *Config) validate() error {
 // Forwarder serves exchanges from one local service. Its methods may be called
 // by any goroutine.
 type Forwarder struct {
-	cfg Config
+	cfg         Config
+	host        string   // the Host field, unless it is the visitor's
+	origin      string   // what the visitor's own origin becomes
+	authorities []string // by which the service may call itself
+	dialer      *dialer
+	pool        pool
+	buffers     buffers
 }
 
 // New makes a Forwarder. It opens no connection yet; Close gives all back.
@@ -66,12 +73,56 @@ func New(cfg Config) (*Forwarder, error) {
 	if err := cfg.validate(); err != nil {
 		return nil, err
 	}
-	return &Forwarder{cfg: cfg}, nil
+	if cfg.HostHeader == "" {
+		cfg.HostHeader = HostLocal
+	}
+	if cfg.Timeout == 0 {
+		cfg.Timeout = DefaultTimeout
+	}
+	if cfg.Logger == nil {
+		cfg.Logger = slog.New(slog.DiscardHandler)
+	}
+	f := &Forwarder{
+		cfg:         cfg,
+		host:        cfg.Target.HostHeader(),
+		authorities: authorities(cfg.Target, cfg.HostHeader),
+		dialer:      newDialer(&cfg),
+	}
+	if cfg.HostHeader != HostLocal && cfg.HostHeader != HostPublic {
+		f.host = string(cfg.HostHeader)
+	}
+	f.origin = cfg.Target.Scheme + "://" + f.host
+	return f, nil
 }
 
-// Serve answers one exchange and returns when it is over.
-func (f *Forwarder) Serve(x wire.Exchange) {}
+// Serve answers one exchange and returns when it is over: when both bodies have
+// ended, or it has failed and the exchange was reset.
+func (f *Forwarder) Serve(x wire.Exchange) {
+	e := exchange{f: f, x: x, head: x.Request()}
+	e.rec = f.cfg.Recorder.Begin(x.ID(), e.head)
+	err := e.run()
+	if err != nil {
+		f.cfg.Logger.Debug("exchange failed", "id", x.ID(), "method", e.head.Method, "error", err)
+	}
+	e.rec.End(err)
+}
 
 // Close closes the connections that are kept for later, and those in use when
 // their exchange is over. It does not wait for exchanges.
-func (f *Forwarder) Close() {}
+func (f *Forwarder) Close() { f.pool.close() }
+
+// bufferSize is how much of a body is read at once. A DATA frame holds twice that.
+const bufferSize = 32 << 10
+
+// buffers keeps buffers of bufferSize between exchanges.
+type buffers struct{ pool sync.Pool }
+
+func (b *buffers) get() *[]byte {
+	if buf, ok := b.pool.Get().(*[]byte); ok {
+		return buf
+	}
+	buf := make([]byte, bufferSize)
+	return &buf
+}
+
+func (b *buffers) put(buf *[]byte) { b.pool.Put(buf) }

@@ -45,6 +45,11 @@ func (v *View) MapHeader(h http.Header) {
 	mapField(h, "Set-Cookie", v.Cookie)
 }
 
+// Concerns reports whether a header has any of the fields that a View maps.
+func Concerns(h http.Header) bool {
+	return len(h["Location"]) > 0 || len(h["Set-Cookie"]) > 0 || len(h["Content-Location"]) > 0 || len(h["Refresh"]) > 0
+}
+
 // mapField maps all values of a field. The slice is replaced, not written to.
 func mapField(h http.Header, name string, mapped func(string) string) {
 	values := h[name]
@@ -114,12 +119,12 @@ func (v *View) origin() string {
 }
 
 func (v *View) isPublic(scheme, authority string) bool {
-	return v.Host != "" && sameAuthority(scheme, authority, v.Host)
+	return v.Host != "" && SameAuthority(scheme, authority, v.Host)
 }
 
 func (v *View) isLocal(scheme, authority string) bool {
 	return slices.ContainsFunc(v.Local, func(local string) bool {
-		return sameAuthority(scheme, authority, local)
+		return SameAuthority(scheme, authority, local)
 	})
 }
 
@@ -143,9 +148,9 @@ func cutAuthority(s string) (authority, path string) {
 	return s, ""
 }
 
-// sameAuthority compares host and port. Case does not matter, and a scheme's own
+// SameAuthority compares host and port of URLs of a (lower-case) scheme. Case does not matter, and a scheme's own
 // port may be left out; a user name makes it another authority.
-func sameAuthority(scheme, a, b string) bool {
+func SameAuthority(scheme, a, b string) bool {
 	return strings.EqualFold(stripDefaultPort(scheme, a), stripDefaultPort(scheme, b))
 }
 
