@@ -1,0 +1,145 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"net/url"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/BurntSushi/toml"
+)
+
+// Config is what a person has written into the config file. Keys that this
+// version does not know are left to the versions that do.
+type Config struct {
+	// Profile is the name of the profile that is used when no backend is named; "" for none.
+	Profile string `toml:"profile"`
+	// Profiles are the backends, by name.
+	Profiles map[string]Profile `toml:"profiles"`
+}
+
+// Profile is a backend.
+type Profile struct {
+	Backend Address `toml:"backend"`
+	// TokenFile holds the bearer token, CAFile extra trust roots; "" for none.
+	// Load makes both absolute: they count from the config folder.
+	TokenFile string `toml:"token_file"`
+	CAFile    string `toml:"ca_file"`
+}
+
+// Address is the URL of a backend. It checks itself while the file is read, so
+// that the error can name the line.
+type Address struct{ *url.URL }
+
+// UnmarshalText reads the URL.
+func (a *Address) UnmarshalText(text []byte) error {
+	u, err := url.Parse(string(text))
+	if err != nil {
+		return fmt.Errorf("not a URL: want one such as https://tunnel.example.com")
+	}
+	if !slices.Contains([]string{"http", "https", "ws", "wss"}, u.Scheme) || u.Hostname() == "" {
+		return fmt.Errorf("backend %q: want a URL such as https://tunnel.example.com or wss://…/stage", u.Redacted())
+	}
+	a.URL = u
+	return nil
+}
+
+// FileError is about a file that a person has written. The file is as it was.
+type FileError struct {
+	Path    string
+	Line    int // 0 if no single line is to blame
+	Problem string
+}
+
+func (e *FileError) Error() string {
+	if e.Line == 0 {
+		return fmt.Sprintf("%s: %s", e.Path, e.Problem)
+	}
+	return fmt.Sprintf("%s:%d: %s", e.Path, e.Line, e.Problem)
+}
+
+// Load reads the config file. One that is not there is an empty one; one that
+// makes no sense is a *FileError.
+func (d *Dir) Load() (*Config, error) {
+	path := d.ConfigFile()
+	text, err := readBounded(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return &Config{}, nil
+	}
+	if err != nil {
+		return nil, &FileError{Path: path, Problem: err.Error()}
+	}
+	var c Config
+	if _, err := toml.Decode(string(text), &c); err != nil {
+		return nil, fileError(path, err)
+	}
+	for name, p := range c.Profiles {
+		if p.Backend.URL == nil {
+			return nil, &FileError{Path: path, Problem: fmt.Sprintf("profile %q has no backend: add a line such as backend = \"https://tunnel.example.com\"", name)}
+		}
+		p.TokenFile, p.CAFile = d.resolve(p.TokenFile), d.resolve(p.CAFile)
+		c.Profiles[name] = p
+	}
+	if _, ok := c.Profiles[c.Profile]; c.Profile != "" && !ok {
+		return nil, &FileError{Path: path, Problem: fmt.Sprintf("profile = %q, but there is no [profiles.%s]", c.Profile, c.Profile)}
+	}
+	return &c, nil
+}
+
+func (d *Dir) resolve(path string) string {
+	if path == "" || filepath.IsAbs(path) {
+		return path
+	}
+	return filepath.Join(d.path, path)
+}
+
+// fileError tells what the decoder found, without the decoder's name. About a
+// value of the wrong type the decoder says the line only in words.
+func fileError(path string, err error) *FileError {
+	var syntax toml.ParseError
+	if errors.As(err, &syntax) {
+		return &FileError{Path: path, Line: syntax.Position.Line, Problem: syntax.Message}
+	}
+	e := &FileError{Path: path, Problem: strings.TrimPrefix(err.Error(), "toml: ")}
+	if where, problem, ok := strings.Cut(e.Problem, "): "); ok {
+		if n, _ := fmt.Sscanf(where, "line %d", &e.Line); n == 1 {
+			e.Problem = problem
+		}
+	}
+	return e
+}
+
+// readBounded reads a file that has no business being large.
+func readBounded(path string) ([]byte, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	text, err := io.ReadAll(io.LimitReader(f, maxFile+1))
+	if err == nil && len(text) > maxFile {
+		err = fmt.Errorf("larger than %d bytes", maxFile)
+	}
+	return text, err
+}
+
+// ReadToken reads a bearer token from a file of its own. Space around it does not count.
+func ReadToken(path string) (string, error) {
+	text, err := readBounded(path)
+	if err != nil {
+		return "", fmt.Errorf("reading the token file: %w", err)
+	}
+	token := strings.TrimSpace(string(text))
+	switch {
+	case token == "":
+		return "", fmt.Errorf("the token file %s is empty: put the token into it", path)
+	case strings.ContainsAny(token, "\r\n"):
+		return "", fmt.Errorf("the token file %s has more than one line: put nothing but the token into it", path)
+	}
+	return token, nil
+}
