@@ -1,0 +1,118 @@
+package mux
+
+import (
+	"context"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/gorilla/websocket"
+)
+
+// life remembers when the peer gave the last sign of life. Times count from the
+// connection's start on the monotonic clock: setting the clock does not matter.
+type life struct {
+	start  time.Time
+	last   atomic.Int64 // time.Duration since start
+	asking atomic.Bool  // somebody waits for a sign
+
+	mu      sync.Mutex
+	waiters []chan struct{}
+}
+
+func (l *life) init() { l.start = time.Now() }
+
+func (l *life) now() time.Duration { return time.Since(l.start) }
+
+// seen notes a sign of life.
+func (l *life) seen() {
+	l.last.Store(int64(l.now()))
+	if !l.asking.Load() {
+		return
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, w := range l.waiters {
+		close(w)
+	}
+	l.waiters = nil
+	l.asking.Store(false)
+}
+
+// next gives a channel that the next sign of life closes.
+func (l *life) next() <-chan struct{} {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	w := make(chan struct{})
+	l.waiters = append(l.waiters, w)
+	l.asking.Store(true)
+	return w
+}
+
+// Probe pings the peer and waits for any sign of life. It gives ctx's cause if
+// none comes in time, or the connection's end.
+func (c *Conn) Probe(ctx context.Context) error {
+	sign := c.life.next()
+	c.w.ping()
+	select {
+	case <-sign:
+		return nil
+	case <-c.done:
+		return c.Err()
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+// watch pings a silent peer, ends the connection when it stays silent or ctx is
+// over, and sees to it that an ended connection closes even if the peer is stuck.
+// over is closed when nobody reads or writes any more.
+func (c *Conn) watch(ctx context.Context, over <-chan struct{}) {
+	interval, timeout := c.cfg.PingInterval, c.cfg.PingTimeout
+	timer := time.NewTimer(interval)
+	defer timer.Stop()
+	due := c.life.now() + interval
+	var since, pinged time.Duration // silence counts from since at the earliest
+	cancelled := ctx.Done()
+	for {
+		select {
+		case <-timer.C:
+		case <-cancelled:
+			cancelled = nil
+			c.end(ending{err: context.Cause(ctx), graceful: true, code: websocket.CloseGoingAway})
+			continue
+		case <-c.done:
+			if c.ended().graceful {
+				grace := time.NewTimer(closeGrace)
+				defer grace.Stop()
+				select {
+				case <-over:
+				case <-grace.C:
+				}
+			}
+			c.ws.Close()
+			return
+		}
+		now := c.life.now()
+		if now-due > interval {
+			// We were asleep ourselves, and could not have heard anything: the peer
+			// has the time of one ping to show that it is still there.
+			since = now - interval
+		}
+		heard := max(since, time.Duration(c.life.last.Load()))
+		silent := now - heard
+		if silent >= timeout {
+			c.end(ending{err: ErrDead})
+			continue
+		}
+		due = heard + interval
+		if silent >= interval {
+			if pinged <= heard || now-pinged >= interval {
+				pinged = now
+				c.w.ping()
+			}
+			due = min(pinged+interval, heard+timeout)
+		}
+		timer.Reset(due - now)
+	}
+}

@@ -1,0 +1,407 @@
+package mux
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"strconv"
+	"sync"
+
+	"culvert/backend/wire"
+)
+
+// maxHeads bounds the response heads that wait for ReadHead: informational ones
+// are not under flow control.
+const maxHeads = 16
+
+var (
+	errEnded    = errors.New("write after the end of the body")
+	errNoHead   = errors.New("body written before the response head")
+	errTwoHeads = errors.New("response head written twice")
+	errHeadRead = errors.New("response head was read already")
+	errOver     = errors.New("exchange is over")
+)
+
+// Stream is one request and its answer: on the agent's side a wire.Exchange, on
+// the backend's side what Open gives. The directions end independently; a stream
+// is over when both have ended, or when either side has reset it.
+//
+// One goroutine may read (Read, ReadHead) and one may write at a time; Reset,
+// Context and Buffered may be called by any. On the backend's side, call Reset in
+// the end, whatever happened: it does nothing to a stream that is over but to
+// return its memory.
+type Stream struct {
+	c   *Conn
+	id  uint32
+	req *wire.RequestHead
+
+	readable chan struct{} // 1: something to read may have come
+
+	mu      sync.Mutex
+	credit  int64     // what we may send, in bytes
+	granted sync.Cond // credit grew, or writeErr was set
+
+	sentHead, sentEnd bool
+	gotHead, recvEnd  bool  // the final head has come; the peer has ended
+	over              bool  // removed from the connection
+	writeErr, readErr error // set once, for good
+
+	heads   []*wire.ResponseHead // received, not read
+	trailer http.Header
+	in      buffer
+	// What the peer may send: allowed + in.size + consumed == window.
+	window, allowed, consumed int
+
+	ctx    context.Context // made when asked for
+	cancel context.CancelCauseFunc
+	ctxErr error // why the context has ended
+}
+
+var _ wire.Exchange = (*Stream)(nil)
+
+func newStream(c *Conn, h *wire.RequestHead) *Stream {
+	s := &Stream{
+		c:        c,
+		req:      h,
+		readable: make(chan struct{}, 1),
+		credit:   wire.InitialWindow,
+		window:   wire.InitialWindow,
+		allowed:  wire.InitialWindow,
+	}
+	s.granted.L = &s.mu
+	s.in.pool = &c.chunks
+	return s
+}
+
+// ID names the stream in logs; it is unique within this process.
+func (s *Stream) ID() string { return s.c.name + "-" + strconv.FormatUint(uint64(s.id), 10) }
+
+// Request is the head that opened the stream.
+func (s *Stream) Request() *wire.RequestHead { return s.req }
+
+// Context ends when the stream is reset, when the connection ends, and on the
+// agent's side when the handler returns, on the backend's when both directions
+// have ended.
+func (s *Stream) Context() context.Context {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.ctx == nil {
+		s.ctx, s.cancel = context.WithCancelCause(context.Background())
+		if s.ctxErr != nil {
+			s.cancel(s.ctxErr)
+		}
+	}
+	return s.ctx
+}
+
+// endContext ends the context; the first cause counts. s.mu is held.
+func (s *Stream) endContext(cause error) {
+	if s.ctxErr != nil {
+		return
+	}
+	s.ctxErr = cause
+	if s.cancel != nil {
+		s.cancel(cause)
+	}
+}
+
+// WriteHead sends a response head, on the agent's side; end says that no body
+// follows. Informational heads (1xx but 101) may come before the final one.
+func (s *Stream) WriteHead(h *wire.ResponseHead, end bool) error {
+	final := finalStatus(h.Status)
+	s.mu.Lock()
+	err := s.writeErr
+	switch {
+	case err != nil:
+	case s.sentHead:
+		err = errTwoHeads
+	case end && !final:
+		err = errors.New("informational response head cannot end the answer")
+	}
+	s.mu.Unlock()
+	if err != nil {
+		return err
+	}
+	if err := s.c.sendResponse(s, h, end); err != nil {
+		return err
+	}
+	s.mu.Lock()
+	s.sentHead = final
+	s.mu.Unlock()
+	return nil
+}
+
+// finalStatus is true for all but informational heads; 101 is the last head of
+// its stream.
+func finalStatus(status int) bool { return status >= 200 || status == http.StatusSwitchingProtocols }
+
+// Write sends a part of the body. It waits while the peer's window is used up.
+func (s *Stream) Write(p []byte) (int, error) { return s.write(p, false) }
+
+// WriteLast sends the last part of the body.
+func (s *Stream) WriteLast(p []byte) (int, error) { return s.write(p, true) }
+
+func (s *Stream) write(p []byte, end bool) (int, error) {
+	for n := 0; ; {
+		k, err := s.reserve(len(p) - n)
+		if err != nil {
+			return n, err
+		}
+		if k == 0 && !end {
+			return n, nil
+		}
+		last := n+k == len(p)
+		if err := s.c.sendData(s, p[n:n+k], end && last); err != nil {
+			return n, err
+		}
+		if n += k; last {
+			return n, nil
+		}
+	}
+}
+
+// reserve takes up to n bytes of credit, and waits until there is some.
+func (s *Stream) reserve(n int) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for {
+		switch {
+		case s.writeErr != nil:
+			return 0, s.writeErr
+		case !s.sentHead:
+			return 0, errNoHead
+		case s.sentEnd:
+			return 0, errEnded
+		}
+		if n == 0 {
+			return 0, nil
+		}
+		if s.credit > 0 {
+			n = min(n, wire.MaxData, int(s.credit))
+			s.credit -= int64(n)
+			return n, nil
+		}
+		s.granted.Wait()
+	}
+}
+
+// CloseWrite ends the body, with a trailer or nil.
+func (s *Stream) CloseWrite(trailer http.Header) error {
+	if len(trailer) == 0 {
+		_, err := s.write(nil, true)
+		return err
+	}
+	if _, err := s.reserve(0); err != nil {
+		return err
+	}
+	return s.c.sendTrailer(s, trailer)
+}
+
+// endSent marks our direction as ended, and says whether the stream is over.
+func (s *Stream) endSent() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.sentEnd = true
+	return s.checkOver()
+}
+
+// checkOver says whether both directions have ended. s.mu is held.
+func (s *Stream) checkOver() bool {
+	if s.over || !s.sentEnd || !s.recvEnd {
+		return false
+	}
+	s.over = true
+	if s.c.cfg.Handler == nil {
+		s.endContext(errOver)
+	}
+	return true
+}
+
+// ReadHead gives the next response head, on the backend's side: informational
+// ones first. When ctx ends it gives its cause, and the stream lives on. A stream
+// that the agent has given up gives a *wire.ResetError.
+func (s *Stream) ReadHead(ctx context.Context) (*wire.ResponseHead, error) {
+	for {
+		s.mu.Lock()
+		var h *wire.ResponseHead
+		err := s.readErr
+		if len(s.heads) > 0 {
+			h, s.heads = s.heads[0], s.heads[1:]
+		} else if err == nil && s.gotHead {
+			err = errHeadRead
+		}
+		s.mu.Unlock()
+		if h != nil || err != nil {
+			return h, err
+		}
+		select {
+		case <-s.readable:
+		case <-ctx.Done():
+			return nil, context.Cause(ctx)
+		}
+	}
+}
+
+// Read reads the peer's body up to io.EOF. What came before the peer's end stays
+// readable whatever happens later; what came before a reset does not.
+func (s *Stream) Read(p []byte) (int, error) {
+	if len(p) == 0 {
+		return 0, nil
+	}
+	for {
+		n, grant, err := s.read(p)
+		if grant > 0 {
+			s.c.sendWindow(s.id, grant)
+		}
+		if n > 0 || err != nil {
+			return n, err
+		}
+		<-s.readable
+	}
+}
+
+func (s *Stream) read(p []byte) (n, grant int, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	n = s.in.copyOut(p)
+	switch {
+	case n > 0:
+		return n, s.consume(n), nil
+	case s.readErr != nil:
+		return 0, 0, s.readErr
+	case s.recvEnd:
+		return 0, 0, io.EOF
+	}
+	return 0, 0, nil
+}
+
+// consume counts what was read, and gives what the peer may be granted now: in
+// few large steps, and more than was consumed if the reader waits for the peer
+// and not the other way round. s.mu is held.
+func (s *Stream) consume(n int) (grant int) {
+	if s.recvEnd {
+		if s.in.size == 0 {
+			s.returnBudget()
+		}
+		return 0
+	}
+	s.consumed += n
+	if s.consumed < s.window/2 {
+		return 0
+	}
+	grant = s.consumed
+	if more := min(s.window, maxStreamWindow-s.window); more > 0 && s.in.size == 0 && s.c.takeBudget(more) {
+		s.window += more
+		grant += more
+	}
+	s.consumed = 0
+	s.allowed += grant
+	return grant
+}
+
+// takeBudget takes n bytes for the growth of a window, if they are there.
+func (c *Conn) takeBudget(n int) bool {
+	if c.budget.Add(-int64(n)) >= 0 {
+		return true
+	}
+	c.budget.Add(int64(n))
+	return false
+}
+
+// returnBudget gives back what this stream's window has grown by. s.mu is held.
+func (s *Stream) returnBudget() {
+	s.c.budget.Add(int64(s.window - wire.InitialWindow))
+	s.window = wire.InitialWindow
+}
+
+// Buffered says how many bytes Read would give at once, and whether the peer has
+// ended: what a writer to a visitor needs to know whether to flush.
+func (s *Stream) Buffered() (n int, ended bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.in.size, s.recvEnd
+}
+
+// Trailer is the peer's trailer, once Read has given io.EOF; nil if there is none.
+func (s *Stream) Trailer() http.Header {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.trailer
+}
+
+// RequestTrailer is Trailer, as wire.Exchange calls it.
+func (s *Stream) RequestTrailer() http.Header { return s.Trailer() }
+
+// Reset gives the stream up and discards what was received. The peer is told,
+// unless the stream is over; reads and writes fail from then on.
+func (s *Stream) Reset(code wire.ResetCode, message string) {
+	err := &wire.ResetError{Code: code, Message: message}
+	s.mu.Lock()
+	tell := !s.over
+	s.over = true
+	s.giveUp(err)
+	s.stopReading(err)
+	s.mu.Unlock()
+	s.c.w.nudge()
+	if tell {
+		s.c.remove(s)
+		s.c.sendReset(s.id, code, message)
+	}
+}
+
+// finish ends what the handler, which has returned, has left open.
+func (s *Stream) finish() {
+	s.mu.Lock()
+	ended := s.sentEnd
+	s.mu.Unlock()
+	if ended {
+		s.Reset(wire.ResetCancel, "the answer is complete") // the rest of the request is not wanted
+	} else {
+		s.Reset(wire.ResetInternal, "the agent gave no complete answer")
+	}
+}
+
+// fail is the peer's reset, or the connection's end. The caller has removed the
+// stream from the connection.
+func (s *Stream) fail(err error) {
+	s.mu.Lock()
+	if s.over {
+		s.mu.Unlock()
+		return
+	}
+	s.over = true
+	s.giveUp(err)
+	if !s.recvEnd {
+		s.stopReading(err)
+	}
+	s.mu.Unlock()
+	s.c.w.nudge()
+}
+
+// giveUp makes writing fail. s.mu is held.
+func (s *Stream) giveUp(err error) {
+	if s.writeErr == nil {
+		s.writeErr = err
+	}
+	s.granted.Broadcast()
+	s.endContext(err)
+}
+
+// stopReading makes reading fail and frees what was received. s.mu is held.
+func (s *Stream) stopReading(err error) {
+	if s.readErr == nil {
+		s.readErr = err
+	}
+	s.heads = nil
+	s.in.discard()
+	s.returnBudget()
+	s.wakeReader()
+}
+
+func (s *Stream) wakeReader() {
+	select {
+	case s.readable <- struct{}{}:
+	default:
+	}
+}
