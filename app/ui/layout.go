@@ -32,7 +32,7 @@ func (l rootLayout) MinSize([]fyne.CanvasObject) fyne.Size { return fyne.NewSize
 
 func (l rootLayout) Layout(o []fyne.CanvasObject, size fyne.Size) {
 	top, topLine, notice, left, leftLine := o[0], o[1], o[2], o[3], o[4]
-	bar, barLine, table, detail, footLine, foot := o[5], o[6], o[7], o[8], o[9], o[10]
+	bar, barLine, table, detail, footLine, foot, fresh := o[5], o[6], o[7], o[8], o[9], o[10], o[11]
 
 	y := topHeight
 	if h := l.w.openError.HeightFor(size.Width - 2*16); h > 0 {
@@ -66,6 +66,11 @@ func (l rootLayout) Layout(o []fyne.CanvasObject, size fyne.Size) {
 		place(detail, x, end, rw, detailHeight)
 	}
 	place(table, x, y+barHeight+1, rw, end-y-barHeight-1)
+
+	// The way back to the newest rows floats over the table:
+	// the bar has no room for it in a narrow window.
+	w := fresh.MinSize().Width
+	place(fresh, x+float32(math.Floor(float64(rw-w)/2)), y+barHeight+40, w, look.Low)
 }
 
 // topLayout: field, button, where tunnels lead; the error beneath the field.
@@ -120,7 +125,7 @@ const (
 func (barLayout) MinSize([]fyne.CanvasObject) fyne.Size { return fyne.NewSize(0, barHeight) }
 
 func (l barLayout) Layout(o []fyne.CanvasObject, size fyne.Size) {
-	title, name, all, fresh, filter, pause, clear := o[0].(*look.Text), o[1].(*look.Text), o[2], o[3], o[4], o[5], o[6]
+	title, name, all, filter, pause, clear := o[0].(*look.Text), o[1].(*look.Text), o[2], o[3], o[4], o[5]
 	y := (barHeight - look.Low) / 2
 	right := size.Width - 12
 	for _, b := range []fyne.CanvasObject{clear, pause} {
@@ -135,10 +140,8 @@ func (l barLayout) Layout(o []fyne.CanvasObject, size fyne.Size) {
 	x += natural + look.Gap
 
 	taken := float32(0)
-	for _, b := range []fyne.CanvasObject{all, fresh} {
-		if b.Visible() {
-			taken += b.MinSize().Width + look.Gap
-		}
+	if all.Visible() {
+		taken = all.MinSize().Width + look.Gap
 	}
 	// The filter gives way down to 110, then the name of the scope does.
 	filterWidth := float32(math.Floor(float64(min(max(right-x-taken-name.Natural().Width-look.Gap, 110), 248))))
@@ -148,13 +151,7 @@ func (l barLayout) Layout(o []fyne.CanvasObject, size fyne.Size) {
 		place(name, x, 0, nameWidth, barHeight)
 		x += nameWidth + look.Gap
 	}
-	for _, b := range []fyne.CanvasObject{all, fresh} {
-		if b.Visible() {
-			w := b.MinSize().Width
-			place(b, x, y, w, look.Low)
-			x += w + look.Gap
-		}
-	}
+	place(all, x, y, all.MinSize().Width, look.Low)
 	hint := filterHint
 	if filterWidth < 220 {
 		hint = filterHintShort

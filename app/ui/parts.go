@@ -94,9 +94,9 @@ func (w *Window) build() {
 	top := container.New(topLayout{w}, look.NewPanel(look.ColorPanel, "", 0), w.target.box, w.openButton, w.backend, w.openError)
 	left := container.NewStack(w.cards, w.noTunnels)
 	title := look.NewText("Requests", look.ColorText, look.TextBody, bold)
-	bar := container.New(barLayout{w}, title, w.scopeName, w.scopeAll, w.fresh, w.filter.box, w.pause, w.clearAll)
+	bar := container.New(barLayout{w}, title, w.scopeName, w.scopeAll, w.filter.box, w.pause, w.clearAll)
 	foot := container.New(footLayout{w}, look.NewPanel(look.ColorPanel, "", 0), w.summary.Container, w.reach, w.lan)
 	w.root = container.New(rootLayout{w},
 		top, look.NewLine(), w.noticeBar, left, look.NewLine(), bar, look.NewLine(),
-		container.NewStack(w.table, w.noRequests), w.detailBar, look.NewLine(), foot)
+		container.NewStack(w.table, w.noRequests), w.detailBar, look.NewLine(), foot, w.fresh)
 }
