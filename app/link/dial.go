@@ -10,22 +10,20 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"sync"
 	"time"
 
 	"github.com/gorilla/websocket"
 	"golang.org/x/net/http/httpproxy"
 	"golang.org/x/net/proxy"
 
+	"culvert/backend/mux"
 	"culvert/backend/wire"
 )
 
-const (
-	// gatewayFrame is the largest frame sent to a WebSocket API: gorilla cuts
-	// messages at its write buffer. A frame's head of up to 14 bytes comes on top.
-	gatewayFrame = 16 << 10
-	relayFrame   = 64 << 10
-	readBuffer   = 32 << 10
-)
+// gatewayFrame is the largest frame sent to a WebSocket API: gorilla cuts
+// messages at its write buffer. A frame's head of up to 14 bytes comes on top.
+const gatewayFrame = 16 << 10
 
 // Dial connects to the backend and shakes hands. Refusals are, or wrap, a
 // *wire.Error; every other error is worth trying again. All of them can be read
@@ -83,7 +81,7 @@ func (d *dialer) upgrade(ctx context.Context) (*websocket.Conn, error) {
 	wd := websocket.Dialer{
 		NetDialContext:   d.connect,
 		HandshakeTimeout: orDefault(c.DialTimeout, defaultDialTimeout),
-		ReadBufferSize:   readBuffer,
+		ReadBufferSize:   mux.BufferSize,
 		WriteBufferSize:  gatewayFrame,
 		TLSClientConfig: &tls.Config{
 			MinVersion: tls.VersionTLS12,
@@ -92,7 +90,7 @@ func (d *dialer) upgrade(ctx context.Context) (*websocket.Conn, error) {
 		},
 	}
 	if !c.gateway() {
-		wd.WriteBufferSize = relayFrame
+		wd.WriteBufferSize, wd.WriteBufferPool = mux.BufferSize, &sync.Pool{}
 		wd.Subprotocols = []string{wire.Subprotocol}
 	}
 	header := http.Header{}

@@ -20,10 +20,11 @@ import (
 
 	"github.com/gorilla/websocket"
 
+	"culvert/backend/mux"
 	"culvert/backend/wire"
 )
 
-// dialError is why a backend could not be reached, in words for people, around
+// dialError is why a backend could not be reached or was lost, in words for people, around
 // the error that says so to programs. Its text never holds a URL's query, where
 // a token may be.
 type dialError struct {
@@ -177,35 +178,40 @@ func retryAfter(h http.Header) time.Duration {
 // lostError says how an established connection ended.
 func lostError(err error) error {
 	var (
-		already *dialError
-		closed  *websocket.CloseError
+		already   *dialError
+		closed    *websocket.CloseError
+		muxClosed *mux.CloseError
 	)
 	if errors.As(err, &already) {
 		return err
 	}
+	code, reason, byPeer := 0, "", false
 	if errors.As(err, &closed) {
+		code, reason, byPeer = closed.Code, closed.Text, true
+	} else if errors.As(err, &muxClosed) {
+		code, reason, byPeer = muxClosed.Code, muxClosed.Reason, true
+	}
+	if byPeer && code != websocket.CloseAbnormalClosure {
 		text := "the backend closed the connection"
 		switch {
-		case closed.Code == websocket.CloseAbnormalClosure:
-			text = "the connection to the backend broke off"
-		case closed.Text != "":
-			text += ": " + printable(closed.Text)
-		case closed.Code == websocket.CloseGoingAway:
+		case reason != "":
+			text += ": " + printable(reason)
+		case code == websocket.CloseGoingAway:
 			text += ": it stops or restarts"
-		case closed.Code == websocket.CloseMessageTooBig:
+		case code == websocket.CloseMessageTooBig:
 			text += ": a message was too large for it"
 		}
 		return &dialError{text, err}
 	}
 	var timeout net.Error
 	switch {
-	case errors.Is(err, errSilent):
-		return err
-	case errors.As(err, &timeout) && timeout.Timeout():
+	case errors.Is(err, errSilent), errors.Is(err, mux.ErrDead), errors.As(err, &timeout) && timeout.Timeout():
 		return &dialError{"the backend fell silent", err}
-	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF),
+	case byPeer, errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF),
 		errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE):
 		return &dialError{"the connection to the backend broke off", err}
+	case errors.Is(err, wire.ErrProtocol):
+		return &dialError{fmt.Sprintf("the backend broke the protocol: %v", err), err}
 	}
 	return fmt.Errorf("the connection to the backend broke off: %w", err)
 }

@@ -94,6 +94,9 @@ func (f *form1) run(ctx context.Context) error {
 	return err
 }
 
+// drain has nothing to do: a handler returns after its answer was sent.
+func (f *form1) drain(context.Context) error { return nil }
+
 // close says goodbye, which also wakes the reader.
 func (f *form1) close() {
 	_ = f.ws.WriteControl(websocket.CloseMessage,

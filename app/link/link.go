@@ -52,6 +52,8 @@ type carrier interface {
 	run(ctx context.Context) error
 	// probe waits for any sign of life, and asks for one.
 	probe(ctx context.Context) error
+	// drain waits until what was served has been sent, too.
+	drain(ctx context.Context) error
 	// close ends the connection and with it run, without waiting for it.
 	close()
 }
@@ -113,7 +115,11 @@ func (l *Link) greet(h Hello) error {
 	if l.cfg.gateway() && l.est.MaxAgeMS <= 0 {
 		l.est.MaxAgeMS = defaultGatewayAge.Milliseconds()
 	}
-	l.carrier = newForm1(l)
+	if l.form2() {
+		l.carrier = newForm2(l)
+	} else {
+		l.carrier = newForm1(l)
+	}
 	return nil
 }
 
@@ -185,12 +191,17 @@ func gatewayMessage(text string) string {
 
 func (l *Link) messageLimit() int {
 	switch {
+	case l.form2():
+		return wire.MaxControlMessage
 	case l.cfg.gateway():
 		return wire.MaxGatewayMessage
 	default:
 		return wire.MaxRelayMessage
 	}
 }
+
+// form2: the backend has chosen the subprotocol.
+func (l *Link) form2() bool { return !l.cfg.gateway() && l.ws.Subprotocol() == wire.Subprotocol }
 
 // Established is what the backend said in the handshake. MaxAgeMS is filled in
 // where API Gateway's limit holds without being announced.
@@ -241,7 +252,7 @@ func (l *Link) Drain(ctx context.Context) error {
 		select {
 		case <-l.work.changed:
 		case <-quiet.C:
-			return nil
+			return l.carrier.drain(ctx)
 		case <-l.done:
 			return nil
 		case <-ctx.Done():

@@ -323,7 +323,7 @@ func TestBackoffGrowsToItsLimit(t *testing.T) {
 		for i, want := range []time.Duration{0, 1, 2, 4, 8, 16, 32, 60, 60} {
 			if i > 0 {
 				st := b.wantState(Reconnecting)
-				if got := st.NextTry.Sub(time.Now()); got != want*time.Second || st.Attempt != i {
+				if got := time.Until(st.NextTry); got != want*time.Second || st.Attempt != i {
 					t.Errorf("attempt %d waits %v, want attempt %d and %v", st.Attempt, got, i, want*time.Second)
 				}
 				b.sleep(want*time.Second - time.Nanosecond)
@@ -390,7 +390,7 @@ func TestBackoffIsResetOnlyByStability(t *testing.T) {
 				if st.Attempt != tt.want {
 					t.Errorf("attempt %d, want %d", st.Attempt, tt.want)
 				}
-				if got, want := st.NextTry.Sub(time.Now()), time.Second<<(tt.want-1); got != want {
+				if got, want := time.Until(st.NextTry), time.Second<<(tt.want-1); got != want {
 					t.Errorf("waits %v, want %v", got, want)
 				}
 			})
@@ -411,7 +411,7 @@ func TestReconnectAsksForTheSameURL(t *testing.T) {
 		if st.Cause == nil || st.Established.PublicURL == "" {
 			t.Errorf("status = %+v, want a cause and the URL that used to be", st)
 		}
-		if wait := st.NextTry.Sub(time.Now()); wait > time.Second {
+		if wait := time.Until(st.NextTry); wait > time.Second {
 			t.Errorf("the first retry waits %v", wait)
 		}
 		b.sleep(time.Second)
