@@ -1,0 +1,53 @@
+package engine
+
+import (
+	"culvert/app/capture"
+	"culvert/app/session"
+)
+
+// Event is something that whoever shows the engine to a person wants to know:
+// StatusChanged, RequestDone, Dropped, Notice, Removed or BuiltInChanged.
+//
+// Events of one tunnel come one at a time and in order; those of different
+// tunnels, and of the engine itself, may come at the same time.
+type Event interface{ isEvent() }
+
+// StatusChanged is every transition of a tunnel's session, exactly once. Online
+// comes after every successful connect, also when nothing but the connection changed.
+type StatusChanged struct {
+	Tunnel *Tunnel
+	Status session.Status // without the resume secret
+}
+
+// RequestDone is one finished exchange, which must not be changed.
+type RequestDone struct {
+	Tunnel   *Tunnel
+	Exchange *capture.Exchange
+}
+
+// Dropped says that the records of N exchanges were left out of the log since the
+// last time, because OnEvent was too slow for them. The exchanges took place.
+type Dropped struct {
+	Tunnel *Tunnel
+	N      int
+}
+
+// Notice is news for a person, one line.
+type Notice struct {
+	Tunnel  *Tunnel // nil if it is about the program
+	Message string
+}
+
+// Removed is a tunnel's last event.
+type Removed struct{ Tunnel *Tunnel }
+
+// BuiltInChanged says that the built-in relay has started, has stopped, or has
+// other addresses.
+type BuiltInChanged struct{ BuiltIn BuiltIn }
+
+func (StatusChanged) isEvent()  {}
+func (RequestDone) isEvent()    {}
+func (Dropped) isEvent()        {}
+func (Notice) isEvent()         {}
+func (Removed) isEvent()        {}
+func (BuiltInChanged) isEvent() {}

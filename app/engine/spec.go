@@ -1,0 +1,79 @@
+package engine
+
+import (
+	"crypto/x509"
+	"fmt"
+	"net/url"
+	"time"
+
+	"culvert/app/forwarder"
+	"culvert/app/link"
+	"culvert/app/target"
+	"culvert/backend/tunnel"
+)
+
+// Spec is what a person asks for. Only Target is required.
+type Spec struct {
+	// Target is the local service.
+	Target target.Target
+	// Name is the wanted tunnel ID; "" lets the backend choose.
+	Name string
+	// Backend is a relay (http, https) or a WebSocket API (ws, wss); nil is the
+	// relay that is built into this process.
+	Backend *url.URL
+	// Token is the bearer token for Backend; "" for none. Never logged.
+	Token string
+	// HostHeader is what the local service sees as Host; "" is forwarder.HostLocal.
+	HostHeader forwarder.HostHeader
+	// Timeout is how long the local service may take to begin its answer;
+	// 0 is forwarder.DefaultTimeout. A WebSocket API waits for at most 27 s.
+	Timeout time.Duration
+	// RootCAs are the trusted roots, for the backend and for https targets; nil is the system's.
+	RootCAs *x509.CertPool
+}
+
+// maxGatewayTimeout leaves API Gateway's 29 s time for the way.
+const maxGatewayTimeout = 27 * time.Second
+
+// Validate says what is wrong with the wish, in words for the person who made it.
+func (s *Spec) Validate() error {
+	if s.Target == (target.Target{}) {
+		return fmt.Errorf("no target: name the local service, such as 3000")
+	}
+	if s.Name != "" {
+		if err := tunnel.ValidID(s.Name); err != nil {
+			return fmt.Errorf("name %q: %w", s.Name, err)
+		}
+	}
+	if s.HostHeader != "" {
+		if _, err := forwarder.ParseHostHeader(string(s.HostHeader)); err != nil {
+			return err
+		}
+	}
+	if s.Timeout < 0 {
+		return fmt.Errorf("timeout %v: it must be longer than nothing, such as 30s", s.Timeout)
+	}
+	if s.Backend != nil {
+		return link.ValidateBackend(s.Backend, s.Token)
+	}
+	return nil
+}
+
+// BuiltIn reports whether the tunnel leads through the built-in relay.
+func (s *Spec) BuiltIn() bool { return s.Backend == nil }
+
+// gateway reports whether API Gateway's limits hold.
+func (s *Spec) gateway() bool {
+	return s.Backend != nil && (s.Backend.Scheme == "ws" || s.Backend.Scheme == "wss")
+}
+
+func (s *Spec) timeout() time.Duration {
+	timeout := s.Timeout
+	if timeout == 0 {
+		timeout = forwarder.DefaultTimeout
+	}
+	if s.gateway() {
+		timeout = min(timeout, maxGatewayTimeout)
+	}
+	return timeout
+}
