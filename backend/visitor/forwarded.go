@@ -33,7 +33,7 @@ type Hop struct {
 func (p Proxies) Forward(h http.Header, hop Hop) netip.Addr {
 	if !p.Trusts(hop.Peer) {
 		for name := range h {
-			if claimsOrigin(name) {
+			if ClaimsOrigin(name) {
 				delete(h, name)
 			}
 		}
@@ -79,9 +79,9 @@ func (p Proxies) rightmostUntrusted(chain string, peer netip.Addr) netip.Addr {
 	return peer
 }
 
-// claimsOrigin recognises the fields that say where a request came from. An
+// ClaimsOrigin recognises the fields that say where a request came from. An
 // underscore counts as a hyphen: CGI and its heirs do not tell them apart.
-func claimsOrigin(name string) bool {
+func ClaimsOrigin(name string) bool {
 	if len(name) < len("Forwarded") || name[0] != 'X' && name[0] != 'F' && name[0] != 'x' && name[0] != 'f' {
 		return false
 	}

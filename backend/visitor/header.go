@@ -3,15 +3,11 @@ package visitor
 import (
 	"net/http"
 	"net/textproto"
+	"slices"
 	"strings"
-)
 
-// hopByHop are the fields that are about one connection, not about the message
-// (RFC 9110, section 7.6.1; the proxy ones are for the next proxy alone).
-var hopByHop = [...]string{
-	"Connection", "Keep-Alive", "Proxy-Authenticate", "Proxy-Authorization", "Proxy-Connection",
-	"Te", "Trailer", "Transfer-Encoding", "Upgrade",
-}
+	"golang.org/x/net/http/httpguts"
+)
 
 // RemoveHopByHop removes the fields from h that are about one connection only,
 // with those that Connection names.
@@ -23,8 +19,10 @@ func RemoveHopByHop(h http.Header) {
 			}
 		}
 	}
-	for _, name := range hopByHop {
-		delete(h, name)
+	for name := range h {
+		if isHopByHop(name) {
+			delete(h, name)
+		}
 	}
 }
 
@@ -59,6 +57,45 @@ func hasToken(lines []string, token string) bool {
 				return true
 			}
 		}
+	}
+	return false
+}
+
+// CopyAnswer copies the fields of an agent's answer that are for the visitor to
+// dst. Those that frame the answer are the server's own business. Names in src are
+// canonical, as package wire has them.
+func CopyAnswer(dst, src http.Header) {
+	var named []string
+	for _, line := range src["Connection"] {
+		for name := range strings.SplitSeq(line, ",") {
+			named = append(named, http.CanonicalHeaderKey(textproto.TrimString(name)))
+		}
+	}
+	for name, values := range src {
+		if !isHopByHop(name) && name != "Content-Length" && !slices.Contains(named, name) {
+			dst[name] = values
+		}
+	}
+}
+
+// CopyTrailer copies an agent's trailer to dst under http.TrailerPrefix. Fields
+// that frame, route or authenticate a message mean nothing there (RFC 9110,
+// section 6.5.1).
+func CopyTrailer(dst, src http.Header) {
+	for name, values := range src {
+		if httpguts.ValidTrailerHeader(name) && !isHopByHop(name) {
+			dst[http.TrailerPrefix+name] = values
+		}
+	}
+}
+
+// isHopByHop says whether a field is about one connection, not about the message
+// (RFC 9110, section 7.6.1; the proxy ones are for the next proxy alone).
+func isHopByHop(name string) bool {
+	switch name {
+	case "Connection", "Keep-Alive", "Proxy-Authenticate", "Proxy-Authorization", "Proxy-Connection",
+		"Te", "Trailer", "Transfer-Encoding", "Upgrade":
+		return true
 	}
 	return false
 }

@@ -116,3 +116,28 @@ func TestParseIP(t *testing.T) {
 		}
 	}
 }
+
+func TestCopyAnswer(t *testing.T) {
+	t.Parallel()
+	dst := http.Header{"X-Before": {"stays"}}
+	CopyAnswer(dst, http.Header{
+		"Set-Cookie": {"a=1", "b=2"}, "X-Empty": {""}, "X-Secret": {"1"}, "Server": {"x"},
+		"Connection": {"x-secret, close"}, "Transfer-Encoding": {"chunked"}, "Content-Length": {"7"}, "Trailer": {"X-Sum"}, "Upgrade": {"x"},
+	})
+	want := http.Header{"X-Before": {"stays"}, "Set-Cookie": {"a=1", "b=2"}, "X-Empty": {""}, "Server": {"x"}}
+	if diff := cmp.Diff(want, dst); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+func TestCopyTrailer(t *testing.T) {
+	t.Parallel()
+	dst := http.Header{}
+	CopyTrailer(dst, http.Header{
+		"X-Sum": {"1", "2"}, "Grpc-Status": {"0"}, "Content-Length": {"7"}, "Transfer-Encoding": {"chunked"}, "Host": {"evil"}, "Connection": {"close"},
+	})
+	want := http.Header{http.TrailerPrefix + "X-Sum": {"1", "2"}, http.TrailerPrefix + "Grpc-Status": {"0"}}
+	if diff := cmp.Diff(want, dst); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
