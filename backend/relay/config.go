@@ -1,0 +1,161 @@
+// Package relay is the backend as one process on any machine: agents hold a
+// WebSocket to it, visitors send it HTTP requests, and it carries each request to
+// the agent that holds the tunnel.
+//
+// Roles of the files: server.go (life of the process), trust.go (who may be an
+// agent), agents.go (the handshake), registry.go (who holds what), reservations.go
+// and key.go (what outlives the process), visitors.go (where a request goes),
+// proxy.go and upgrade.go (one exchange in form 2), form1.go and exchange1.go (the
+// same in form 1), limits.go, status.go.
+package relay
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/netip"
+	"net/url"
+	"strings"
+	"time"
+
+	"culvert/backend/auth"
+	"culvert/backend/visitor"
+	"culvert/backend/wire"
+)
+
+// Config is what a relay is made from.
+type Config struct {
+	// PublicURL is the base of the URLs handed out: scheme and host, no path.
+	PublicURL *url.URL
+	// Subdomains hands out scheme://ID.host as public URLs; the path form works, too.
+	Subdomains bool
+	// Open lets anybody be an agent when there is no Authenticate.
+	Open bool
+	// Authenticate verifies an agent's bearer token. Its error is shown to the
+	// agent. An Identity without a subject admits the agent, whose owner key then
+	// says who it is. If Authenticate is nil, agents are accepted from loopback
+	// only, unless Open.
+	Authenticate func(token string) (auth.Identity, error)
+	// TrustedProxies are believed about where a visitor comes from.
+	TrustedProxies []netip.Prefix
+	// StateDir keeps the signing key and the reservations; "" keeps them in memory.
+	StateDir string
+	// MaxAgentAge is how long an agent's connection may live; 0 is for ever.
+	MaxAgentAge time.Duration
+	Limits      Limits
+	Logger      *slog.Logger // nil: silent
+	Version     string       // for agents' logs
+}
+
+// Limits bound what others can use up. Zero fields become defaults.
+type Limits struct {
+	HeaderBytes   int           // a visitor's request head: 64 KB
+	HeaderTimeout time.Duration // and the time it may take: 10 s
+	IdleTimeout   time.Duration // a visitor's connection between requests: 2 min
+	StallTimeout  time.Duration // a visitor who neither takes nor sends a byte that is due: 5 min
+
+	AnswerTimeout    time.Duration // form 1: an agent's answer: 60 s
+	BodyBytes        int64         // form 1: one body: 8 MB, at most wire.MaxRelayBody
+	PendingBodyBytes int64         // form 1: all bodies in memory: 256 MB
+
+	StreamsPerTunnel int // exchanges at once: 512
+	TunnelsPerOwner  int // 100
+	Tunnels          int // all together: 10,000
+
+	HandshakesPerSecond       float64 // of agents, all together: 100, in bursts of 5 times as many
+	HandshakesPerSecondFromIP float64 // the same from one address: 10
+	HandshakeTimeout          time.Duration
+
+	PingInterval time.Duration // on an idle agent connection: 10 s
+	PingTimeout  time.Duration // silence after which an agent is dead: 25 s
+	ProbeTimeout time.Duration // an agent's sign of life when its name is claimed: 3 s
+	DrainTimeout time.Duration // a replaced connection finishes its exchanges: 30 s
+	Grace        time.Duration // visitors finish when the relay stops: 10 s
+}
+
+func orDefault[T int | int64 | float64 | time.Duration](field *T, value T) {
+	if *field == 0 {
+		*field = value
+	}
+}
+
+func (l *Limits) setDefaults() {
+	orDefault(&l.HeaderBytes, 64<<10)
+	orDefault(&l.HeaderTimeout, 10*time.Second)
+	orDefault(&l.IdleTimeout, 2*time.Minute)
+	orDefault(&l.StallTimeout, 5*time.Minute)
+	orDefault(&l.AnswerTimeout, time.Minute)
+	orDefault(&l.BodyBytes, wire.MaxRelayBody)
+	orDefault(&l.PendingBodyBytes, 256<<20)
+	orDefault(&l.StreamsPerTunnel, 512)
+	orDefault(&l.TunnelsPerOwner, 100)
+	orDefault(&l.Tunnels, 10_000)
+	orDefault(&l.HandshakesPerSecond, 100)
+	orDefault(&l.HandshakesPerSecondFromIP, 10)
+	orDefault(&l.HandshakeTimeout, 10*time.Second)
+	orDefault(&l.PingInterval, 10*time.Second)
+	orDefault(&l.PingTimeout, 25*time.Second)
+	orDefault(&l.ProbeTimeout, 3*time.Second)
+	orDefault(&l.DrainTimeout, 30*time.Second)
+	orDefault(&l.Grace, 10*time.Second)
+}
+
+func (l *Limits) validate() error {
+	for name, bad := range map[string]bool{
+		"HeaderBytes":  l.HeaderBytes < 4<<10,
+		"timeouts":     min(l.HeaderTimeout, l.IdleTimeout, l.StallTimeout, l.AnswerTimeout, l.HandshakeTimeout, l.PingInterval, l.ProbeTimeout, l.DrainTimeout, l.Grace) < 0,
+		"PingTimeout":  l.PingTimeout <= l.PingInterval,
+		"BodyBytes":    l.BodyBytes < 1 || l.BodyBytes > wire.MaxRelayBody || l.PendingBodyBytes < l.BodyBytes,
+		"tunnels":      l.StreamsPerTunnel < 1 || l.TunnelsPerOwner < 1 || l.Tunnels < 1,
+		"handshakes/s": l.HandshakesPerSecond < 0 || l.HandshakesPerSecondFromIP < 0,
+	} {
+		if bad {
+			return fmt.Errorf("the limit %s is out of range", name)
+		}
+	}
+	return nil
+}
+
+// prepare checks the configuration and fills in defaults.
+func (c *Config) prepare() error {
+	switch u := c.PublicURL; {
+	case u == nil:
+		return errors.New("a relay needs its public URL")
+	case u.Scheme != "http" && u.Scheme != "https", u.Hostname() == "", u.User != nil, u.RawQuery != "", u.Fragment != "":
+		return fmt.Errorf("the public URL %q must look like https://tunnel.example.com", u.Redacted())
+	case u.Path != "" && u.Path != "/":
+		return fmt.Errorf("the public URL %q must not have a path: tunnels live at its root", u.Redacted())
+	case c.Subdomains && net.ParseIP(u.Hostname()) != nil:
+		return fmt.Errorf("the public URL %q is an IP address, which has no subdomains: use a host name (localhost works in browsers)", u.Redacted())
+	}
+	public := *c.PublicURL
+	public.Path, public.RawPath = "", ""
+	public.Host = strings.ToLower(public.Host)
+	c.PublicURL = &public
+	for i, prefix := range c.TrustedProxies {
+		if !prefix.IsValid() {
+			return fmt.Errorf("trusted proxy %d is no address range", i+1)
+		}
+	}
+	if c.MaxAgentAge < 0 {
+		return errors.New("an agent's connection cannot have a negative age")
+	}
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	c.Limits.setDefaults()
+	return c.Limits.validate()
+}
+
+// publicURLs are the addresses of the tunnel id; subdomain is "" without Subdomains.
+func (c *Config) publicURLs(id string) (public, path, subdomain string) {
+	path = c.PublicURL.String() + "/" + id
+	if !c.Subdomains {
+		return path, path, ""
+	}
+	subdomain = c.PublicURL.Scheme + "://" + id + "." + c.PublicURL.Host
+	return subdomain, path, subdomain
+}
+
+func (c *Config) proxies() visitor.Proxies { return visitor.Proxies(c.TrustedProxies) }

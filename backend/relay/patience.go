@@ -1,0 +1,91 @@
+package relay
+
+import (
+	"net/http"
+	"sync"
+	"time"
+)
+
+// patience cuts a visitor who neither takes nor sends a byte that is due. It sets
+// deadlines for reading and writing only while the relay waits for one of them,
+// and as seldom as will do: idle streams live as long as both ends want.
+type patience struct {
+	rc    *http.ResponseController
+	limit time.Duration
+	// exact: an HTTP/2 stream ends with its deadline even if nobody is reading or
+	// writing, so that it must not outlast the call. In HTTP/1 it only counts for
+	// calls, and may lie about.
+	exact bool
+
+	writeSet time.Time
+
+	mu      sync.Mutex
+	readSet time.Time
+	stopped bool
+}
+
+func newPatience(rc *http.ResponseController, exact bool, limit time.Duration) *patience {
+	p := &patience{rc: rc, exact: exact, limit: limit}
+	if !exact {
+		// Also for what the server itself writes at the end.
+		p.writeSet = time.Now()
+		rc.SetWriteDeadline(p.writeSet.Add(limit))
+	}
+	return p
+}
+
+func (p *patience) beforeWrite() {
+	if now := time.Now(); p.exact || now.Sub(p.writeSet) > p.limit/4 {
+		p.rc.SetWriteDeadline(now.Add(p.limit))
+		p.writeSet = now
+	}
+}
+
+func (p *patience) afterWrite() {
+	if p.exact {
+		p.rc.SetWriteDeadline(time.Time{})
+	}
+}
+
+// beforeRead returns false if nothing is to be read any more.
+func (p *patience) beforeRead() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.stopped {
+		return false
+	}
+	if now := time.Now(); p.exact || now.Sub(p.readSet) > p.limit/4 {
+		p.rc.SetReadDeadline(now.Add(p.limit))
+		p.readSet = now
+	}
+	return true
+}
+
+func (p *patience) afterRead(end bool) {
+	if !p.exact && !end {
+		return
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if !p.stopped {
+		p.rc.SetReadDeadline(time.Time{})
+	}
+}
+
+// stopReading ends a read that waits, and all later ones.
+func (p *patience) stopReading() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.stopped = true
+	p.rc.SetReadDeadline(time.Unix(1, 0))
+}
+
+// leftover is how long the server may look for the rest of a body that nobody
+// wanted, before it closes the connection.
+const leftover = 2 * time.Second
+
+// allowLeftover lets the server read on for a moment: a connection that is closed
+// with unread data is reset, and the visitor may lose the answer.
+func (p *patience) allowLeftover() {
+	p.rc.SetReadDeadline(time.Now().Add(leftover))
+}

@@ -1,0 +1,187 @@
+package relay
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"log/slog"
+	"net"
+	"net/http"
+	"strings"
+	"sync"
+	"time"
+
+	"culvert/backend/tunnel"
+	"culvert/backend/wire"
+)
+
+// Server is a relay. Shutdown must be called in the end, also if Serve was not.
+type Server struct {
+	cfg      Config
+	log      *slog.Logger
+	baseHost string // of the public URL, lower case, without port
+	state    *stateDir
+	registry *registry
+	resumer  tunnel.Resumer
+	throttle *throttle
+	memory   *budget
+	http     *http.Server
+	dirty    chan struct{} // has room for one: the reservations have changed
+
+	ctx    context.Context // ends when everything must end
+	cancel context.CancelFunc
+	once   sync.Once // of Shutdown
+	saver  sync.WaitGroup
+
+	mu      sync.Mutex
+	closing bool // no new agents
+	closed  bool // no new anything
+	work    sync.WaitGroup
+}
+
+// New makes a relay and reads its state folder.
+func New(cfg Config) (*Server, error) {
+	if err := cfg.prepare(); err != nil {
+		return nil, err
+	}
+	s := &Server{
+		cfg: cfg, log: cfg.Logger, baseHost: strings.TrimSuffix(cfg.PublicURL.Hostname(), "."),
+		throttle: newThrottle(cfg.Limits.HandshakesPerSecond, cfg.Limits.HandshakesPerSecondFromIP),
+		memory:   &budget{left: cfg.Limits.PendingBodyBytes},
+		dirty:    make(chan struct{}, 1),
+	}
+	key := newSigningKey()
+	var kept []tunnel.Record
+	if cfg.StateDir != "" {
+		var err error
+		if s.state, err = openStateDir(cfg.StateDir); err != nil {
+			return nil, err
+		}
+		if key, err = s.state.signingKey(); err != nil {
+			return nil, err
+		}
+		if kept, err = s.state.loadReservations(s.log, time.Now()); err != nil {
+			return nil, err
+		}
+	}
+	s.resumer = tunnel.NewResumer(key)
+	s.registry = newRegistry(cfg.Limits.Tunnels, kept, s.markDirty)
+	s.ctx, s.cancel = context.WithCancel(context.Background())
+	s.http = s.newHTTPServer()
+	if s.state != nil {
+		s.saver.Go(func() { s.keepReservations(s.ctx) })
+	}
+	return s, nil
+}
+
+func (s *Server) newHTTPServer() *http.Server {
+	protocols := new(http.Protocols)
+	protocols.SetHTTP1(true)
+	protocols.SetHTTP2(true) // over TLS only
+	return &http.Server{
+		Handler:           s.Handler(),
+		Protocols:         protocols,
+		HTTP2:             &http.HTTP2Config{WriteByteTimeout: s.cfg.Limits.StallTimeout, SendPingTimeout: time.Minute},
+		ReadHeaderTimeout: s.cfg.Limits.HeaderTimeout,
+		IdleTimeout:       s.cfg.Limits.IdleTimeout,
+		// The server allows 4 KB more than it is told.
+		MaxHeaderBytes: s.cfg.Limits.HeaderBytes - 4<<10,
+		// "OPTIONS *" is for the local service, if a host name says which.
+		DisableGeneralOptionsHandler: true,
+		BaseContext:                  func(net.Listener) context.Context { return s.ctx },
+		ErrorLog:                     slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
+	}
+}
+
+func (s *Server) markDirty() {
+	select {
+	case s.dirty <- struct{}{}:
+	default: // it will be saved anyway
+	}
+}
+
+// Handler is the relay without a listener, for a server of the caller's own.
+func (s *Server) Handler() http.Handler { return http.HandlerFunc(s.serve) }
+
+// Serve accepts agents and visitors on ln until Shutdown, and then returns nil.
+func (s *Server) Serve(ln net.Listener) error {
+	if err := s.http.Serve(ln); !errors.Is(err, http.ErrServerClosed) {
+		return err
+	}
+	return nil
+}
+
+// ServeTLS is Serve with TLS, and HTTP/2 for visitors who can.
+func (s *Server) ServeTLS(ln net.Listener, cert func(*tls.ClientHelloInfo) (*tls.Certificate, error)) error {
+	return s.Serve(tls.NewListener(ln, &tls.Config{
+		MinVersion:     tls.VersionTLS12,
+		GetCertificate: cert,
+		NextProtos:     []string{"h2", "http/1.1"},
+	}))
+}
+
+// Shutdown stops the relay: agents are told to go elsewhere, visitors in flight
+// may finish until ctx ends or the time for that is over (Limits.Grace), and then
+// everything is closed. It returns when nothing of the relay runs any more.
+func (s *Server) Shutdown(ctx context.Context) error {
+	s.once.Do(func() { s.shutdown(ctx) })
+	return nil
+}
+
+func (s *Server) shutdown(ctx context.Context) {
+	s.mu.Lock()
+	s.closing = true
+	s.mu.Unlock()
+	for _, a := range s.registry.agents() {
+		if a.established() {
+			a.link.tell(&wire.Error{Code: wire.CodeGoingAway, Message: "the relay stops or restarts"})
+		}
+	}
+	grace, cancel := context.WithTimeout(ctx, s.cfg.Limits.Grace)
+	defer cancel()
+	if err := s.http.Shutdown(grace); err != nil {
+		s.log.Warn("some visitors were cut off because the relay stops", "cause", err)
+	}
+	s.mu.Lock()
+	s.closed = true
+	s.mu.Unlock()
+	for _, a := range s.registry.agents() {
+		if a.established() {
+			a.link.close(closeGoingAway, "the relay stops")
+		}
+	}
+	s.cancel()
+	s.http.Close()
+	s.work.Wait()
+	s.saver.Wait()
+}
+
+// enter counts something that Shutdown has to wait for; leave must follow if it
+// returns true.
+func (s *Server) enter() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return false
+	}
+	s.work.Add(1)
+	return true
+}
+
+func (s *Server) leave() { s.work.Done() }
+
+// background runs f beside everything else; Shutdown waits for it.
+func (s *Server) background(f func()) {
+	if s.enter() {
+		go func() {
+			defer s.leave()
+			f()
+		}()
+	}
+}
+
+func (s *Server) isClosing() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.closing
+}

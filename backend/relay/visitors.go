@@ -1,0 +1,214 @@
+package relay
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"net/netip"
+	"strings"
+	"time"
+
+	"github.com/gorilla/websocket"
+
+	"culvert/backend/visitor"
+	"culvert/backend/wire"
+)
+
+// The paths of the base host that are the relay's own.
+const (
+	ownPath    = "/_culvert/"
+	statusPath = "/_status/"
+)
+
+// Messages for visitors.
+const (
+	msgNoTunnel = "There is no tunnel of this name here, or its program left some time ago."
+	msgNoAgent  = "This tunnel's program is not connected at the moment."
+	msgAgentCut = "The connection to this tunnel's program was lost before it answered."
+	msgBusy     = "This tunnel has as many requests under way as it may: try again in a moment."
+	msgNoAnswer = "This tunnel's program sent an answer that makes no sense."
+	msgBadBody  = "The request's body was malformed, or ended early."
+)
+
+// serve sends each request where it belongs.
+func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
+	if !s.enter() {
+		visitor.WriteError(w, r, http.StatusServiceUnavailable, "The relay is restarting.")
+		return
+	}
+	defer s.leave()
+	if err := visitor.CheckTarget(r.Method, r.RequestURI); err != nil {
+		s.refuseVisitor(w, r, http.StatusBadRequest, "Bad request: "+err.Error()+".")
+		return
+	}
+	if s.cfg.Subdomains {
+		if id, ok := visitor.HostID(r.Host, s.baseHost); ok {
+			s.visit(w, r, route{id: id, target: r.RequestURI})
+			return
+		}
+	}
+	path, _, _ := strings.Cut(r.RequestURI, "?")
+	switch {
+	case path == "*":
+		s.refuseVisitor(w, r, http.StatusBadRequest, "Bad request: a request for * needs a tunnel's host name.")
+	case path == "/" && websocket.IsWebSocketUpgrade(r):
+		peer, from := s.addresses(r)
+		s.serveAgent(w, r, peer, from)
+	case strings.HasPrefix(path, ownPath), strings.HasPrefix(path, statusPath):
+		s.serveOwn(w, r, path)
+	default:
+		id, rest, bare := visitor.SplitPath(r.RequestURI)
+		s.visit(w, r, route{id: id, prefix: "/" + id, target: rest, bare: bare})
+	}
+}
+
+// addresses are the peer's address, and that of the visitor or agent behind
+// trusted proxies.
+func (s *Server) addresses(r *http.Request) (peer, from netip.Addr) {
+	peer, ok := visitor.ParseIP(r.RemoteAddr)
+	if !ok {
+		peer = netip.IPv6Unspecified() // a listener of another kind: nobody's address
+	}
+	return peer, s.cfg.proxies().VisitorOf(r.Header, peer)
+}
+
+// refuseVisitor answers a request whose body nobody reads.
+func (s *Server) refuseVisitor(w http.ResponseWriter, r *http.Request, status int, message string) {
+	if r.ContentLength != 0 && r.ProtoMajor == 1 {
+		w.Header().Set("Connection", "close")
+	}
+	visitor.WriteError(w, r, status, message)
+}
+
+// route says which tunnel a request is for, and what its local service is asked.
+type route struct {
+	id     string
+	prefix string // "/"+id in the path form
+	target string
+	bare   bool // path form without a slash after the ID
+}
+
+// visit is one visitor's request on its way.
+type visit struct {
+	s       *Server
+	w       http.ResponseWriter
+	r       *http.Request
+	head    *wire.RequestHead
+	proto   string // http or https
+	waiting *patience
+
+	// Form 1 only: the request's body, once it has been read, and what it takes of
+	// the memory budget.
+	whole []byte
+	taken int64
+}
+
+func (s *Server) visit(w http.ResponseWriter, r *http.Request, rt route) {
+	if !visitor.Known(rt.id) {
+		s.refuseVisitor(w, r, http.StatusNotFound, msgNoTunnel)
+		return
+	}
+	var v *visit
+	// A planned replacement may end a connection between looking it up and
+	// sending on it. Then nothing was sent, and another one has the tunnel.
+	for range 3 {
+		st, ok := s.registry.find(rt.id, time.Now())
+		switch {
+		case !ok:
+			s.refuseVisitor(w, r, http.StatusNotFound, msgNoTunnel)
+			return
+		case st.agent == nil || !st.agent.await(r.Context()):
+			s.refuseVisitor(w, r, http.StatusBadGateway, msgNoAgent)
+			return
+		case rt.bare && visitor.PrefersHTML(r) && visitor.UpgradeOf(r.Header) == "":
+			redirectToSlash(w, r, rt)
+			return
+		}
+		if v == nil {
+			v = s.newVisit(w, r, rt)
+			defer func() { s.memory.give(v.taken) }()
+		}
+		if st.agent.link.exchange(v) {
+			return
+		}
+	}
+	s.refuseVisitor(w, r, http.StatusBadGateway, msgNoAgent)
+}
+
+// redirectToSlash gives a browser the URL at which a page's relative links work.
+func redirectToSlash(w http.ResponseWriter, r *http.Request, rt route) {
+	query := strings.TrimPrefix(rt.target, "/")
+	w.Header().Set("Location", rt.prefix+"/"+query)
+	w.Header().Set("Cache-Control", "no-store")
+	if r.ContentLength != 0 && r.ProtoMajor == 1 {
+		w.Header().Set("Connection", "close")
+	}
+	w.WriteHeader(http.StatusPermanentRedirect)
+}
+
+// newVisit makes the head that the agent gets. The request's header becomes part
+// of it: nothing else reads it from here on, but for Accept.
+func (s *Server) newVisit(w http.ResponseWriter, r *http.Request, rt route) *visit {
+	v := &visit{s: s, w: w, r: r, proto: "http"}
+	if r.TLS != nil {
+		v.proto = "https"
+	}
+	v.waiting = newPatience(http.NewResponseController(w), r.ProtoMajor >= 2, s.cfg.Limits.StallTimeout)
+	v.head = &wire.RequestHead{
+		Method: r.Method, Target: rt.target, Host: r.Host, Prefix: rt.prefix,
+		ContentLength: r.ContentLength, Header: r.Header,
+	}
+	if r.Body == nil || r.Body == http.NoBody {
+		v.head.ContentLength = 0
+	}
+	if r.ProtoAtLeast(1, 1) && r.ProtoMajor == 1 && v.head.ContentLength == 0 {
+		v.head.Upgrade = visitor.UpgradeOf(r.Header)
+	}
+	h := r.Header
+	visitor.RemoveHopByHop(h)
+	delete(h, "Content-Length")
+	delete(h, "Host")
+	delete(h, "Expect") // the server of this relay has met it
+	peer, _ := visitor.ParseIP(r.RemoteAddr)
+	if !peer.IsValid() {
+		peer = netip.IPv6Unspecified()
+	}
+	v.head.RemoteAddr = s.cfg.proxies().Forward(h, visitor.Hop{Peer: peer, Proto: v.proto, Host: r.Host}).String()
+	return v
+}
+
+// fail answers with an error; whether the request's body was read to its end is
+// for the caller to know.
+func (v *visit) fail(status int, message string, bodyRead bool) {
+	if !bodyRead && v.r.ProtoMajor == 1 {
+		v.w.Header().Set("Connection", "close")
+	}
+	visitor.WriteError(v.w, v.r, status, message)
+}
+
+// failure is the answer to an exchange that ended before the agent's head.
+func failure(err error) (status int, message string) {
+	var reset *wire.ResetError
+	if !errors.As(err, &reset) {
+		return http.StatusBadGateway, msgAgentCut
+	}
+	if reset.Message != "" {
+		return reset.Code.Status(), reset.Message
+	}
+	switch reset.Code {
+	case wire.ResetUnavailable:
+		return reset.Code.Status(), "The service behind this tunnel is not running."
+	case wire.ResetTimeout:
+		return reset.Code.Status(), "The service behind this tunnel did not answer in time."
+	case wire.ResetBusy:
+		return reset.Code.Status(), msgBusy
+	case wire.ResetTooLarge:
+		return reset.Code.Status(), "The request is too large for this tunnel."
+	case wire.ResetInvalid:
+		return reset.Code.Status(), "Bad request."
+	}
+	return reset.Code.Status(), msgNoAnswer
+}
+
+// gone reports whether the visitor has left.
+func (v *visit) gone() bool { return errors.Is(v.r.Context().Err(), context.Canceled) }
