@@ -93,11 +93,59 @@ func TestFailedReplacementKeepsTheOldConnection(t *testing.T) {
 		b.sleep(2 * time.Second)
 		b.lastTry(4)
 		old.end <- errDown // its end comes while the fourth dial is under way
-		synctest.Wait()
+		b.sleep(successorGrace - 1)
+		b.wantState(Online)
+		b.sleep(1)
 		if st := b.wantState(Reconnecting); st.NextTry.After(time.Now()) {
 			t.Errorf("next try in %v, but a dial is under way", time.Until(st.NextTry))
 		}
 		b.answer(4, newFakeLink(est(2)))
+		b.wantState(Online)
+		b.wantHistory("Connecting", "Online http://relay/shop", "Reconnecting 1: connection refused", "Online http://relay/shop")
+	})
+}
+
+// A backend closes the old connection once it has greeted on the new one; which
+// of the two is read first is chance.
+func TestOldConnectionEndsJustBeforeTheGreetingIsRead(t *testing.T) {
+	t.Parallel()
+	for name, err := range map[string]error{
+		"closed":   errors.New("the backend closed the connection: replaced as planned"),
+		"replaced": &wire.Error{Code: wire.CodeReplaced, Message: "taken over"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			run(t, Config{}, func(b *bench) {
+				old := newFakeLink(aged(est(1), 2*time.Hour))
+				b.answer(1, old)
+				b.sleep(105 * time.Minute)
+				old.end <- err
+				b.sleep(successorGrace - 1)
+				b.answer(2, newFakeLink(est(2)))
+				b.sleep(time.Minute)
+				b.wantState(Online)
+				b.wantHistory("Connecting", "Online http://relay/shop", "Online http://relay/shop")
+			})
+		})
+	}
+}
+
+func TestWakeUpBetweenConnections(t *testing.T) {
+	t.Parallel()
+	run(t, Config{}, func(b *bench) {
+		old := newFakeLink(aged(est(1), 2*time.Hour))
+		b.answer(1, old)
+		b.sleep(105*time.Minute + 700*time.Millisecond)
+		b.lastTry(2)
+		b.network.sleep(time.Minute)
+		old.end <- errDown
+		b.sleep(299 * time.Millisecond)
+		b.wantState(Online)
+		b.sleep(time.Millisecond) // the watcher looks before successorGrace is over
+		if st := b.wantState(Reconnecting); st.Cause == nil || !st.NextTry.Equal(time.Now()) {
+			t.Errorf("status = %+v", st)
+		}
+		b.answer(3, newFakeLink(est(2)))
 		b.wantState(Online)
 		b.wantHistory("Connecting", "Online http://relay/shop", "Reconnecting 1: connection refused", "Online http://relay/shop")
 	})
@@ -147,7 +195,7 @@ func TestReplacedOnASupersededConnectionIsNoNews(t *testing.T) {
 			b.sleep(105 * time.Minute)
 			b.lastTry(2)
 			old.end <- replaced
-			synctest.Wait()
+			b.sleep(time.Second)
 			b.wantState(Reconnecting)
 			next := newFakeLink(est(2))
 			b.answer(2, next)

@@ -15,6 +15,11 @@ import (
 // same time; one more ends the oldest.
 const maxDraining = 2
 
+// successorGrace is how long a link may be gone before the session says so, while
+// its successor is being dialled: backends close the old connection as soon as
+// they have greeted on the new one, and the greeting may be read second.
+const successorGrace = 500 * time.Millisecond
+
 // retryMargin spreads out those who were told the same time to wait.
 const retryMargin = time.Second
 
@@ -32,6 +37,7 @@ type supervisor struct {
 	// dial is under way to give the next current link; nil if none is.
 	dial *dialing
 	// timer starts the next dial: the reconnect, or the successor of current.
+	// While one is under way, it ends successorGrace.
 	timer *time.Timer
 	// failures counts tries that failed and links that died young, since one was stable.
 	failures int
@@ -118,7 +124,7 @@ func (v *supervisor) run() error {
 		case <-v.goingAway():
 			v.onGoingAway()
 		case <-v.timer.C:
-			v.startDial()
+			v.onTimer()
 		case <-v.s.retry:
 			v.onRetry()
 		case e := <-events:
@@ -134,6 +140,14 @@ func (v *supervisor) run() error {
 	}
 	v.s.changeState(Status{State: Stopped})
 	return nil
+}
+
+func (v *supervisor) onTimer() {
+	if v.dial == nil {
+		v.startDial()
+	} else if v.current == nil {
+		v.reconnectIn(0, v.cause)
+	}
 }
 
 // startDial dials for a first link, for the lost one or for current's successor:
@@ -170,9 +184,9 @@ func (v *supervisor) onDialed(r dialResult) *wire.Error {
 		return nil
 	}
 	refusal := permanent(r.err)
-	log := v.s.cfg.Logger.With("error", r.err, "permanent", refusal != nil)
 	if v.current != nil {
-		log.Warn("no successor for the connection yet; it goes on serving")
+		v.s.cfg.Logger.Warn("no successor for the connection yet; it goes on serving",
+			"error", r.err, "permanent", refusal != nil)
 		if refusal == nil {
 			v.failures++
 			v.timer.Reset(v.wait(r.err))
@@ -185,7 +199,6 @@ func (v *supervisor) onDialed(r dialResult) *wire.Error {
 	if refusal != nil {
 		return refusal
 	}
-	log.Debug("dialling failed", "failures", v.failures+1)
 	v.failures++
 	v.reconnectIn(v.wait(r.err), r.err)
 	return nil
@@ -193,6 +206,7 @@ func (v *supervisor) onDialed(r dialResult) *wire.Error {
 
 // adopt makes l the current link and lets the one before finish its requests.
 func (v *supervisor) adopt(l Link) {
+	v.timer.Stop()
 	old := v.current
 	ctx, cancel := context.WithCancel(v.ctx)
 	cur := &liveLink{Link: l, cancel: cancel, est: l.Established(), since: time.Now()}
@@ -253,20 +267,23 @@ func (v *supervisor) onEnded(e linkEnd) *wire.Error {
 		}
 		v.verdict = refusal
 	}
-	v.lose(e.err)
+	v.lose()
+	if v.dial != nil {
+		v.cause = e.err
+		v.timer.Reset(successorGrace)
+		return nil
+	}
 	v.reconnectIn(v.wait(e.err), e.err)
 	return nil
 }
 
 // lose gives current up and counts that.
-func (v *supervisor) lose(cause error) {
-	lost := v.current
-	v.current = nil
-	if time.Since(lost.since) >= v.s.cfg.StableAfter {
+func (v *supervisor) lose() {
+	if time.Since(v.current.since) >= v.s.cfg.StableAfter {
 		v.failures = 0
 	}
 	v.failures++
-	v.s.cfg.Logger.Info("connection lost", "error", cause, "after", time.Since(lost.since).Round(time.Second))
+	v.current = nil
 }
 
 // reconnectIn waits for d, or for the dial that is under way already.
@@ -277,6 +294,7 @@ func (v *supervisor) reconnectIn(d time.Duration, cause error) {
 	} else {
 		v.timer.Reset(d)
 	}
+	v.s.cfg.Logger.Info("not connected", "cause", cause, "attempt", v.failures, "in", d.Round(time.Millisecond))
 	v.s.changeState(Status{
 		State: Reconnecting, Attempt: v.failures, NextTry: time.Now().Add(d), Cause: cause,
 	})
@@ -349,7 +367,7 @@ func (v *supervisor) onEvent(e Event) {
 
 // dialAtOnce dials without waiting, and says so.
 func (v *supervisor) dialAtOnce() {
-	if v.s.Status().State == Reconnecting {
+	if v.s.Status().State != Connecting {
 		v.s.changeState(Status{State: Reconnecting, Attempt: v.failures, NextTry: time.Now(), Cause: v.cause})
 	}
 	v.startDial()
@@ -387,7 +405,7 @@ func (v *supervisor) onProbed(r probeResult) {
 		return
 	}
 	cause := fmt.Errorf("no sign of life from the backend %v: %w", r.event, r.err)
-	v.lose(cause)
+	v.lose()
 	r.link.cancel()
 	v.failures = 1
 	v.reconnectIn(0, cause)
