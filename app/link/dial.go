@@ -55,8 +55,11 @@ func (c *Config) Dial(ctx context.Context, h Hello) (*Link, error) {
 }
 
 func (c *Config) dialFailed(ctx context.Context, err error, to *url.URL) error {
-	if errors.Is(ctx.Err(), context.Canceled) {
+	switch ctx.Err() {
+	case context.Canceled:
 		return ctx.Err()
+	case context.DeadlineExceeded: // err is how the closing of the connection looked
+		err = ctx.Err()
 	}
 	return explain(err, to, orDefault(c.DialTimeout, defaultDialTimeout))
 }

@@ -75,16 +75,18 @@ func (f *form1) name(requestID string) string { return f.prefix + "-" + printabl
 
 func (f *form1) run(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
-	stop := context.AfterFunc(ctx, f.close)
+	f.wg.Go(func() {
+		<-ctx.Done()
+		f.close()
+	})
 	f.wg.Go(func() { f.keepAlive(ctx) })
 	for _, m := range f.link.early {
 		f.serve(ctx, m)
 	}
 	f.link.early = nil
 	err := f.read(ctx)
-	cancel() // handlers too
-	stop()
 	_ = f.ws.Close()
+	cancel() // handlers too
 	f.wg.Wait()
 	f.mu.Lock()
 	defer f.mu.Unlock()
