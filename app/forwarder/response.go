@@ -269,8 +269,8 @@ func (e *exchange) sendAnswer(a *answer) error {
 func (e *exchange) endAnswer(a *answer, data []byte) error {
 	var trailer http.Header
 	if a.body == byChunks {
-		if len(data) > 0 && e.c.br.Buffered() < 2 {
-			// The trailer may be long in coming; the data is there.
+		if len(data) > 0 && !e.c.emptyLineBuffered() {
+			// A trailer may be long in coming, or never come; the data is there.
 			if _, err := e.x.Write(data); err != nil {
 				return visitorFailure(err)
 			}
@@ -303,7 +303,7 @@ func (e *exchange) endAnswer(a *answer, data []byte) error {
 func (c *conn) readTrailer() (http.Header, error) {
 	c.limitHead()
 	defer c.limitNone()
-	if end, err := c.br.Peek(2); err == nil && string(end) == "\r\n" {
+	if c.emptyLineBuffered() {
 		c.br.Discard(2)
 		return nil, nil
 	}
@@ -318,4 +318,12 @@ func (c *conn) readTrailer() (http.Header, error) {
 		}
 	}
 	return trailer, nil
+}
+
+func (c *conn) emptyLineBuffered() bool {
+	if c.br.Buffered() < 2 {
+		return false
+	}
+	line, _ := c.br.Peek(2)
+	return string(line) == "\r\n"
 }

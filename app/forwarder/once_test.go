@@ -1,0 +1,230 @@
+package forwarder
+
+import (
+	"fmt"
+	"net"
+	"strings"
+	"sync"
+	"testing"
+
+	"culvert/backend/wire"
+)
+
+// TestClosedWhileIdle: a service that closes kept connections must not be noticed
+// by visitors.
+func TestClosedWhileIdle(t *testing.T) {
+	t.Parallel()
+	for name, farewell := range map[string]string{
+		"silently":     "",
+		"with a word":  "HTTP/1.1 408 Request Timeout\r\nContent-Length: 0\r\n\r\n",
+		"with garbage": "x",
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			closed := make(chan struct{})
+			var heads heads
+			s := rawService(t, func(c *serviceConn) {
+				heads.add(c.head())
+				c.say(okEmpty)
+				c.say(farewell)
+				c.Close()
+				closed <- struct{}{}
+			})
+			f := forwarderTo(t, s.addr(), nil)
+			for i := range 50 {
+				v := newVisit(t, "POST", fmt.Sprintf("/%d", i))
+				v.head.Header.Set("Idempotency-Key", "1")
+				done := serve(f, v)
+				wait(t, "the service to close", closed)
+				wait(t, "the exchange", done)
+				if !v.complete || v.answer.Status != 200 {
+					t.Fatalf("request %d: %v, %+v", i, v.reset, v.answer)
+				}
+			}
+			heads.once(t, 50)
+		})
+	}
+}
+
+// heads are the request heads that a service has seen.
+type heads struct {
+	mu  sync.Mutex
+	all []string
+}
+
+func (h *heads) add(head string) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if head != "" {
+		line, _, _ := strings.Cut(head, "\r\n")
+		h.all = append(h.all, line)
+	}
+}
+
+// once wants n requests, none of them twice.
+func (h *heads) once(t *testing.T, n int) {
+	t.Helper()
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	seen := map[string]int{}
+	for _, line := range h.all {
+		if seen[line]++; seen[line] > 1 {
+			t.Errorf("%q came %d times", line, seen[line])
+		}
+	}
+	if len(h.all) != n {
+		t.Errorf("%d requests came, want %d", len(h.all), n)
+	}
+}
+
+// TestNeverTwice: a service reads a request on a kept connection and closes it
+// without an answer. net/http would send GET, and anything with Idempotency-Key,
+// a second time.
+func TestNeverTwice(t *testing.T) {
+	t.Parallel()
+	tests := []struct {
+		name, method string
+		body         func(*visit)
+	}{
+		{"GET", "GET", func(*visit) {}},
+		{"HEAD", "HEAD", func(*visit) {}},
+		{"POST", "POST", func(*visit) {}},
+		{"PUT with a body", "PUT", func(v *visit) { v.withBody("x") }},
+		{"POST with a stream", "POST", func(v *visit) { streamed(v, "x") }},
+	}
+	for _, rude := range []bool{false, true} {
+		for _, tt := range tests {
+			t.Run(fmt.Sprintf("%s, reset %v", tt.name, rude), func(t *testing.T) {
+				t.Parallel()
+				var heads heads
+				s := rawService(t, func(c *serviceConn) {
+					heads.add(c.head())
+					c.say(okEmpty)
+					if head := c.head(); head != "" { // the second request: read, not answered
+						heads.add(head)
+						if rude {
+							c.Conn.(*net.TCPConn).SetLinger(0)
+						}
+					}
+				})
+				f := forwarderTo(t, s.addr(), nil)
+				answered(t, f, newVisit(t, "GET", "/first"), 200)
+				v := newVisit(t, tt.method, "/second")
+				v.head.Header.Set("Idempotency-Key", "1")
+				tt.body(v)
+				failed(t, f, v, wire.ResetInternal, "without an answer")
+				heads.once(t, 2)
+				if n := s.conns.Load(); n != 1 {
+					t.Errorf("%d connections", n)
+				}
+			})
+		}
+	}
+}
+
+// TestOnceUnderLoad has many visitors at a service that closes connections as it
+// likes, after an answer or in place of one.
+func TestOnceUnderLoad(t *testing.T) {
+	t.Parallel()
+	const visitors, each = 16, 100
+	var heads heads
+	s := rawService(t, func(c *serviceConn) {
+		for i := 0; ; i++ {
+			head := c.head()
+			if head == "" {
+				return
+			}
+			heads.add(head)
+			if (c.n+i)%17 == 0 {
+				return // without an answer
+			}
+			c.say(okEmpty)
+			if (c.n+i)%5 == 0 {
+				return // while idle
+			}
+		}
+	})
+	f := forwarderTo(t, s.addr(), nil)
+	var wg sync.WaitGroup
+	var mu sync.Mutex
+	outcomes := map[string]int{}
+	for i := range visitors {
+		wg.Go(func() {
+			for j := range each {
+				v := newVisit(t, []string{"GET", "POST"}[j%2], fmt.Sprintf("/%d/%d", i, j))
+				v.head.Header.Set("Idempotency-Key", v.head.Target)
+				v.strict = j%3 == 0
+				f.Serve(v)
+				outcome := "answered"
+				if v.reset != nil {
+					outcome = v.reset.Message
+				}
+				mu.Lock()
+				outcomes[outcome]++
+				mu.Unlock()
+			}
+		})
+	}
+	wg.Wait()
+	seen := map[string]bool{}
+	for _, line := range heads.all {
+		if seen[line] {
+			t.Errorf("%q came twice", line)
+		}
+		seen[line] = true
+	}
+	t.Logf("%d requests came on %d connections: %v", len(heads.all), s.conns.Load(), outcomes)
+	if outcomes["answered"] > len(heads.all) || outcomes["answered"] < visitors*each*8/10 {
+		t.Errorf("outcomes %v for %d requests that came", outcomes, len(heads.all))
+	}
+}
+
+func TestKeepsConnections(t *testing.T) {
+	t.Parallel()
+	s, heads := recordingService(t)
+	f := forwarderTo(t, s.addr(), nil)
+	for range 20 {
+		v := newVisit(t, "GET", "/")
+		v.strict = true
+		answered(t, f, v, 200)
+		<-heads
+	}
+	if n := s.conns.Load(); n != 1 {
+		t.Errorf("20 requests in turn took %d connections, want 1", n)
+	}
+}
+
+// TestManyAtOnce wants no small cap on requests that are under way together.
+func TestManyAtOnce(t *testing.T) {
+	t.Parallel()
+	const n = 300
+	var all sync.WaitGroup
+	all.Add(n)
+	s := rawService(t, func(c *serviceConn) {
+		for c.head() != "" {
+			all.Done()
+			all.Wait() // answers only when all have come
+			c.say(okEmpty)
+		}
+	})
+	f := forwarderTo(t, s.addr(), nil)
+	var wg sync.WaitGroup
+	for range n {
+		wg.Go(func() {
+			v := newVisit(t, "GET", "/")
+			f.Serve(v)
+			if !v.complete {
+				t.Errorf("no answer: %v", v.reset)
+			}
+		})
+	}
+	wg.Wait()
+	if got := s.conns.Load(); got != n {
+		t.Errorf("%d connections for %d requests", got, n)
+	}
+	f.pool.mu.Lock()
+	defer f.pool.mu.Unlock()
+	if len(f.pool.idle) != n {
+		t.Errorf("%d connections are kept, want %d", len(f.pool.idle), n)
+	}
+}
