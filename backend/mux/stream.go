@@ -50,7 +50,8 @@ type Stream struct {
 	heads   []*wire.ResponseHead // received, not read
 	trailer http.Header
 	in      buffer
-	// What the peer may send: allowed + in.size + consumed == window.
+	// What the peer may send: allowed + in.size + consumed == window, but for the
+	// payload that is being read from the socket.
 	window, allowed, consumed int
 
 	ctx    context.Context // made when asked for
