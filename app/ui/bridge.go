@@ -128,12 +128,29 @@ func (b *Bridge) run(changed <-chan struct{}, frame func()) {
 	}
 }
 
-// Close lets no further call through, ends what Go and Run have started, and
-// waits for it.
-func (b *Bridge) Close() {
+// Shut lets no further call through: the toolkit is about to end, and a late call
+// would find nobody.
+func (b *Bridge) Shut() {
 	b.mu.Lock()
 	b.closed = true
 	b.mu.Unlock()
 	b.cancel()
+}
+
+// Close shuts the bridge and waits for what Go and Run have started.
+func (b *Bridge) Close() {
+	b.Shut()
 	b.wg.Wait()
+}
+
+// Pause waits, or returns ctx's error if that ends first.
+func Pause(ctx context.Context, d time.Duration) error {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 }

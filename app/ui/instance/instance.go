@@ -28,8 +28,11 @@ const (
 	socketName = "desktop.sock"
 
 	maxLaunch = 64 << 10        // bytes of one hand-over
-	patience  = 5 * time.Second // for one hand-over, either side
-	accepted  = "ok\n"
+	patience  = 5 * time.Second // for one hand-over, on the side that receives
+	// stubborn is how long a launch tries to reach or to replace a running program,
+	// which may just be ending.
+	stubborn = 15 * time.Second
+	accepted = "ok\n"
 )
 
 // ErrHandedOver says that a running program has taken the flags: this one is done.
@@ -43,12 +46,13 @@ type Instance struct {
 	ctx    context.Context
 	cancel context.CancelFunc
 	wg     sync.WaitGroup
+	stop   sync.Once
 }
 
 // Claim makes this program the one of the folder, or hands the launch to the one
 // that already is and returns ErrHandedOver.
 func Claim(ctx context.Context, dir string, l Launch) (*Instance, error) {
-	ctx, cancel := context.WithTimeout(ctx, patience)
+	ctx, cancel := context.WithTimeout(ctx, stubborn)
 	defer cancel()
 	for {
 		inst, err := claim(dir)
@@ -183,10 +187,19 @@ func handOver(ctx context.Context, dir string, l Launch) error {
 	return nil
 }
 
-// Close ends the serving, waits for it, and lets another program claim the folder.
-func (i *Instance) Close() error {
-	i.cancel()
-	err := i.ln.Close()
+// Stop takes no further launches and waits for the one under way. The folder stays
+// claimed: launches wait until this program has put everything away.
+func (i *Instance) Stop() {
+	i.stop.Do(func() {
+		i.cancel()
+		i.ln.Close()
+		os.Remove(i.path)
+	})
 	i.wg.Wait()
-	return errors.Join(err, os.Remove(i.path), i.lock.Close())
+}
+
+// Close stops, and lets another program claim the folder.
+func (i *Instance) Close() error {
+	i.Stop()
+	return i.lock.Close()
 }

@@ -60,6 +60,16 @@ func (s *Store) PutTunnel(t Tunnel) {
 	s.mark()
 }
 
+// AddTunnel adds a tunnel, unless its key is known already.
+func (s *Store) AddTunnel(t Tunnel) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.index(t.Key) < 0 {
+		s.tunnels = append(s.tunnels, t)
+		s.mark()
+	}
+}
+
 // RemoveTunnel forgets a tunnel; its requests stay in the log.
 func (s *Store) RemoveTunnel(key string) {
 	s.mu.Lock()

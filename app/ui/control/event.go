@@ -1,0 +1,87 @@
+package control
+
+import (
+	"culvert/app/capture"
+	"culvert/app/engine"
+	"culvert/app/session"
+	"culvert/app/ui/model"
+)
+
+// OnEvent takes the engine's events. It never waits for the window.
+func (c *Control) OnEvent(event engine.Event) {
+	switch e := event.(type) {
+	case engine.StatusChanged:
+		c.store.PutTunnel(shown(e.Tunnel, e.Status))
+	case engine.RequestDone:
+		c.store.AddRequest(row(e.Tunnel.Key(), e.Exchange))
+	case engine.Dropped:
+		c.store.AddNotice("Some requests to " + name(e.Tunnel) + " are missing from the list, because they came faster than it takes them. They were answered as always.")
+	case engine.Notice:
+		text := model.Sentence(e.Message)
+		if e.Tunnel != nil {
+			text = name(e.Tunnel) + ": " + text
+		}
+		c.store.AddNotice(text)
+	case engine.Removed:
+		c.store.RemoveTunnel(e.Tunnel.Key())
+	case engine.BuiltInChanged:
+		c.show(e.BuiltIn)
+	}
+}
+
+// name is what a person calls the tunnel.
+func name(t *engine.Tunnel) string {
+	spec := t.Spec()
+	if spec.Name != "" {
+		return spec.Name
+	}
+	return short(spec)
+}
+
+// short is the target without the scheme that nearly all have.
+func short(spec engine.Spec) string {
+	if spec.Target.Scheme == "http" {
+		return spec.Target.Address()
+	}
+	return spec.Target.String()
+}
+
+func shown(t *engine.Tunnel, s session.Status) model.Tunnel {
+	m := model.Tunnel{
+		Key: t.Key(), Name: name(t), Detail: s.Established.TunnelID, State: state(s.State),
+		Since: s.Since, Attempt: s.Attempt, NextTry: s.NextTry, URL: s.Established.PublicURL,
+	}
+	if spec := t.Spec(); spec.Name != "" {
+		m.Detail = short(spec)
+	}
+	if s.Cause != nil {
+		m.Cause = s.Cause.Error()
+	}
+	return m
+}
+
+func state(s session.State) model.State {
+	switch s {
+	case session.Connecting:
+		return model.Connecting
+	case session.Online:
+		return model.Online
+	case session.Reconnecting:
+		return model.Reconnecting
+	case session.Refused:
+		return model.Refused
+	default:
+		return model.Stopped
+	}
+}
+
+func row(tunnel string, x *capture.Exchange) *model.Request {
+	r := &model.Request{
+		Tunnel: tunnel, Time: x.Start, Method: x.Method, Path: x.Path, Status: x.Status,
+		Duration: x.Duration, Size: x.BytesOut, Visitor: x.RemoteAddr,
+	}
+	if x.Err != nil {
+		r.Err = x.Err.Error()
+	}
+	return r
+}
