@@ -2,6 +2,7 @@ package forwarder
 
 import (
 	"fmt"
+	"net/netip"
 	"strconv"
 	"strings"
 )
@@ -30,15 +31,22 @@ func ParseHostHeader(s string) (HostHeader, error) {
 			return "", fmt.Errorf("host header %q: the port is not a number from 1 to 65535", s)
 		}
 	}
-	ok := name != "" && len(name) <= 253
-	for _, r := range strings.Trim(name, "[]") {
-		// Letters, digits and what names and IPv6 addresses are made of.
-		ok = ok && ('a' <= r && r <= 'z' || '0' <= r && r <= '9' || strings.ContainsRune("-._:", r))
-	}
-	if !ok || strings.Contains(name, ":") && !strings.HasPrefix(name, "[") {
+	if !validHostName(name) {
 		return "", fmt.Errorf(`host header %q is neither "local" nor "public" nor a host name such as app.example.test`, s)
 	}
 	return HostHeader(s), nil
+}
+
+// validHostName accepts names and IP addresses, IPv6 in brackets.
+func validHostName(name string) bool {
+	if literal, ok := strings.CutPrefix(name, "["); ok {
+		literal, ok = strings.CutSuffix(literal, "]")
+		addr, err := netip.ParseAddr(literal)
+		return ok && err == nil && addr.Is6() && addr.Zone() == ""
+	}
+	return name != "" && len(name) <= 253 && !strings.ContainsFunc(name, func(r rune) bool {
+		return !('a' <= r && r <= 'z' || '0' <= r && r <= '9' || strings.ContainsRune("-._", r))
+	})
 }
 
 // cutPort splits the port off an authority; brackets stay.

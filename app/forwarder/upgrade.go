@@ -20,7 +20,6 @@ func (e *exchange) tunnel(a *answer) error {
 			return e.cause(err, false, e.f.cutFailure)
 		}
 	}
-	e.head.ContentLength = 0
 	if err := e.x.WriteHead(&a.ResponseHead, false); err != nil {
 		return visitorFailure(err)
 	}
