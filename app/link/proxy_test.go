@@ -118,3 +118,54 @@ func TestProxyFromEnvironment(t *testing.T) {
 		}
 	})
 }
+
+// socksProxy is a SOCKS 5 proxy without authentication (RFC 1928) for one
+// connection to a host name; every host is at addr.
+func socksProxy(addr string, names chan<- string) func(net.Conn) {
+	return func(conn net.Conn) {
+		var greeting [2]byte
+		if _, err := io.ReadFull(conn, greeting[:]); err != nil {
+			return
+		}
+		_, _ = io.CopyN(io.Discard, conn, int64(greeting[1]))
+		_, _ = conn.Write([]byte{5, 0})
+		var head [5]byte // version, command, reserved, kind of address, its length
+		if _, err := io.ReadFull(conn, head[:]); err != nil || head[1] != 1 || head[3] != 3 {
+			return
+		}
+		name := make([]byte, int(head[4])+2)
+		if _, err := io.ReadFull(conn, name); err != nil {
+			return
+		}
+		names <- string(name[:head[4]])
+		up, err := net.Dial("tcp", addr)
+		if err != nil {
+			return
+		}
+		_, _ = conn.Write([]byte{5, 0, 0, 1, 0, 0, 0, 0, 0, 0})
+		var wg sync.WaitGroup
+		wg.Go(func() {
+			_, _ = io.Copy(up, conn)
+			_ = up.Close()
+		})
+		_, _ = io.Copy(conn, up)
+		_ = conn.Close()
+		wg.Wait()
+	}
+}
+
+func TestSOCKSProxy(t *testing.T) {
+	b := newTableBackend(t, "http")
+	names := make(chan string, 1)
+	t.Setenv("HTTP_PROXY", "socks5://"+rawServer(t, socksProxy(b.url.Host, names)))
+	if _, err := dialTo(t, &Config{}, "http://relay.test:8080"); err != nil {
+		t.Fatal(err)
+	}
+	if got := <-names; got != "relay.test" {
+		t.Errorf("the proxy was asked for %q", got)
+	}
+	t.Setenv("HTTP_PROXY", "socks5://"+rawServer(t, func(net.Conn) {}))
+	if _, err := dialTo(t, &Config{}, "http://relay.test:8080"); err == nil || !strings.HasPrefix(err.Error(), "cannot connect through the proxy ") {
+		t.Errorf("error %q", err)
+	}
+}
