@@ -343,21 +343,23 @@ func (v *supervisor) onRetry() {
 // wait has lost its reason, and a connection must show that it lives.
 func (v *supervisor) onEvent(e Event) {
 	v.s.cfg.Logger.Debug("every connection is in doubt", "event", e.String())
-	if v.dial != nil {
+	if v.dial == nil && v.current == nil && time.Now().Before(v.notBefore) {
+		return // a backend that is overloaded did not get better by it
+	}
+	stale := v.dial != nil
+	if stale {
 		v.dial.cancel()
 		v.dial = nil
+	}
+	if stale || v.current == nil {
 		v.failures = 1
-		if v.current != nil {
-			v.startDial()
-		}
 	}
 	if v.current == nil {
-		if time.Now().Before(v.notBefore) {
-			return // a backend that is overloaded did not get better by it
-		}
-		v.failures = 1
 		v.dialAtOnce()
 		return
+	}
+	if stale {
+		v.startDial()
 	}
 	if at := v.current.replaceAt; !at.IsZero() && v.dial == nil && !v.s.cfg.wall().Before(at) {
 		v.startDial() // came due during sleep
@@ -404,7 +406,10 @@ func (v *supervisor) onProbed(r probeResult) {
 		}
 		return
 	}
-	cause := fmt.Errorf("no sign of life from the backend %v: %w", r.event, r.err)
+	cause := fmt.Errorf("no sign of life from the backend %v", r.event)
+	if !errors.Is(r.err, context.DeadlineExceeded) {
+		cause = fmt.Errorf("%w: %w", cause, r.err)
+	}
 	v.lose()
 	r.link.cancel()
 	v.failures = 1

@@ -524,6 +524,21 @@ func TestThrottledWaitsAsLongAsTold(t *testing.T) {
 	})
 }
 
+// The user may ask before the time is over; what happens then must not be forgotten.
+func TestThrottledButAskedAgain(t *testing.T) {
+	t.Parallel()
+	run(t, Config{}, func(b *bench) {
+		b.answer(1, throttled{time.Minute})
+		b.s.RetryNow()
+		synctest.Wait()
+		b.lastTry(2)
+		b.network.sleep(time.Hour) // while the dial is under way
+		b.sleep(time.Second)
+		b.answer(3, newFakeLink(est(1)))
+		b.wantState(Online)
+	})
+}
+
 func TestRetryNow(t *testing.T) {
 	t.Parallel()
 	run(t, Config{}, func(b *bench) {
