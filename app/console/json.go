@@ -1,0 +1,138 @@
+package console
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"culvert/app/engine"
+	"culvert/app/session"
+)
+
+// The JSON lines, as documented for whoever reads them.
+type (
+	lineHead struct {
+		Time  string `json:"time"`
+		Event string `json:"event"`
+	}
+	onlineLine struct {
+		lineHead
+		TunnelID     string `json:"tunnel_id"`
+		PublicURL    string `json:"public_url"`
+		PathBasedURL string `json:"path_based_url"`
+		SubdomainURL string `json:"subdomain_url"` // "" if the backend has none
+		Target       string `json:"target"`
+	}
+	reconnectingLine struct {
+		lineHead
+		Attempt   int    `json:"attempt"`
+		RetryInMS int64  `json:"retry_in_ms"` // 0: the try is under way
+		Cause     string `json:"cause"`
+	}
+	requestLine struct {
+		lineHead
+		ID         string `json:"id"`
+		Method     string `json:"method"`
+		Path       string `json:"path"`
+		Status     int    `json:"status"` // 0: the visitor left before there was one
+		DurationMS int64  `json:"duration_ms"`
+		BytesIn    int64  `json:"bytes_in"`
+		BytesOut   int64  `json:"bytes_out"`
+		RemoteAddr string `json:"remote_addr"`
+	}
+	offlineLine struct {
+		lineHead
+		Cause string `json:"cause"`
+	}
+	noticeLine struct {
+		lineHead
+		Message string `json:"message"`
+	}
+)
+
+// JSON shows a tunnel as one JSON object per line.
+type JSON struct{ lines *Lines }
+
+// NewJSON writes to out; gone is told when that cannot be written to any more.
+func NewJSON(out writer, gone func(error)) *JSON {
+	lost := func(n int) []byte {
+		return encode(noticeLine{head("notice", time.Now()), lostMessage(n)})
+	}
+	return &JSON{NewLines(out, lost, gone)}
+}
+
+// Show implements Console.
+func (j *JSON) Show(event engine.Event) {
+	now := time.Now()
+	switch e := event.(type) {
+	case engine.StatusChanged:
+		j.status(e, now)
+	case engine.RequestDone:
+		x := e.Exchange
+		_, _ = j.lines.Write(encode(requestLine{
+			head("request", x.Start.Add(x.Duration)), x.ID, x.Method, x.Path, x.Status,
+			x.Duration.Milliseconds(), x.BytesIn, x.BytesOut, x.RemoteAddr,
+		}))
+	case engine.Dropped:
+		j.notice(droppedMessage(e.N), now)
+	case engine.Notice:
+		j.notice(e.Message, now)
+	}
+}
+
+func (j *JSON) status(e engine.StatusChanged, now time.Time) {
+	switch s := e.Status; s.State {
+	case session.Online:
+		est := s.Established
+		j.lines.WriteImportant(encode(onlineLine{
+			head("online", now), est.TunnelID, est.PublicURL, est.PathBasedURL, est.SubdomainURL, e.Tunnel.Spec().Target.String(),
+		}))
+	case session.Reconnecting:
+		j.lines.WriteImportant(encode(reconnectingLine{
+			head("reconnecting", now), s.Attempt, max(0, s.NextTry.Sub(now).Milliseconds()), errorText(s.Cause),
+		}))
+	}
+}
+
+func (j *JSON) notice(message string, now time.Time) {
+	j.lines.WriteImportant(encode(noticeLine{head("notice", now), message}))
+}
+
+// Offline implements Console.
+func (j *JSON) Offline(cause string) {
+	j.lines.WriteImportant(encode(offlineLine{head("offline", time.Now()), cause}))
+}
+
+// Lines implements Console.
+func (j *JSON) Lines() *Lines { return j.lines }
+
+func head(event string, t time.Time) lineHead {
+	return lineHead{Time: t.Format(time.RFC3339Nano), Event: event}
+}
+
+// encode panics on what cannot be encoded: the lines above always can.
+func encode(line any) []byte {
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false)
+	if err := enc.Encode(line); err != nil {
+		panic(fmt.Sprintf("console: %v", err))
+	}
+	return escapeJSON(b.Bytes())
+}
+
+func lostMessage(n int) string {
+	return fmt.Sprintf("%d lines were left out here because whoever reads this log is too slow; the requests took place", n)
+}
+
+func droppedMessage(n int) string {
+	return fmt.Sprintf("%d requests are missing in this log because there were too many at once; they took place", n)
+}
+
+func errorText(err error) string {
+	if err == nil {
+		return ""
+	}
+	return err.Error()
+}
