@@ -1,0 +1,140 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"os"
+	"time"
+
+	"culvert/app/config"
+	"culvert/app/console"
+	"culvert/app/engine"
+	"culvert/app/session"
+	"culvert/app/target"
+	"culvert/backend/tunnel"
+)
+
+// How long the end may take: closing connections, and what is still to be shown.
+const (
+	closeTimeout = 5 * time.Second
+	flushTimeout = 2 * time.Second
+)
+
+type httpCmd struct {
+	Target target.Target `arg:"" help:"The local service: a port (3000), host:port (localhost:3000) or URL (https://localhost:8443)."`
+
+	Backend    string        `env:"CULVERT_BACKEND" placeholder:"URL" help:"Where the tunnel leads: http(s)://HOST is a relay, ws(s)://HOST/STAGE a WebSocket API of API Gateway. Default: the profile named in the config file, else a relay built into this process, reachable from this machine only."`
+	Name       string        `placeholder:"ID" help:"Ask for this tunnel ID, the last part of the public URL: 3 to 63 lower-case letters, digits and inner hyphens. Default: a random one."`
+	Token      string        `xor:"token" placeholder:"TOKEN" help:"Bearer token for the backend, also $$CULVERT_TOKEN. Other users of this machine can read command lines: better use --token-file."`
+	TokenFile  string        `xor:"token" type:"path" placeholder:"FILE" help:"Read the bearer token from this file."`
+	JSON       bool          `name:"json" help:"Print one JSON object per line on stdout, and the log on stderr."`
+	HostHeader string        `default:"local" placeholder:"local|public|NAME" help:"Host that the local service sees: its own address, the public one, or NAME. Default: local."`
+	Timeout    time.Duration `default:"60s" placeholder:"DURATION" help:"How long to wait for the local service to begin its answer, such as 90s; at most 27s on API Gateway. Default: 60s."`
+	CAFile     string        `name:"ca-file" type:"path" placeholder:"FILE" help:"Trust the certificates in this PEM file, too: for the backend, and for a local service with https."`
+}
+
+// Help is shown below the summary.
+func (*httpCmd) Help() string {
+	return `Examples:
+
+    culvert http 3000
+    culvert http 3000 --backend https://tunnel.example.com --name my-shop
+    culvert http https://localhost:8443 --host-header public
+    culvert http 3000 --json | jq .public_url
+
+The tunnel stays open, and comes back under the same URL when the connection is lost, until SIGINT (Ctrl-C) or SIGTERM. HTTPS_PROXY and NO_PROXY are honoured.
+
+When stdout is closed or slow the tunnel goes on: lines that find no reader are left out, which is said (on stderr, or by a notice once there is a reader again).
+
+JSON lines have "time" and "event": online, reconnecting, request, offline or notice.
+
+Exit codes: 0 stopped by a signal, 1 failed, 2 called wrongly, 3 refused by the backend.`
+}
+
+// Validate is called by the parser. What it finds needs no file.
+func (c *httpCmd) Validate() error {
+	if c.Name != "" {
+		if err := tunnel.ValidID(c.Name); err != nil {
+			return fmt.Errorf("--name=%q: %w", c.Name, err)
+		}
+	}
+	if c.Timeout <= 0 {
+		return fmt.Errorf("--timeout=%v: it must be longer than nothing, such as 60s", c.Timeout)
+	}
+	return nil
+}
+
+// Run opens the tunnel and stays until a signal or a refusal ends it.
+func (c *httpCmd) Run(out *output) error {
+	dir, err := config.Open(out.configDir)
+	if err != nil {
+		return err
+	}
+	spec, notices, err := c.spec(dir, os.Getenv("CULVERT_TOKEN"))
+	if err != nil {
+		return usageError{err}
+	}
+	signals, stop := listenForSignals()
+	defer stop()
+
+	logLines := console.NewLines(out.stderr, nil, nil)
+	defer flush(logLines)
+	if c.Token != "" {
+		fmt.Fprintln(logLines, "culvert: notice: every user of this machine can read the token on the command line: use --token-file or $CULVERT_TOKEN")
+	}
+	gone := func(err error) {
+		fmt.Fprintf(logLines, "culvert: notice: nobody reads the output any more (%v); the tunnel stays open until it is stopped\n", err)
+	}
+	view, level := c.view(out, gone)
+	defer flush(view.Lines())
+
+	refused := make(chan error, 1)
+	eng, err := engine.New(engine.Config{
+		Dir:    dir,
+		Logger: slog.New(slog.NewTextHandler(logLines, &slog.HandlerOptions{Level: level})),
+		OnEvent: func(event engine.Event) {
+			view.Show(event)
+			if e, ok := event.(engine.StatusChanged); ok && e.Status.State == session.Refused {
+				refused <- e.Status.Cause // once: nobody starts the tunnel again
+			}
+		},
+	})
+	if err != nil {
+		return err
+	}
+	for _, notice := range notices {
+		view.Show(engine.Notice{Message: notice})
+	}
+	_, err = eng.Open(spec)
+	cause := "closing"
+	if err == nil {
+		select {
+		case s := <-signals:
+			cause = "stopped by " + signalName(s)
+		case err = <-refused:
+			cause = "refused by the backend: " + err.Error()
+		}
+	}
+	ctx, cancel := untilSecond(signals, closeTimeout)
+	defer cancel()
+	if late := eng.Close(ctx); late != nil {
+		fmt.Fprintf(logLines, "culvert: notice: %v\n", late)
+	}
+	view.Offline(cause)
+	return err
+}
+
+// view shows the tunnel, and says how much of the log is of interest beside it.
+func (c *httpCmd) view(out *output, gone func(error)) (console.Console, slog.Level) {
+	if c.JSON {
+		return console.NewJSON(out.stdout, gone), slog.LevelInfo
+	}
+	return console.NewText(out.stdout, terminal(out.stdout), gone), slog.LevelWarn
+}
+
+func flush(lines *console.Lines) {
+	ctx, cancel := context.WithTimeout(context.Background(), flushTimeout)
+	defer cancel()
+	lines.Close(ctx)
+}

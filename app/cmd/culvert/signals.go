@@ -1,0 +1,52 @@
+package main
+
+import (
+	"context"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+)
+
+// listenForSignals gives the signals that end the program. Writing to a closed
+// pipe becomes an error like any other: losing the reader of the log must not
+// kill a tunnel.
+func listenForSignals() (signals <-chan os.Signal, stop func()) {
+	ch := make(chan os.Signal, 2)
+	signal.Ignore(syscall.SIGPIPE)
+	signal.Notify(ch, os.Interrupt, syscall.SIGTERM)
+	return ch, func() {
+		signal.Stop(ch)
+		signal.Reset(syscall.SIGPIPE)
+	}
+}
+
+// untilSecond is for cleaning up after a first signal: it ends after the time
+// that is allowed for that, or at a second signal.
+func untilSecond(signals <-chan os.Signal, allowed time.Duration) (context.Context, func()) {
+	ctx, cancel := context.WithTimeout(context.Background(), allowed)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		select {
+		case <-signals:
+			cancel()
+		case <-ctx.Done():
+		}
+	}()
+	return ctx, func() {
+		cancel()
+		<-done
+	}
+}
+
+// signalName is how people know the signals.
+func signalName(s os.Signal) string {
+	switch s {
+	case os.Interrupt:
+		return "SIGINT"
+	case syscall.SIGTERM:
+		return "SIGTERM"
+	}
+	return s.String()
+}

@@ -1,0 +1,21 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+
+	"culvert/app/version"
+)
+
+type versionCmd struct {
+	JSON bool `name:"json" help:"Print one JSON object."`
+}
+
+// Run prints what is known about this build.
+func (c *versionCmd) Run(out *output) error {
+	if c.JSON {
+		return json.NewEncoder(out.stdout).Encode(version.Get())
+	}
+	_, err := fmt.Fprintf(out.stdout, "culvert %s\n", version.Get())
+	return err
+}
