@@ -16,7 +16,6 @@ import (
 	"net/http"
 	"os"
 	"os/signal"
-	"path/filepath"
 	"strings"
 	"syscall"
 	"time"
@@ -64,7 +63,7 @@ func run(ctx context.Context, out io.Writer, culvert string, stay bool) error {
 	}
 	defer os.RemoveAll(dir)
 	fmt.Fprintf(out, "\n2. A tunnel to it, through the relay that is built in:\n   $ %s http %s --json\n", culvert, port)
-	t, err := open(ctx, culvert, port, filepath.Join(dir, "config"), out)
+	t, err := open(ctx, culvert, port, dir, out)
 	if err != nil {
 		return err
 	}

@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"time"
 )
 
@@ -25,26 +26,36 @@ type event struct {
 // tunnel is a running `culvert http`.
 type tunnel struct {
 	cmd    *exec.Cmd
+	stop   context.CancelFunc // sends SIGINT, and kills what does not heed it
 	out    io.Writer
+	log    string     // the file with what culvert said beside its events
 	events chan event // closed when culvert's output ends
 	closed bool
 }
 
-// open starts culvert for the service on port. Its JSON lines are shown on out
-// as wait, follow and close come to them. The tunnel ends with ctx.
-func open(ctx context.Context, culvert, port, config string, out io.Writer) (*tunnel, error) {
-	cmd := exec.CommandContext(ctx, culvert, "http", port, "--json", "--config", config)
-	cmd.Stderr = os.Stderr
-	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
-	cmd.WaitDelay = 10 * time.Second
-	stdout, err := cmd.StdoutPipe()
+// open starts culvert for the service on port, with its files in dir. Its JSON
+// lines are shown on out as wait, follow and close come to them. The tunnel ends
+// with ctx; close must be called.
+func open(ctx context.Context, culvert, port, dir string, out io.Writer) (*tunnel, error) {
+	log, err := os.Create(filepath.Join(dir, "log"))
 	if err != nil {
 		return nil, fmt.Errorf("start %s: %w", culvert, err)
 	}
-	if err := cmd.Start(); err != nil {
+	defer log.Close() // culvert has its own handle of it
+	ctx, stop := context.WithCancel(ctx)
+	cmd := exec.CommandContext(ctx, culvert, "http", port, "--json", "--config", filepath.Join(dir, "config"))
+	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
+	cmd.WaitDelay = 10 * time.Second
+	cmd.Stderr = log
+	stdout, err := cmd.StdoutPipe()
+	if err == nil {
+		err = cmd.Start()
+	}
+	if err != nil {
+		stop()
 		return nil, fmt.Errorf("start %s: %w", culvert, err)
 	}
-	t := &tunnel{cmd: cmd, out: out, events: make(chan event)}
+	t := &tunnel{cmd: cmd, stop: stop, out: out, log: log.Name(), events: make(chan event)}
 	go func() { // ends with culvert's output: close reads what nobody waited for
 		defer close(t.events)
 		lines := bufio.NewScanner(stdout)
@@ -69,7 +80,7 @@ func (t *tunnel) wait(name string) (event, error) {
 		select {
 		case e, ok := <-t.events:
 			if !ok {
-				return event{}, fmt.Errorf("culvert ended before it said %q", name)
+				return event{}, errors.Join(fmt.Errorf("culvert ended before it said %q", name), t.close())
 			}
 			t.show(e)
 			if e.Event == name {
@@ -96,22 +107,21 @@ func (t *tunnel) follow(ctx context.Context) {
 	}
 }
 
-// close stops culvert as Ctrl-C would. Only the first call does anything.
+// close stops culvert as Ctrl-C would, and says how it ended if not well. Only the
+// first call does anything.
 func (t *tunnel) close() error {
 	if t.closed {
 		return nil
 	}
 	t.closed = true
-	_ = t.cmd.Process.Signal(os.Interrupt) // it may have ended already, and Wait says how
-	for e := range t.events {              // Wait closes the pipe, so read it to the end first
+	t.stop()
+	for e := range t.events { // Wait closes the pipe, so read it to the end first
 		t.show(e)
 	}
 	err := t.cmd.Wait()
-	if errors.Is(err, context.Canceled) {
-		return nil // Ctrl-C reached the demo, and culvert ended well
+	if err == nil || errors.Is(err, context.Canceled) { // the latter if it ended well because of stop
+		return nil
 	}
-	if err != nil {
-		return fmt.Errorf("culvert ended badly: %w", err)
-	}
-	return nil
+	log, _ := os.ReadFile(t.log) // what there is of it
+	return fmt.Errorf("culvert: %w\n%s", err, log)
 }
