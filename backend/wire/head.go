@@ -142,8 +142,8 @@ func checkContentLength(n int64) error {
 // framing names the fields that say where a message ends, or belong to one hop:
 // RFC 9112 section 6.3. A stream has its own framing, and a second one from the
 // far end would let the two disagree, so that they never travel in a header.
-func framing(canonicalName string) bool {
-	switch canonicalName {
+func framing(name string) bool {
+	switch textproto.CanonicalMIMEHeaderKey(name) {
 	case "Content-Length", "Transfer-Encoding", "Connection", "Proxy-Connection", "Keep-Alive", "Host":
 		return true
 	}
