@@ -81,6 +81,7 @@ func TestViolationsEndOnlyTheStream(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			b, a := sockets(t)
+			defer b.Close()
 			run(t, New(a, Config{Handler: func(s *Stream) {
 				if s.Request().Target == "/wait" {
 					<-s.Context().Done()
@@ -126,6 +127,7 @@ func TestAgentsViolationsEndOnlyTheStream(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			b, a := sockets(t)
+			defer a.Close()
 			backend := run(t, New(b, Config{}))
 			s := open(t, backend, post("/"), false)
 			a.WriteMessage(websocket.BinaryMessage, message)
@@ -216,6 +218,7 @@ func TestAgentMayNotOpen(t *testing.T) {
 func TestLateFramesAreIgnored(t *testing.T) {
 	t.Parallel()
 	b, a := sockets(t)
+	defer b.Close()
 	run(t, New(a, Config{Handler: func(s *Stream) { s.WriteHead(ok(), true) }}))
 	var m []byte
 	m = append(m, frame(9, wire.FrameData, true, make([]byte, 5000))...)
@@ -236,6 +239,7 @@ func TestLateFramesAreIgnored(t *testing.T) {
 func TestSingleBytes(t *testing.T) {
 	t.Parallel()
 	b, a := sockets(t)
+	defer b.Close()
 	got := make(chan []byte, 1)
 	run(t, New(a, Config{Handler: func(s *Stream) {
 		body, err := io.ReadAll(s)
