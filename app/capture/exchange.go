@@ -29,17 +29,11 @@ type Exchange struct {
 	BytesIn, BytesOut int64
 
 	RequestHeader, ResponseHeader http.Header
-	RequestBody, ResponseBody     Body
+	// The bodies are there until OnExchange returns, and longer after Keep.
+	RequestBody, ResponseBody *Body
 
 	// Err is what ended the exchange early, nil if nothing did.
 	Err error
-}
-
-// Body is what was kept of a body.
-type Body struct {
-	Data      []byte // the body, or its start
-	Truncated bool   // it was longer than Config.MaxBody
-	Dropped   bool   // nothing was kept: Config.Memory was used up
 }
 
 // Truncated reports whether only the start of a body was kept.
@@ -47,3 +41,10 @@ func (e *Exchange) Truncated() bool { return e.RequestBody.Truncated || e.Respon
 
 // Dropped reports whether a body was not kept for want of memory.
 func (e *Exchange) Dropped() bool { return e.RequestBody.Dropped || e.ResponseBody.Dropped }
+
+// Keep keeps the bodies after OnExchange, for as long as the Exchange is kept. It
+// is to be called in there; later, they may be gone.
+func (e *Exchange) Keep() {
+	e.RequestBody.keep()
+	e.ResponseBody.keep()
+}

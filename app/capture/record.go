@@ -21,7 +21,7 @@ type Record struct {
 // RequestBody records what the visitor sent.
 func (rec *Record) RequestBody(p []byte) {
 	if rec != nil {
-		rec.request.write(&rec.exchange.RequestBody, p)
+		rec.request.write(p)
 	}
 }
 
@@ -40,7 +40,7 @@ func (rec *Record) ResponseHead(h *wire.ResponseHead) {
 // ResponseBody records what the local service sent.
 func (rec *Record) ResponseBody(p []byte) {
 	if rec != nil {
-		rec.response.write(&rec.exchange.ResponseBody, p)
+		rec.response.write(p)
 	}
 }
 
@@ -61,64 +61,13 @@ func (rec *Record) End(err error) {
 	rec.recorder.finish(rec)
 }
 
-// release gives the memory of the bodies back to the budget.
+// release gives the memory of the bodies back, unless they were kept: then they
+// are no longer the recorder's.
 func (rec *Record) release() {
+	r := rec.recorder
+	rec.request.body.release(&r.parts)
+	rec.response.body.release(&r.parts)
 	if n := rec.request.reserved + rec.response.reserved; n > 0 {
-		rec.recorder.memory.Add(n)
+		r.memory.Add(n)
 	}
-}
-
-// tee counts one body and keeps its start.
-type tee struct {
-	recorder *Recorder
-	keep     bool
-	count    int64 // bytes that passed
-	reserved int64 // bytes of the budget that are taken: the capacity of the body
-	expected int64 // the length that was announced, or -1
-}
-
-func (t *tee) open(r *Recorder, expected int64) {
-	t.recorder, t.keep, t.expected = r, r.bodies, expected
-}
-
-func (t *tee) write(b *Body, p []byte) {
-	t.count += int64(len(p))
-	if !t.keep || len(p) == 0 {
-		return
-	}
-	if room := t.recorder.maxBody - len(b.Data); len(p) > room {
-		p, b.Truncated = p[:room], true
-		t.keep = false
-	}
-	if need := len(b.Data) + len(p); need > cap(b.Data) && !t.grow(b, need) {
-		*b = Body{Dropped: true}
-		return
-	}
-	b.Data = append(b.Data, p...)
-}
-
-// maxAnnounced bounds the room that is made for a body because of its announced
-// length alone: announcing costs nothing.
-const maxAnnounced = 128 << 10
-
-// grow makes room for need bytes: at first for all of a body of known length, then
-// for twice as much as before. It gives everything back if the budget lacks it.
-func (t *tee) grow(b *Body, need int) bool {
-	size := max(2*cap(b.Data), 512)
-	if t.expected > 0 {
-		size = max(2*cap(b.Data), int(min(t.expected, maxAnnounced)))
-	}
-	size = max(need, min(size, t.recorder.maxBody))
-	// Old and new room are both in use while one is copied to the other.
-	if !t.recorder.reserve(int64(size)) {
-		t.recorder.memory.Add(t.reserved)
-		t.reserved, t.keep = 0, false
-		return false
-	}
-	data := make([]byte, len(b.Data), size)
-	copy(data, b.Data)
-	b.Data = data
-	t.recorder.memory.Add(t.reserved)
-	t.reserved = int64(size)
-	return true
 }

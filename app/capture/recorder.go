@@ -34,11 +34,12 @@ type Config struct {
 	// MaxBody is how many bytes of one body are kept.
 	MaxBody int
 	// Memory is how many bytes all bodies may take together, from an exchange's
-	// beginning until OnExchange has returned. Whoever keeps exchanges for longer
+	// beginning until OnExchange has returned. Whoever keeps bodies for longer
 	// bounds that himself.
 	Memory int64
 	// OnExchange gets every finished exchange, one at a time. While it takes its
-	// time the queue fills, and then exchanges are dropped.
+	// time the queue fills, and then exchanges are dropped. Bodies are gone when it
+	// has returned, unless it calls Exchange.Keep.
 	OnExchange func(*Exchange)
 	// OnDropped, if there is one, gets the number of exchanges that were dropped
 	// since its last call. It is called in turn with OnExchange.
@@ -64,11 +65,13 @@ type Recorder struct {
 
 	memory  atomic.Int64 // what is left of the budget
 	dropped atomic.Int64 // not yet reported
+	parts   sync.Pool    // of *part
 
-	mu     sync.RWMutex // held for writing only to close the queue
-	queue  chan *Record
-	closed bool
-	done   chan struct{}
+	mu      sync.RWMutex // held for writing only to close the queue
+	queue   chan *Record
+	closed  bool
+	closing chan struct{} // closed with the queue
+	done    chan struct{} // closed when all was delivered
 }
 
 // New starts a Recorder. Close stops it.
@@ -91,6 +94,7 @@ func New(cfg Config) (*Recorder, error) {
 		onExchange: cfg.OnExchange,
 		onDropped:  cfg.OnDropped,
 		queue:      make(chan *Record, cfg.Queue),
+		closing:    make(chan struct{}),
 		done:       make(chan struct{}),
 	}
 	r.memory.Store(cfg.Memory)
@@ -107,6 +111,7 @@ func (r *Recorder) Close() {
 	r.mu.Lock()
 	if !r.closed {
 		r.closed = true
+		close(r.closing)
 		close(r.queue)
 	}
 	r.mu.Unlock()
@@ -129,6 +134,8 @@ func (r *Recorder) Begin(id string, head *wire.RequestHead) *Record {
 		Prefix:        head.Prefix,
 		Upgrade:       head.Upgrade,
 		RequestHeader: head.Header,
+		RequestBody:   &rec.request.body,
+		ResponseBody:  &rec.response.body,
 	}
 	rec.request.open(r, head.ContentLength)
 	if head.Upgrade != "" {
@@ -155,15 +162,42 @@ func (r *Recorder) finish(rec *Record) {
 	}
 }
 
+// pause is how long the delivering goroutine rests after it has emptied the queue.
+// Under load it wakes a hundred times a second and not for every exchange, which
+// would cost the traffic more than recording does.
+const pause = 10 * time.Millisecond
+
 // deliver is the one goroutine that calls back. A queue can only be full while
 // there is something in it, so every drop is followed by a look at the count.
 func (r *Recorder) deliver() {
 	defer close(r.done)
+	rest := time.NewTimer(pause)
+	defer rest.Stop()
 	for rec := range r.queue {
-		r.onExchange(&rec.exchange)
-		rec.release()
-		r.reportDropped()
+		r.hand(rec)
+		for more := true; more; {
+			select {
+			case rec, ok := <-r.queue:
+				if ok {
+					r.hand(rec)
+				}
+				more = ok
+			default:
+				more = false
+			}
+		}
+		rest.Reset(pause)
+		select {
+		case <-rest.C:
+		case <-r.closing:
+		}
 	}
+	r.reportDropped()
+}
+
+func (r *Recorder) hand(rec *Record) {
+	r.onExchange(&rec.exchange)
+	rec.release()
 	r.reportDropped()
 }
 

@@ -34,7 +34,7 @@ func TestUpgrade(t *testing.T) {
 		c.say(" bye") // after the visitor's end
 	})
 	seen := make(chan *capture.Exchange, 1)
-	recorder, err := capture.New(capture.Config{Bodies: true, OnExchange: func(e *capture.Exchange) { seen <- e }})
+	recorder, err := capture.New(capture.Config{Bodies: true, OnExchange: func(e *capture.Exchange) { e.Keep(); seen <- e }})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -55,7 +55,7 @@ func TestUpgrade(t *testing.T) {
 		t.Errorf("head %+v", a)
 	}
 	e := <-seen
-	if e.Status != 101 || e.BytesIn != 12 || e.BytesOut != 22 || e.Upgrade != "chat" || len(e.RequestBody.Data)+len(e.ResponseBody.Data) > 0 {
+	if e.Status != 101 || e.BytesIn != 12 || e.BytesOut != 22 || e.Upgrade != "chat" || e.RequestBody.Len()+e.ResponseBody.Len() > 0 {
 		t.Errorf("recorded %+v", e)
 	}
 	if len(f.pool.idle) != 0 {

@@ -1,0 +1,141 @@
+package capture
+
+import "sync"
+
+// partSize is the size of the pieces in which bodies are kept. They are used again
+// and again: memory fresh from the heap costs more than copying a body to it.
+const partSize = 32 << 10
+
+type part [partSize]byte
+
+// Body is what was kept of a body. Any goroutine may call its methods.
+type Body struct {
+	Truncated bool // it was longer than Config.MaxBody
+	Dropped   bool // nothing was kept: Config.Memory was used up
+
+	mu    sync.Mutex // held by the recorder only at the end
+	size  int
+	small []byte  // all of a short body whose length was known, or
+	parts []*part // each full but the last
+	kept  bool
+}
+
+// Len is the length of what was kept.
+func (b *Body) Len() int {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.size
+}
+
+// Bytes is a copy of what was kept; nil if there is nothing, or no longer.
+func (b *Body) Bytes() []byte {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.size == 0 {
+		return nil
+	}
+	data := append(make([]byte, 0, b.size), b.small...)
+	for _, p := range b.parts {
+		data = append(data, p[:min(partSize, b.size-len(data))]...)
+	}
+	return data
+}
+
+func (b *Body) keep() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.kept = true
+}
+
+// clear gives the parts back to the pool.
+func (b *Body) clear(pool *sync.Pool) {
+	for _, p := range b.parts {
+		pool.Put(p)
+	}
+	b.parts, b.small, b.size = nil, nil, 0
+}
+
+// release clears the body unless it is to be kept.
+func (b *Body) release(pool *sync.Pool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if !b.kept {
+		b.clear(pool)
+	}
+}
+
+// tee counts one body while it passes, and keeps its start. One goroutine uses it;
+// the Body is nobody else's yet.
+type tee struct {
+	body     Body
+	recorder *Recorder
+	keep     bool
+	count    int64 // bytes that passed
+	reserved int64 // bytes of the budget that are taken
+	expected int64 // the length that was announced, or -1
+}
+
+func (t *tee) open(r *Recorder, expected int64) {
+	t.recorder, t.keep, t.expected = r, r.bodies, expected
+}
+
+func (t *tee) write(p []byte) {
+	t.count += int64(len(p))
+	if !t.keep || len(p) == 0 {
+		return
+	}
+	b := &t.body
+	if room := t.recorder.maxBody - b.size; len(p) > room {
+		p, b.Truncated = p[:room], true
+		t.keep = false
+	}
+	for len(p) > 0 {
+		room := t.room()
+		if room == nil {
+			b.clear(&t.recorder.parts)
+			t.recorder.memory.Add(t.reserved)
+			t.reserved, t.keep = 0, false
+			b.Dropped, b.Truncated = true, false
+			return
+		}
+		n := copy(room, p)
+		b.size += n
+		p = p[n:]
+	}
+}
+
+// room is where the next bytes of the body go; nil if there is no memory for them.
+func (t *tee) room() []byte {
+	b := &t.body
+	if free := len(b.small) - b.size; free > 0 {
+		return b.small[b.size:]
+	}
+	inParts := b.size - len(b.small)
+	if used := inParts % partSize; used > 0 {
+		return b.parts[len(b.parts)-1][used:]
+	}
+	if b.size == 0 && t.expected > 0 && t.expected < partSize/4 {
+		if !t.reserve(t.expected) {
+			return nil
+		}
+		b.small = make([]byte, t.expected)
+		return b.small
+	}
+	if !t.reserve(partSize) {
+		return nil
+	}
+	p, ok := t.recorder.parts.Get().(*part)
+	if !ok {
+		p = new(part)
+	}
+	b.parts = append(b.parts, p)
+	return p[:]
+}
+
+func (t *tee) reserve(n int64) bool {
+	if !t.recorder.reserve(n) {
+		return false
+	}
+	t.reserved += n
+	return true
+}
