@@ -42,7 +42,9 @@ func startDesktopIn(t testing.TB, d *display, config string, args ...string) *de
 }
 
 func (dt *desktop) desktopEnv() []string {
-	return append(dt.env(), "CULVERT_UI_CHECK=1", "FYNE_THEME=dark", "LIBGL_ALWAYS_SOFTWARE=1")
+	return append(dt.env(), "CULVERT_UI_CHECK=1", "FYNE_THEME=dark", "LIBGL_ALWAYS_SOFTWARE=1",
+		// Compiling Fyne's shaders takes a software renderer ten seconds, but once.
+		"MESA_SHADER_CACHE_DIR="+filepath.Join(buildDir, "mesa"))
 }
 
 // hello is a local service.

@@ -116,6 +116,7 @@ func TestAgentGone(t *testing.T) {
 func TestHeadTimeout(t *testing.T) {
 	t.Parallel()
 	_, a := tunnel(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body) // the server watches for the peer's end only then
 		if r.URL.Path == "/slow-body" {
 			w.(http.Flusher).Flush()
 			select {
@@ -138,7 +139,8 @@ func TestHeadTimeout(t *testing.T) {
 }
 
 // TestCutShort has the local service break off its answers. A visitor has to see
-// that as clearly as without a tunnel.
+// that as clearly as without a tunnel: as an error of his connection or, if
+// nothing of the answer has left yet, as a status that says so.
 func TestCutShort(t *testing.T) {
 	t.Parallel()
 	for name, raw := range map[string]string{
@@ -152,11 +154,41 @@ func TestCutShort(t *testing.T) {
 			r := startRelay(t)
 			a := startAgent(t, agentSpec{target: service.target(), backend: r.url()})
 			got, err := get(t, a.path("/"))
-			if err == nil {
+			if err == nil && got.status != http.StatusBadGateway {
 				t.Errorf("status %d and the body %q look whole", got.status, got.body)
 			}
 			if n := len(service.got()); n != 1 {
 				t.Errorf("the service was asked %d times", n)
+			}
+		})
+	}
+	for name, length := range map[string]string{"known length, begun": "1000", "chunked, begun": ""} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			begun := make(chan struct{})
+			_, a := tunnel(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				if length != "" {
+					w.Header().Set("Content-Length", length)
+				}
+				io.WriteString(w, "only this")
+				w.(http.Flusher).Flush()
+				select {
+				case <-begun:
+				case <-r.Context().Done():
+				}
+				panic(http.ErrAbortHandler)
+			}))
+			resp, err := newClient(t).Get(a.path("/"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer resp.Body.Close()
+			if _, err := io.ReadFull(resp.Body, make([]byte, len("only this"))); err != nil {
+				t.Errorf("the beginning does not come through: %v", err)
+			}
+			close(begun)
+			if rest, err := io.ReadAll(resp.Body); err == nil {
+				t.Errorf("an answer that was cut looks whole, with %q at its end", rest)
 			}
 		})
 	}

@@ -31,6 +31,8 @@ import (
 //     carry the tunnel's prefix, or a browser would leave the tunnel (see mapped).
 //   - Subdomain form: an absolute Location of the local service names the public
 //     host, or a browser would leave the tunnel.
+//   - 100 Continue: it is between neighbours, so a service's own does not travel
+//     (what the visitor gets instead is TestExpectContinue's).
 //   - Date: the second may have passed (its presence is compared).
 //   - What the service draws afresh for each request: clocks and random values.
 //     Each case below lists the ones of its endpoint in vary.
@@ -378,6 +380,9 @@ func visit(t *testing.T, client *http.Client, base string, extra http.Header, c 
 	}
 	ctx := httptrace.WithClientTrace(t.Context(), &httptrace.ClientTrace{
 		Got1xxResponse: func(code int, header textproto.MIMEHeader) error {
+			if code == http.StatusContinue {
+				return nil
+			}
 			a.informational = append(a.informational, fmt.Sprint(code, header))
 			return nil
 		},

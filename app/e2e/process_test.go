@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -94,7 +95,7 @@ func startProcess(t testing.TB, name string, env []string, args ...string) *proc
 	t.Cleanup(func() {
 		p.end()
 		if t.Failed() {
-			t.Logf("%s %s (exit code %d):\n%s", name, strings.Join(args, " "), p.code, p.output())
+			t.Logf("%s %s (exit code %d):\n%s", name, strings.Join(args, " "), p.code, p.summary())
 		}
 	})
 	return p
@@ -126,17 +127,29 @@ func (p *process) read(r io.Reader, stdout bool) {
 	_, _ = io.Copy(io.Discard, r)
 }
 
-// output is both outputs, for a failing test's log; the middle of a long one is left out.
+// summary is both outputs, for a failing test's log: long lines are cut, and the
+// middle of many is left out.
+func (p *process) summary() string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	var said []string
+	for _, line := range p.log {
+		if len(line) > 400 {
+			line = line[:400] + "…"
+		}
+		said = append(said, line)
+	}
+	if half := 40; len(said) > 2*half {
+		said = slices.Concat(said[:half], []string{fmt.Sprintf("… %d lines …", len(said)-2*half)}, said[len(said)-half:])
+	}
+	return strings.Join(said, "\n")
+}
+
+// output is all of both outputs.
 func (p *process) output() string {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	const most = 120
-	if len(p.log) <= most {
-		return strings.Join(p.log, "\n")
-	}
-	return strings.Join(p.log[:most/2], "\n") +
-		fmt.Sprintf("\n… %d lines …\n", len(p.log)-most) +
-		strings.Join(p.log[len(p.log)-most/2:], "\n")
+	return strings.Join(p.log, "\n")
 }
 
 // errors is all of stderr.

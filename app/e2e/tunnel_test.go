@@ -160,12 +160,16 @@ func tunnel(t testing.TB, local http.Handler, agentArgs ...string) (*relay, *age
 	return r, startAgent(t, agentSpec{target: service.URL, backend: r.url(), args: agentArgs})
 }
 
-// serve runs a local service in this process.
+// serve runs a local service in this process. At the test's end its handlers'
+// contexts end, whatever they wait for.
 func serve(t testing.TB, h http.Handler) *httptest.Server {
 	t.Helper()
-	s := httptest.NewServer(h)
+	ctx, cancel := context.WithCancel(context.Background())
+	s := httptest.NewUnstartedServer(h)
+	s.Config.BaseContext = func(net.Listener) context.Context { return ctx }
+	s.Start()
 	// Connections that the tunnel keeps open must not hold up the end.
-	t.Cleanup(func() { s.CloseClientConnections(); s.Close() })
+	t.Cleanup(func() { cancel(); s.CloseClientConnections(); s.Close() })
 	return s
 }
 
