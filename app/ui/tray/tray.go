@@ -23,9 +23,12 @@ type Actions struct {
 type Tray struct {
 	app     desktop.App
 	actions Actions
-	text    string // of the menu as it was last built
-	icon    model.State
-	shown   bool
+	// menu is one object for ever: when the tray starts, Fyne shows the menu that it
+	// was given first, even if another one has been set by then.
+	menu  *fyne.Menu
+	text  string // of the menu as it was last built
+	icon  model.State
+	shown bool
 }
 
 // New returns nil where the toolkit has no tray. The item is exported whether or not
@@ -35,7 +38,7 @@ func New(app fyne.App, a Actions) *Tray {
 	if !ok {
 		return nil
 	}
-	return &Tray{app: desk, actions: a}
+	return &Tray{app: desk, actions: a, menu: fyne.NewMenu("Culvert")}
 }
 
 // Sync brings icon and menu up to date. The menu is built anew only when its text
@@ -45,9 +48,10 @@ func (t *Tray) Sync(tunnels []model.Tunnel) {
 		t.icon = state
 		t.app.SetSystemTrayIcon(Icon(state))
 	}
-	if text := Text(tunnels); !t.shown || text != t.text {
-		t.text = text
-		t.app.SetSystemTrayMenu(Menu(tunnels, t.actions))
+	if now := text(tunnels); !t.shown || now != t.text {
+		t.text = now
+		t.menu.Items = items(tunnels, t.actions)
+		t.app.SetSystemTrayMenu(t.menu)
 	}
 	t.shown = true
 }
@@ -69,8 +73,8 @@ func Icon(s model.State) fyne.Resource {
 // title is a tunnel's line in the menu.
 func title(t model.Tunnel) string { return t.Name + " — " + t.State.String() }
 
-// Text is everything that the menu's look and effect depend on.
-func Text(tunnels []model.Tunnel) string {
+// text is everything that the menu's look and effect depend on.
+func text(tunnels []model.Tunnel) string {
 	var b strings.Builder
 	for _, t := range tunnels {
 		b.WriteString(t.Key + "\x00" + title(t) + "\x00")
@@ -82,9 +86,8 @@ func Text(tunnels []model.Tunnel) string {
 	return b.String()
 }
 
-// Menu builds the menu: a submenu per tunnel, then the program's own items.
-func Menu(tunnels []model.Tunnel, a Actions) *fyne.Menu {
-	menu := fyne.NewMenu("Culvert")
+// items builds the menu: a submenu per tunnel, then the program's own items.
+func items(tunnels []model.Tunnel, a Actions) (list []*fyne.MenuItem) {
 	for _, t := range tunnels {
 		key := t.Key
 		copyURL := fyne.NewMenuItem("Copy URL", func() { a.CopyURL(key) })
@@ -97,13 +100,12 @@ func Menu(tunnels []model.Tunnel, a Actions) *fyne.Menu {
 		}
 		item := fyne.NewMenuItem(title(t), nil)
 		item.ChildMenu = fyne.NewMenu("", copyURL, open, toggle)
-		menu.Items = append(menu.Items, item)
+		list = append(list, item)
 	}
 	quit := fyne.NewMenuItem("Quit", a.Quit)
 	quit.IsQuit = true
-	menu.Items = append(menu.Items,
+	return append(list,
 		fyne.NewMenuItem("New tunnel…", a.NewTunnel),
 		fyne.NewMenuItem("Show window", a.Show),
 		quit)
-	return menu
 }

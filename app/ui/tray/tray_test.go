@@ -39,12 +39,12 @@ func labels(m *fyne.Menu) []string {
 func TestMenu(t *testing.T) {
 	var calls []string
 	note := func(what string) func(string) { return func(key string) { calls = append(calls, what+" "+key) } }
-	menu := Menu([]model.Tunnel{
+	menu := fyne.NewMenu("", items([]model.Tunnel{
 		{Key: "1", Name: "shop", State: model.Online, URL: "https://shop.example"},
 		{Key: "2", Name: "localhost:3000", State: model.Stopped},
 		{Key: "3", Name: "api", State: model.Reconnecting, URL: "https://api.example"},
 	}, Actions{CopyURL: note("copy"), OpenURL: note("open"), Start: note("start"), Stop: note("stop"),
-		NewTunnel: func() { note("new")("") }, Show: func() { note("show")("") }, Quit: func() { note("quit")("") }})
+		NewTunnel: func() { note("new")("") }, Show: func() { note("show")("") }, Quit: func() { note("quit")("") }})...)
 	want := []string{
 		"shop — Online", "> Copy URL", "> Open in browser", "> Stop",
 		"localhost:3000 — Stopped", "> Copy URL", "> Open in browser", "> Start",
@@ -94,7 +94,11 @@ func TestTrayRebuildsOnlyWhenTheTextChanges(t *testing.T) {
 	}
 	for _, s := range steps {
 		s.change()
+		first := d.menu
 		tray.Sync([]model.Tunnel{tunnel})
+		if first != nil && d.menu != first {
+			t.Fatalf("%s: another menu object was set; Fyne may go on with the first one", s.name)
+		}
 		if d.menus != s.menus || d.icons != s.icons {
 			t.Errorf("%s: %d menus and %d icons were set, want %d and %d", s.name, d.menus, d.icons, s.menus, s.icons)
 		}
