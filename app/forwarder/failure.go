@@ -20,6 +20,9 @@ var (
 	errVisitorGone = &failure{ResetError: wire.ResetError{Code: wire.ResetCancel, Message: "the visitor has left"}}
 )
 
+// wsaRefused is ECONNREFUSED of Windows, which package syscall does not map.
+const wsaRefused = syscall.Errno(10061)
+
 // failure ends an exchange. Its ResetError is what the backend is told, and its
 // message what the visitor reads; the cause is for the log.
 type failure struct {
@@ -77,7 +80,7 @@ func (f *Forwarder) dialFailure(ctx context.Context, err error) *failure {
 			return fail(wire.ResetInternal, err, "what answers on %s does not speak TLS: use http://%s as the target", where, where)
 		}
 		return fail(wire.ResetInternal, err, "the TLS handshake with %s has failed: %v", f.cfg.Target, handshake.error)
-	case errors.Is(err, syscall.ECONNREFUSED):
+	case errors.Is(err, syscall.ECONNREFUSED), errors.Is(err, wsaRefused):
 		return fail(wire.ResetUnavailable, err, "nothing is listening on %s: start the service, or open the tunnel to its port", where)
 	case errors.As(err, &dns):
 		return fail(wire.ResetUnavailable, err, "the host name of %s is not known here: check its spelling", where)

@@ -3,9 +3,12 @@ package forwarder
 import (
 	"fmt"
 	"net"
+	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"culvert/backend/wire"
 )
@@ -40,9 +43,26 @@ func TestClosedWhileIdle(t *testing.T) {
 				if !v.complete || v.answer.Status != 200 {
 					t.Fatalf("request %d: %v, %+v", i, v.reset, v.answer)
 				}
+				f.untilStale(t)
 			}
 			heads.once(t, 50)
 		})
+	}
+}
+
+// untilStale waits until the kernel has brought the news to a kept connection.
+func (f *Forwarder) untilStale(t *testing.T) {
+	t.Helper()
+	for start := time.Now(); ; runtime.Gosched() {
+		f.pool.mu.Lock()
+		fresh := slices.ContainsFunc(f.pool.idle, func(c *conn) bool { return c.quiet(maxIdle) })
+		f.pool.mu.Unlock()
+		if !fresh {
+			return
+		}
+		if time.Since(start) > patience {
+			t.Fatal("a closed connection still looks open")
+		}
 	}
 }
 
