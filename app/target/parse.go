@@ -8,7 +8,7 @@ import (
 	"strings"
 )
 
-// ErrInvalid is wrapped by every error of Parse.
+// ErrInvalid is what every error of Parse is.
 var ErrInvalid = errors.New("invalid target")
 
 // examples ends errors about input that is no target at all.
@@ -19,14 +19,14 @@ const examples = `write a port such as 3000, a host and port such as localhost:3
 const maxLength = 512
 
 // Parse reads a target as a person writes it; space around it does not matter.
-// Its errors wrap ErrInvalid and say what to write instead.
+// Its errors are ErrInvalid and say what to write instead.
 func Parse(s string) (Target, error) {
 	s = strings.TrimSpace(s)
 	if s == "" {
-		return Target{}, invalid("it is empty: %s", examples)
+		return Target{}, invalid("the target is empty: %s", examples)
 	}
 	if len(s) > maxLength {
-		return Target{}, invalid("it is longer than %d characters: %s", maxLength, examples)
+		return Target{}, invalid("the target is longer than %d characters: %s", maxLength, examples)
 	}
 	if isNumber(s) {
 		port, err := parsePort(s)
@@ -151,7 +151,7 @@ func normalAddr(addr netip.Addr) string {
 // underscores, which container networks have.
 func checkName(host string) error {
 	if host == "" {
-		return invalid("there is no host: %s", examples)
+		return invalid("the target has no host: %s", examples)
 	}
 	if len(host) > 253 {
 		return invalid("the host name is longer than 253 characters")
@@ -181,7 +181,7 @@ func checkName(host string) error {
 
 func parsePort(s string) (int, error) {
 	if s == "" {
-		return 0, invalid("there is no port after the colon: write a number from 1 to 65535")
+		return 0, invalid("the target has no port after the colon: write a number from 1 to 65535")
 	}
 	n, err := strconv.ParseUint(s, 10, 16)
 	if !isNumber(s) || err != nil || n == 0 {
@@ -194,6 +194,12 @@ func isNumber(s string) bool {
 	return s != "" && strings.Trim(s, "0123456789") == ""
 }
 
+// parseError is an error whose text stands on its own.
+type parseError string
+
+func (e parseError) Error() string        { return string(e) }
+func (e parseError) Is(target error) bool { return target == ErrInvalid }
+
 func invalid(format string, args ...any) error {
-	return fmt.Errorf("%w: %s", ErrInvalid, fmt.Sprintf(format, args...))
+	return parseError(fmt.Sprintf(format, args...))
 }

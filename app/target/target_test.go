@@ -58,7 +58,7 @@ func TestParse(t *testing.T) {
 func TestParseRefuses(t *testing.T) {
 	t.Parallel()
 	tests := []struct{ in, says string }{
-		{"", "it is empty: write a port such as 3000"},
+		{"", "the target is empty: write a port such as 3000"},
 		{"0", "1 to 65535"},
 		{"65536", "1 to 65535"},
 		{"70000", "1 to 65535"},
@@ -92,8 +92,8 @@ func TestParseRefuses(t *testing.T) {
 		{"ws://localhost:3000", "write http://"},
 		{"wss://localhost:3000", "write https://"},
 		{"://x", "only http and https"},
-		{"http://", "there is no host"},
-		{"http://:3000", "there is no host"},
+		{"http://", "has no host"},
+		{"http://:3000", "has no host"},
 		{"http://localhost:3000/app", "write http://localhost:3000, and add /app to the public URL"},
 		{"http://localhost:3000/?", "a query"},
 		{"http://localhost:3000?x=1", "a query"},
