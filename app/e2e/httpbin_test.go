@@ -31,6 +31,8 @@ import (
 //     carry the tunnel's prefix, or a browser would leave the tunnel (see mapped).
 //   - Subdomain form: an absolute Location of the local service names the public
 //     host, or a browser would leave the tunnel.
+//   - Fields between neighbours (RFC 9110, sections 7.6.1 and 11.7.1) end there:
+//     TE, Proxy-Authenticate. The trailers that TE asks for come all the same.
 //   - 100 Continue: it is between neighbours, so a service's own does not travel
 //     (what the visitor gets instead is TestExpectContinue's).
 //   - Date: the second may have passed (its presence is compared).
@@ -49,7 +51,7 @@ type httpbinCase struct {
 
 // Values that go-httpbin draws afresh.
 var (
-	clockSeconds = []string{`Last-Modified: [^\n]+`, `Etag: "?[0-9a-f]{40}"?`, `Expires=[^;\n]+`}
+	clockSeconds = []string{`Last-Modified: [^\n]+`, `Etag: [0-9a-f]+`, `Expires=[^;\n]+`}
 	digestNonce  = []string{`nonce="?[0-9a-f]+"?`, `opaque="?[0-9a-f]+"?`}
 	eventClock   = []string{`"timestamp":\d+`, `total_duration;dur=[0-9.]+`}
 	boundary     = []string{`[0-9a-f]{60}`}
@@ -278,16 +280,24 @@ func TestHTTPBin(t *testing.T) {
 	}
 	mu.Unlock()
 
+	different := 0
 	for form, base := range forms {
 		direct := make([]*httpbinAnswer, len(cases))
 		visitAll(t, client, service.URL, forwarded(hostOf(t, base)), cases, direct)
 		for i, c := range cases {
 			want := direct[i]
 			want.header = mapped(want.header, service.URL, base, form)
-			if diff := cmp.Diff(want.text(c.vary), tunnelled[form][i].text(c.vary)); diff != "" {
+			diff := cmp.Diff(want.text(c.vary), tunnelled[form][i].text(c.vary))
+			if diff == "" {
+				continue
+			}
+			if different++; different <= 10 {
 				t.Errorf("%s form, %s %s: direct - tunnelled +\n%s", form, c.method, c.target, diff)
 			}
 		}
+	}
+	if different > 10 {
+		t.Errorf("… and %d more differences", different-10)
 	}
 }
 
@@ -322,6 +332,7 @@ func forwarded(host string) http.Header {
 // mapped is the local service's header as visitors of the tunnel are to see it.
 func mapped(h http.Header, local, base, form string) http.Header {
 	h = maps.Clone(h)
+	h.Del("Proxy-Authenticate")
 	prefix := ""
 	if form == "path" {
 		u, _ := url.Parse(base)
@@ -402,6 +413,9 @@ func visit(t *testing.T, client *http.Client, base string, extra http.Header, c 
 	for line := range strings.Lines(c.header) {
 		name, value, _ := strings.Cut(strings.TrimSuffix(line, "\n"), ":")
 		req.Header[name] = append(req.Header[name], strings.TrimSpace(value))
+	}
+	if extra != nil {
+		req.Header.Del("Te") // directly, as the tunnel's forwarder asks
 	}
 	resp, err := client.Do(req)
 	if err != nil {

@@ -181,6 +181,8 @@ func newClient(t testing.TB) *http.Client {
 		DisableCompression: true,
 		TLSClientConfig:    &tls.Config{InsecureSkipVerify: true},
 		DialContext:        dialLocalhost,
+		// Whoever says Expect: 100-continue waits for it.
+		ExpectContinueTimeout: patience,
 	}
 	t.Cleanup(transport.CloseIdleConnections)
 	return &http.Client{
