@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"net/netip"
 	"net/url"
 	"strconv"
 	"sync"
@@ -47,6 +48,9 @@ type builtIn struct {
 	log    *slog.Logger
 	token  string
 
+	// lanAddress is the function of that name, but in tests.
+	lanAddress func() (netip.Addr, error)
+
 	// busy is a lock that can be waited for with a context. It is held by whoever
 	// starts or stops the relay.
 	busy chan struct{}
@@ -66,10 +70,10 @@ type runningRelay struct {
 	done   chan struct{} // closed when it accepts nobody any more
 }
 
-func newBuiltIn(e *Engine, lan bool) *builtIn {
+func newBuiltIn(e *Engine, lan bool, lanAddress func() (netip.Addr, error)) *builtIn {
 	return &builtIn{
 		engine: e, dir: e.cfg.Dir, log: e.log.With("part", "built-in relay"),
-		token: rand.Text(), busy: make(chan struct{}, 1), lan: lan,
+		token: rand.Text(), lanAddress: lanAddress, busy: make(chan struct{}, 1), lan: lan,
 	}
 }
 
@@ -139,7 +143,7 @@ func (b *builtIn) endpoint(ctx context.Context) (*url.URL, error) {
 func (b *builtIn) start(ctx context.Context, lan bool, port int) (*url.URL, error) {
 	var lanIP string
 	if lan {
-		addr, err := lanAddress()
+		addr, err := b.lanAddress()
 		if err != nil {
 			b.engine.notice(fmt.Sprintf("the built-in relay stays on this machine: %v", err))
 			lan = false
@@ -217,7 +221,7 @@ func (b *builtIn) authenticate(token string) (auth.Identity, error) {
 // allowLAN is Engine.AllowLAN.
 func (b *builtIn) allowLAN(ctx context.Context, allow bool) error {
 	if allow {
-		if _, err := lanAddress(); err != nil {
+		if _, err := b.lanAddress(); err != nil {
 			return err
 		}
 	}
@@ -282,7 +286,7 @@ func (b *builtIn) onNetworkChange(ctx context.Context) {
 	if !lan || r == nil {
 		return
 	}
-	addr, err := lanAddress()
+	addr, err := b.lanAddress()
 	if r.lan == (err == nil) && (err != nil || r.public.Hostname() == addr.String()) {
 		return // as before
 	}

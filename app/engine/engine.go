@@ -12,6 +12,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/netip"
 	"slices"
 	"strconv"
 	"sync"
@@ -66,7 +67,9 @@ type Engine struct {
 
 // New makes an engine without tunnels. It reads the owner key, or makes it. Close
 // must be called in the end.
-func New(cfg Config) (*Engine, error) {
+func New(cfg Config) (*Engine, error) { return newEngine(cfg, lanAddress) }
+
+func newEngine(cfg Config, lanAddress func() (netip.Addr, error)) (*Engine, error) {
 	if cfg.Dir == nil {
 		return nil, errors.New("engine: Config without Dir")
 	}
@@ -89,7 +92,7 @@ func New(cfg Config) (*Engine, error) {
 		return nil, err
 	}
 	e.ctx, e.cancel = context.WithCancel(context.Background())
-	e.builtIn = newBuiltIn(e, cfg.RememberLAN && state.AllowLAN)
+	e.builtIn = newBuiltIn(e, cfg.RememberLAN && state.AllowLAN, lanAddress)
 	e.wg.Go(func() { e.watcher.Run(e.ctx) })
 	e.wg.Go(func() { e.builtIn.follow(e.ctx, e.watcher) })
 	return e, nil
