@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"io"
 	"time"
 
 	"culvert/app/engine"
@@ -52,14 +53,18 @@ type (
 )
 
 // JSON shows a tunnel as one JSON object per line.
-type JSON struct{ lines *Lines }
+type JSON struct {
+	target string
+	lines  *Lines
+}
 
-// NewJSON writes to out; gone is told when that cannot be written to any more.
-func NewJSON(out writer, gone func(error)) *JSON {
+// NewJSON shows the tunnel to target on out; gone is told when that cannot be
+// written to any more.
+func NewJSON(out io.Writer, target string, gone func(error)) *JSON {
 	lost := func(n int) []byte {
 		return encode(noticeLine{head("notice", time.Now()), lostMessage(n)})
 	}
-	return &JSON{NewLines(out, lost, gone)}
+	return &JSON{target, NewLines(out, lost, gone)}
 }
 
 // Show implements Console.
@@ -67,7 +72,7 @@ func (j *JSON) Show(event engine.Event) {
 	now := time.Now()
 	switch e := event.(type) {
 	case engine.StatusChanged:
-		j.status(e, now)
+		j.status(e.Status, now)
 	case engine.RequestDone:
 		x := e.Exchange
 		_, _ = j.lines.Write(encode(requestLine{
@@ -81,12 +86,12 @@ func (j *JSON) Show(event engine.Event) {
 	}
 }
 
-func (j *JSON) status(e engine.StatusChanged, now time.Time) {
-	switch s := e.Status; s.State {
+func (j *JSON) status(s session.Status, now time.Time) {
+	switch s.State {
 	case session.Online:
 		est := s.Established
 		j.lines.WriteImportant(encode(onlineLine{
-			head("online", now), est.TunnelID, est.PublicURL, est.PathBasedURL, est.SubdomainURL, e.Tunnel.Spec().Target.String(),
+			head("online", now), est.TunnelID, est.PublicURL, est.PathBasedURL, est.SubdomainURL, j.target,
 		}))
 	case session.Reconnecting:
 		j.lines.WriteImportant(encode(reconnectingLine{

@@ -2,6 +2,7 @@ package console
 
 import (
 	"context"
+	"io"
 	"slices"
 	"sync"
 )
@@ -18,7 +19,7 @@ const (
 // reader is gone, they all are. Nothing that a reader does, or fails to do, slows
 // or ends a tunnel.
 type Lines struct {
-	out  writer
+	out  io.Writer
 	lost func(n int) []byte
 	gone func(error)
 
@@ -30,12 +31,10 @@ type Lines struct {
 	done    chan struct{}
 }
 
-type writer interface{ Write(p []byte) (int, error) }
-
 // NewLines starts to write lines to out. lost makes the line that stands in for n
 // lines which were left out; nil for none. gone, if any, is told the first error
 // of out, after which everything is thrown away. Close ends it.
-func NewLines(out writer, lost func(n int) []byte, gone func(error)) *Lines {
+func NewLines(out io.Writer, lost func(n int) []byte, gone func(error)) *Lines {
 	l := &Lines{out: out, lost: lost, gone: gone, wake: make(chan struct{}, 1), done: make(chan struct{})}
 	go l.run()
 	return l

@@ -2,6 +2,7 @@ package console
 
 import (
 	"fmt"
+	"io"
 	"net/http"
 	"strings"
 	"sync"
@@ -10,10 +11,13 @@ import (
 	"culvert/app/capture"
 	"culvert/app/engine"
 	"culvert/app/session"
+	"culvert/backend/wire"
 )
 
 // TextConfig says what the output can do.
 type TextConfig struct {
+	// Target is where the tunnel leads to.
+	Target string
 	// Color allows colours (ECMA-48 SGR sequences).
 	Color bool
 	// Width gives the number of columns at this moment; nil if there is no such
@@ -33,8 +37,9 @@ type Text struct {
 	url string // shown last
 }
 
-// NewText writes to out; gone is told when that cannot be written to any more.
-func NewText(out writer, cfg TextConfig, gone func(error)) *Text {
+// NewText shows the tunnel on out; gone is told when that cannot be written to any
+// more.
+func NewText(out io.Writer, cfg TextConfig, gone func(error)) *Text {
 	if cfg.Now == nil {
 		cfg.Now = time.Now
 	}
@@ -50,7 +55,7 @@ func (t *Text) Lines() *Lines { return t.lines }
 func (t *Text) Show(event engine.Event) {
 	switch e := event.(type) {
 	case engine.StatusChanged:
-		t.status(e)
+		t.status(e.Status)
 	case engine.RequestDone:
 		_, _ = t.lines.Write(t.request(e.Exchange))
 	case engine.Dropped:
@@ -64,12 +69,12 @@ func (t *Text) Show(event engine.Event) {
 func (t *Text) Offline(cause string) { t.important(dim, "○", "offline: "+cause) }
 
 // status leaves a refusal to Offline, which follows it.
-func (t *Text) status(e engine.StatusChanged) {
-	switch s := e.Status; s.State {
+func (t *Text) status(s session.Status) {
+	switch s.State {
 	case session.Connecting:
-		t.important(dim, "○", "connecting "+e.Tunnel.Spec().Target.String()+" …")
+		t.important(dim, "○", "connecting "+t.cfg.Target+" …")
 	case session.Online:
-		t.online(e)
+		t.online(s.Established)
 	case session.Reconnecting:
 		when := "now"
 		if wait := s.NextTry.Sub(t.cfg.Now()); wait >= 100*time.Millisecond {
@@ -80,8 +85,7 @@ func (t *Text) status(e engine.StatusChanged) {
 }
 
 // online puts a new URL where it is seen, and stays short about one that is known.
-func (t *Text) online(e engine.StatusChanged) {
-	est := e.Status.Established
+func (t *Text) online(est wire.Established) {
 	t.mu.Lock()
 	known := t.url == est.PublicURL
 	t.url = est.PublicURL
@@ -92,14 +96,16 @@ func (t *Text) online(e engine.StatusChanged) {
 	}
 	var b strings.Builder
 	b.Write(t.line(green, "●", "online"))
-	url := func(label, u string) {
-		fmt.Fprintf(&b, "\n    %s  %s\n", t.paint.in(dim, label), t.paint.in(bold, escapeText(u)))
+	url := func(label, style, u string) {
+		fmt.Fprintf(&b, "    %s  %s\n", t.paint.in(dim, label), t.paint.in(style, escapeText(u)))
 	}
-	url("public URL", est.PublicURL)
+	b.WriteString("\n")
+	url("public URL", bold, est.PublicURL)
 	if est.PathBasedURL != "" && est.PathBasedURL != est.PublicURL {
-		url("also      ", est.PathBasedURL)
+		url("also      ", bold, est.PathBasedURL)
 	}
-	fmt.Fprintf(&b, "    %s  %s\n\n", t.paint.in(dim, "leads to  "), escapeText(e.Tunnel.Spec().Target.String()))
+	url("leads to  ", plain, t.cfg.Target)
+	b.WriteString("\n")
 	t.lines.WriteImportant([]byte(b.String()))
 }
 
@@ -200,6 +206,7 @@ func size(n int64) string {
 
 // Select Graphic Rendition parameters (ECMA-48, 8.3.117).
 const (
+	plain  = "0"
 	bold   = "1"
 	dim    = "2"
 	red    = "31"
@@ -212,7 +219,7 @@ const (
 type painter bool
 
 func (p painter) in(color, s string) string {
-	if !p {
+	if !p || color == plain {
 		return s
 	}
 	return "\x1b[" + color + "m" + s + "\x1b[0m"

@@ -128,9 +128,11 @@ func (c *httpCmd) Run(out *output) error {
 // view shows the tunnel, and says how much of the log is of interest beside it.
 func (c *httpCmd) view(out *output, gone func(error)) (console.Console, slog.Level) {
 	if c.JSON {
-		return console.NewJSON(out.stdout, gone), slog.LevelInfo
+		return console.NewJSON(out.stdout, c.Target.String(), gone), slog.LevelInfo
 	}
-	return console.NewText(out.stdout, terminal(out.stdout), gone), slog.LevelWarn
+	cfg := terminal(out.stdout)
+	cfg.Target = c.Target.String()
+	return console.NewText(out.stdout, cfg, gone), slog.LevelWarn
 }
 
 func flush(lines *console.Lines) {
