@@ -251,7 +251,7 @@ func (e *exchange) finishBody() {
 
 // awaitBody waits for the body to end, and gives it up when it stands still.
 func (e *exchange) awaitBody() error {
-	ticker := time.NewTicker(stallTimeout)
+	ticker := time.NewTicker(e.f.stallTimeout)
 	defer ticker.Stop()
 	for before := e.progress.Load(); ; {
 		select {
@@ -261,7 +261,7 @@ func (e *exchange) awaitBody() error {
 			now := e.progress.Load()
 			if now == before {
 				e.c.abort()
-				e.x.Reset(wire.ResetCancel, fmt.Sprintf("the rest of the request has not moved for %v", stallTimeout))
+				e.x.Reset(wire.ResetCancel, fmt.Sprintf("the rest of the request has not moved for %v", e.f.stallTimeout))
 				return <-e.sent
 			}
 			before = now

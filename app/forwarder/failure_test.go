@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"strconv"
 	"strings"
 	"testing"
@@ -142,7 +143,7 @@ func TestTimeout(t *testing.T) {
 // answer's body, is nobody's fault.
 func TestTimeoutCountsTheService(t *testing.T) {
 	t.Parallel()
-	const timeout = 100 * time.Millisecond
+	const timeout = time.Second
 	s := rawService(t, func(c *serviceConn) {
 		c.head()
 		io.CopyN(io.Discard, c.br, 2)
@@ -158,7 +159,7 @@ func TestTimeoutCountsTheService(t *testing.T) {
 	select {
 	case <-v.ended:
 		t.Fatalf("given up while the visitor was thinking: %v", v.reset)
-	case <-time.After(3 * timeout):
+	case <-time.After(timeout * 3 / 2):
 	}
 	body.Write([]byte("b"))
 	body.Close()
@@ -166,7 +167,7 @@ func TestTimeoutCountsTheService(t *testing.T) {
 	select {
 	case <-v.ended:
 		t.Fatalf("given up in the middle of the answer: %v", v.reset)
-	case <-time.After(3 * timeout):
+	case <-time.After(timeout * 3 / 2):
 	}
 	v.cancel()
 	wait(t, "the exchange", done)
@@ -227,7 +228,7 @@ func TestVisitorLeaves(t *testing.T) {
 			if v.reset == nil || v.reset.Code != wire.ResetCancel {
 				t.Errorf("reset %+v, want cancel", v.reset)
 			}
-			if err := <-closed; errors.Is(err, context.DeadlineExceeded) {
+			if err := <-closed; errors.Is(err, os.ErrDeadlineExceeded) {
 				t.Error("the service was never told")
 			}
 		})
@@ -317,6 +318,22 @@ func TestEarlyAnswer(t *testing.T) {
 			t.Errorf("%d connections, want 1", n)
 		}
 	})
+	t.Run("and the rest never comes", func(t *testing.T) {
+		t.Parallel()
+		closed := make(chan error, 1)
+		s := rawService(t, func(c *serviceConn) {
+			c.head()
+			c.say(okEmpty)
+			closed <- c.untilClosed()
+		})
+		f := forwarderTo(t, s.addr(), nil)
+		f.stallTimeout = 50 * time.Millisecond
+		v, _ := newVisit(t, "POST", "/").withStream(6)
+		answered(t, f, v, 200)
+		if err := <-closed; errors.Is(err, os.ErrDeadlineExceeded) {
+			t.Error("the service was never told")
+		}
+	})
 	t.Run("both at once", func(t *testing.T) {
 		t.Parallel()
 		f := forwarderTo(t, httpService(t, func(w http.ResponseWriter, r *http.Request) {
@@ -389,7 +406,11 @@ func TestExpectContinue(t *testing.T) {
 			})
 			v := newVisit(t, "POST", "/").withBody("body")
 			v.head.Header.Set("Expect", "100-continue")
-			answered(t, forwarderTo(t, s.addr(), nil), v, tt.status)
+			f := forwarderTo(t, s.addr(), nil)
+			if f.continueTimeout = patience; tt.slow {
+				f.continueTimeout = 50 * time.Millisecond
+			}
+			answered(t, f, v, tt.status)
 			want := map[bool]string{true: "body"}[tt.body]
 			if got := <-rest; got != want {
 				t.Errorf("the service got %q, want %q", got, want)

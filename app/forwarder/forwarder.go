@@ -66,6 +66,8 @@ type Forwarder struct {
 	dialer      *dialer
 	pool        pool
 	buffers     buffers
+
+	continueTimeout, stallTimeout time.Duration // as the constants say; tests change them
 }
 
 // New makes a Forwarder. It opens no connection yet; Close gives all back.
@@ -87,6 +89,9 @@ func New(cfg Config) (*Forwarder, error) {
 		host:        cfg.Target.HostHeader(),
 		authorities: authorities(cfg.Target, cfg.HostHeader),
 		dialer:      newDialer(&cfg),
+
+		continueTimeout: continueTimeout,
+		stallTimeout:    stallTimeout,
 	}
 	if cfg.HostHeader != HostLocal && cfg.HostHeader != HostPublic {
 		f.host = string(cfg.HostHeader)

@@ -221,7 +221,7 @@ func appendTrailer(b []byte, trailer http.Header) []byte {
 
 // awaitContinue waits until the service wants the body, or does not say.
 func (e *exchange) awaitContinue() error {
-	timer := time.NewTimer(continueTimeout)
+	timer := time.NewTimer(e.f.continueTimeout)
 	defer timer.Stop()
 	select {
 	case wanted := <-e.proceed:
