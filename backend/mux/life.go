@@ -68,11 +68,10 @@ func (c *Conn) Probe(ctx context.Context) error {
 // over, and sees to it that an ended connection closes even if the peer is stuck.
 // over is closed when nobody reads or writes any more.
 func (c *Conn) watch(ctx context.Context, over <-chan struct{}) {
-	interval, timeout := c.cfg.PingInterval, c.cfg.PingTimeout
-	timer := time.NewTimer(interval)
+	quiet := silence{interval: c.cfg.PingInterval, timeout: c.cfg.PingTimeout}
+	_, _, wait := quiet.check(c.life.now(), 0)
+	timer := time.NewTimer(wait)
 	defer timer.Stop()
-	due := c.life.now() + interval
-	var since, pinged time.Duration // silence counts from since at the earliest
 	cancelled := ctx.Done()
 	for {
 		select {
@@ -93,26 +92,44 @@ func (c *Conn) watch(ctx context.Context, over <-chan struct{}) {
 			c.ws.Close()
 			return
 		}
-		now := c.life.now()
-		if now-due > interval {
-			// We were asleep ourselves, and could not have heard anything: the peer
-			// has the time of one ping to show that it is still there.
-			since = now - interval
-		}
-		heard := max(since, time.Duration(c.life.last.Load()))
-		silent := now - heard
-		if silent >= timeout {
+		ping, dead, wait := quiet.check(c.life.now(), time.Duration(c.life.last.Load()))
+		if dead {
 			c.end(ending{err: ErrDead})
 			continue
 		}
-		due = heard + interval
-		if silent >= interval {
-			if pinged <= heard || now-pinged >= interval {
-				pinged = now
-				c.w.ping()
-			}
-			due = min(pinged+interval, heard+timeout)
+		if ping {
+			c.w.ping()
 		}
-		timer.Reset(due - now)
+		timer.Reset(wait)
 	}
+}
+
+// silence decides what to do about a quiet peer. All times are those of life.
+type silence struct {
+	interval, timeout time.Duration
+	due               time.Duration // when check wanted to be called again
+	since             time.Duration // silence counts from here at the earliest
+	pinged            time.Duration
+}
+
+// check is told the time and when the last sign of life came. It says whether to
+// ping now, whether the peer is dead, and how long to wait before the next check.
+func (s *silence) check(now, last time.Duration) (ping, dead bool, wait time.Duration) {
+	if s.due > 0 && now-s.due > s.interval {
+		// We were asleep ourselves, and could not have heard anything: the peer has
+		// until the timeout to answer a ping.
+		s.since = now - s.interval
+	}
+	heard := max(s.since, last)
+	if now-heard >= s.timeout {
+		return false, true, 0
+	}
+	s.due = heard + s.interval
+	if now >= s.due {
+		if s.pinged <= heard || now-s.pinged >= s.interval {
+			ping, s.pinged = true, now
+		}
+		s.due = min(s.pinged+s.interval, heard+s.timeout)
+	}
+	return ping, false, s.due - now
 }

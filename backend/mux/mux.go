@@ -152,6 +152,7 @@ func New(ws *websocket.Conn, cfg Config) *Conn {
 	c.life.init()
 	c.w.init()
 	ws.SetReadLimit(wire.MaxMessage)
+	ws.NetConn().SetDeadline(time.Time{}) // the handshake's is not ours
 	// The library would answer pings and closes from the reader, with a write
 	// deadline of a second, which kills a connection that is merely slow.
 	ws.SetPingHandler(func(data string) error {

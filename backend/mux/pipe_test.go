@@ -339,6 +339,134 @@ func TestResetWakesOwnSide(t *testing.T) {
 	})
 }
 
+// A peer that makes us answer and takes no answer is cut off before the answers
+// take all memory.
+func TestAnswersThatNobodyTakesAreBounded(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		b, a := pipes(t)
+		defer b.Close()
+		agent := bubble(New(a, Config{Handler: echo}))
+		text := string(make([]byte, wire.MaxResetMessage))
+		n := 0
+		for ; agent.Err() == nil; n += len(text) {
+			agent.sendReset(1, wire.ResetBusy, text)
+			if n > 2*maxPending {
+				t.Fatal("pending frames grow and grow")
+			}
+		}
+		if err := <-agent.result; !errors.Is(err, ErrDead) {
+			t.Errorf("Run: %v", err)
+		}
+	})
+}
+
+func TestTextsThatNobodyTakesAreBounded(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		b, a := pipes(t)
+		agent := bubble(New(a, Config{Handler: echo}))
+		var err error
+		for n := 0; err == nil; n += wire.MaxControlMessage {
+			err = agent.SendText(make([]byte, wire.MaxControlMessage))
+			if n > 4*maxPendingText {
+				t.Fatal("pending texts grow and grow")
+			}
+		}
+		if !errors.Is(err, wire.ErrTooLarge) {
+			t.Errorf("SendText: %v", err)
+		}
+		b.Close()
+		<-agent.result
+	})
+}
+
+// On a stuck connection writers wait for room in what is pending, which stays
+// bounded; a reset wakes the stream's own.
+func TestPendingDataIsBounded(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		b, a := pipes(t)
+		backend := bubble(New(b, Config{}))
+		const streams = 20
+		results := make([]chan error, streams)
+		opened := make([]*Stream, streams)
+		for i := range streams {
+			opened[i], results[i] = open(t, backend, post("/"), false), make(chan error, 1)
+			go func() {
+				_, err := opened[i].WriteLast(make([]byte, wire.InitialWindow))
+				results[i] <- err
+			}()
+		}
+		synctest.Wait()
+		backend.w.mu.Lock()
+		pending, waiting := len(backend.w.pending), backend.w.waiting
+		backend.w.mu.Unlock()
+		if pending > maxPendingData+wire.MaxData+1000 || waiting == 0 {
+			t.Errorf("%d bytes are pending, %d writers wait", pending, waiting)
+		}
+		woken := 0
+		for i, s := range opened {
+			s.Reset(wire.ResetCancel, "")
+			// Those whose data was pending already had returned without an error.
+			if err := <-results[i]; err != nil {
+				wantReset(t, err, wire.ResetCancel)
+				woken++
+			}
+		}
+		if woken != waiting {
+			t.Errorf("%d writers were woken, %d had waited", woken, waiting)
+		}
+		a.Close()
+		<-backend.result
+	})
+}
+
+// The deadlines of the handshake, left on the socket, mean nothing any more.
+func TestHandshakeDeadlinesAreCleared(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		b, a := pipes(t)
+		b.NetConn().SetDeadline(time.Now().Add(time.Second))
+		b.SetWriteDeadline(time.Now().Add(time.Second))
+		backend, agent := bubble(New(b, Config{})), bubble(New(a, Config{Handler: echo}))
+		time.Sleep(5 * time.Second)
+		if err := backend.Probe(t.Context()); err != nil {
+			t.Errorf("Probe: %v", err)
+		}
+		backend.Close(websocket.CloseNormalClosure, "")
+		<-backend.result
+		<-agent.result
+	})
+}
+
+func TestSilence(t *testing.T) {
+	t.Parallel()
+	type step struct {
+		now, last  time.Duration // seconds
+		ping, dead bool
+		wait       time.Duration
+	}
+	for name, steps := range map[string][]step{
+		"a peer that talks":  {{0, 0, false, false, 10}, {10, 9, false, false, 9}, {19, 18, false, false, 9}},
+		"a peer that is mum": {{0, 0, false, false, 10}, {10, 0, true, false, 10}, {20, 0, true, false, 5}, {25, 0, false, true, 0}},
+		"one that pongs":     {{0, 0, false, false, 10}, {10, 0, true, false, 10}, {20, 11, false, false, 1}, {21, 11, true, false, 10}, {31, 22, false, false, 1}},
+		"one that pongs late": {{0, 0, false, false, 10}, {10, 0, true, false, 10}, {20, 0, true, false, 5}, {25, 24, false, false, 9},
+			{34, 24, true, false, 10}},
+		// The machine slept: no death before a ping has had its time.
+		"sleep":          {{0, 0, false, false, 10}, {3600, 0, true, false, 10}, {3610, 0, true, false, 5}, {3615, 0, false, true, 0}},
+		"sleep and pong": {{0, 0, false, false, 10}, {3600, 0, true, false, 10}, {3610, 3601, false, false, 1}},
+	} {
+		s := silence{interval: 10 * time.Second, timeout: 25 * time.Second}
+		for i, st := range steps {
+			ping, dead, wait := s.check(st.now*time.Second, st.last*time.Second)
+			if ping != st.ping || dead != st.dead || wait != st.wait*time.Second {
+				t.Errorf("%s, step %d at %d s: ping %v, dead %v, wait %v", name, i, st.now, ping, dead, wait)
+			}
+		}
+	}
+}
+
 // A head that promises a body waits for it for a moment, so that a small answer
 // is one message; but not for long, as the body of an event stream may come late.
 func TestSmallAnswerIsOneMessage(t *testing.T) {
