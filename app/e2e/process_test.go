@@ -94,6 +94,11 @@ func startProcess(t testing.TB, name string, env []string, args ...string) *proc
 	}()
 	t.Cleanup(func() {
 		p.end()
+		for _, trouble := range []string{"panic: ", "panic serving", "fatal error: ", "DATA RACE"} {
+			if strings.Contains(p.errors(), trouble) {
+				t.Errorf("%s fell over: %q", name, trouble)
+			}
+		}
 		if t.Failed() {
 			t.Logf("%s %s (exit code %d):\n%s", name, strings.Join(args, " "), p.code, p.summary())
 		}
@@ -139,7 +144,7 @@ func (p *process) summary() string {
 		}
 		said = append(said, line)
 	}
-	if half := 40; len(said) > 2*half {
+	if half := 60; len(said) > 2*half {
 		said = slices.Concat(said[:half], []string{fmt.Sprintf("… %d lines …", len(said)-2*half)}, said[len(said)-half:])
 	}
 	return strings.Join(said, "\n")
