@@ -23,6 +23,10 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
+// patience is how long a test waits for what must come, on a machine with other
+// things to do.
+const patience = time.Minute
+
 // tableBackend is a backend written from the protocol's table of JSON messages
 // alone: it shares no code with the product. Its listener reads along with what
 // the agent sends, frame by frame.
@@ -170,7 +174,7 @@ func (p *peer) next() map[string]any {
 			p.t.Fatal("the agent has gone")
 		}
 		return m
-	case <-time.After(10 * time.Second):
+	case <-time.After(patience):
 		p.t.Fatal("no message from the agent")
 	}
 	return nil
@@ -254,7 +258,7 @@ func wait(t *testing.T, done <-chan error) error {
 	select {
 	case err := <-done:
 		return err
-	case <-time.After(10 * time.Second):
+	case <-time.After(patience):
 		t.Fatal("the link does not end")
 	}
 	return nil

@@ -155,7 +155,7 @@ func TestServersThatAreNoBackend(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			host := rawServer(t, tt.serve)
-			limit := 5 * time.Second
+			limit := patience
 			if strings.HasPrefix(tt.name, "silent") {
 				limit = 200 * time.Millisecond
 			}
@@ -244,7 +244,7 @@ func TestTLS(t *testing.T) {
 	}
 
 	old := httptest.NewUnstartedServer(b)
-	old.TLS = &tls.Config{MaxVersion: tls.VersionTLS11}
+	old.TLS = &tls.Config{MinVersion: tls.VersionTLS10, MaxVersion: tls.VersionTLS11}
 	old.Config.ErrorLog = quiet()
 	old.StartTLS()
 	t.Cleanup(old.Close)
@@ -292,7 +292,7 @@ func TestGreetings(t *testing.T) {
 			t.Parallel()
 			b := newTableBackend(t, "http")
 			b.greet = tt.greet
-			limit := 5 * time.Second
+			limit := patience
 			if tt.name == "never" {
 				limit = 200 * time.Millisecond
 			}

@@ -9,7 +9,6 @@ import (
 	"net/url"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/gorilla/websocket"
 
@@ -81,7 +80,7 @@ func get(t *testing.T, conn *mux.Conn, target string) (string, error) {
 		return "", err
 	}
 	defer s.Reset(wire.ResetCancel, "")
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	if _, err := s.ReadHead(ctx); err != nil {
 		return "", err

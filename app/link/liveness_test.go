@@ -23,6 +23,7 @@ import (
 type pipeBackend struct {
 	t      *testing.T
 	conn   net.Conn
+	from   net.Addr // the agent's address, if not the pipe's
 	ws     *websocket.Conn
 	mu     sync.Mutex
 	pings  []time.Time // control pings
@@ -34,10 +35,20 @@ type pipeBackend struct {
 // reading after that, as a peer whose network is gone.
 func pipeLink(t *testing.T, cfg *Config, scheme, greeting string, dead bool) (*Link, *pipeBackend) {
 	t.Helper()
+	return (&pipeBackend{t: t}).link(cfg, scheme, greeting, dead)
+}
+
+func (b *pipeBackend) link(cfg *Config, scheme, greeting string, dead bool) (*Link, *pipeBackend) {
+	t := b.t
+	t.Helper()
 	here, there := net.Pipe()
-	b := &pipeBackend{t: t, conn: there}
+	b.conn = there
 	cfg.Backend = &url.URL{Scheme: scheme, Host: "backend.test"}
-	cfg.dial = func(context.Context, string, string) (net.Conn, error) { return here, nil }
+	dialled := here
+	if b.from != nil {
+		dialled = movedConn{here, b.from}
+	}
+	cfg.dial = func(context.Context, string, string) (net.Conn, error) { return dialled, nil }
 	if cfg.Handler == nil {
 		cfg.Handler = echo
 	}
@@ -50,6 +61,14 @@ func pipeLink(t *testing.T, cfg *Config, scheme, greeting string, dead bool) (*L
 	}
 	return l, b
 }
+
+// movedConn has the local address of another network.
+type movedConn struct {
+	net.Conn
+	from net.Addr
+}
+
+func (c movedConn) LocalAddr() net.Addr { return c.from }
 
 // hijacked lets gorilla's upgrader take a pipe.
 type hijacked struct {
@@ -277,6 +296,20 @@ func TestProbe(t *testing.T) {
 			})
 		})
 	}
+}
+
+// After a change of networks nobody need wait for silence.
+func TestProbeAfterTheAddressHasGone(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		b := &pipeBackend{t: t, from: &net.TCPAddr{IP: net.IPv4(192, 0, 2, 77), Port: 1}}
+		l, _ := b.link(&Config{}, "ws", greetPlain, true)
+		running(t, l)
+		start := time.Now()
+		if err := l.Probe(t.Context()); err == nil || errors.Is(err, errors.ErrUnsupported) || time.Since(start) > 0 {
+			t.Errorf("probe = %v after %v", err, time.Since(start))
+		}
+	})
 }
 
 func TestProbeOfALinkThatHasEnded(t *testing.T) {

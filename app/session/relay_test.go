@@ -141,7 +141,7 @@ func answer(x wire.Exchange) {
 // await waits for a state.
 func (a *agent) await(want session.State) session.Status {
 	a.t.Helper()
-	limit := time.After(20 * time.Second)
+	limit := time.After(time.Minute)
 	for {
 		select {
 		case st := <-a.statuses:

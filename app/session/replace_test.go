@@ -403,6 +403,40 @@ func TestWakeUp(t *testing.T) {
 	}
 }
 
+func TestConnectionThatNobodyWaitsForIsClosed(t *testing.T) {
+	t.Parallel()
+	run(t, Config{}, func(b *bench) {
+		b.deaf = true
+		b.answer(1, errDown)
+		b.sleep(time.Second)
+		stale := b.lastTry(2)
+		b.network.sleep(time.Hour)
+		b.sleep(time.Second)
+		current := newFakeLink(est(2))
+		b.answer(3, current)
+		late := newFakeLink(est(1))
+		stale.reply <- late
+		synctest.Wait()
+		if !late.isClosed() || current.isClosed() {
+			t.Errorf("late closed: %v, current closed: %v", late.isClosed(), current.isClosed())
+		}
+		// The same when the session stops meanwhile.
+		close(current.going)
+		b.sleep(2 * time.Second)
+		last := newFakeLink(est(3))
+		waiting := b.lastTry(4)
+		b.cancel()
+		synctest.Wait()
+		waiting.reply <- last
+		if err := <-b.done; err != nil {
+			t.Errorf("Run = %v", err)
+		}
+		if !last.isClosed() {
+			t.Error("a connection outlives the session")
+		}
+	})
+}
+
 func TestSilenceThatProvesNothing(t *testing.T) {
 	t.Parallel()
 	unsure := fmt.Errorf("%w: owes no answer", errors.ErrUnsupported)

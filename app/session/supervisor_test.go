@@ -116,6 +116,8 @@ type bench struct {
 	done    chan error
 	network *fakeMachine
 
+	deaf bool // dials do not notice that they are given up
+
 	mu       sync.Mutex
 	tries    []*try
 	statuses []Status
@@ -154,6 +156,9 @@ func (b *bench) dial(ctx context.Context, h link.Hello) (Link, error) {
 	b.mu.Lock()
 	b.tries = append(b.tries, tr)
 	b.mu.Unlock()
+	if b.deaf {
+		ctx = context.WithoutCancel(ctx)
+	}
 	select {
 	case r := <-tr.reply:
 		if l, ok := r.(*fakeLink); ok {
