@@ -2,6 +2,7 @@ package forwarder
 
 import (
 	"fmt"
+	"io"
 	"net"
 	"runtime"
 	"slices"
@@ -139,6 +140,97 @@ func TestNeverTwice(t *testing.T) {
 				}
 			})
 		}
+	}
+}
+
+// TestNothingWritten: a kept connection that looks open but does not take a single
+// byte is left for another one, with the whole request.
+func TestNothingWritten(t *testing.T) {
+	t.Parallel()
+	bodies := make(chan string, 1)
+	s := rawService(t, func(c *serviceConn) {
+		c.head()
+		if c.n == 1 {
+			c.say(okEmpty)
+			c.untilClosed()
+			<-t.Context().Done() // the connection stays open from this side
+			return
+		}
+		body := make([]byte, 5)
+		io.ReadFull(c.br, body)
+		bodies <- string(body)
+		c.say(okEmpty)
+	})
+	f := forwarderTo(t, s.addr(), nil)
+	answered(t, f, newVisit(t, "GET", "/"), 200)
+	if err := f.pool.idle[0].tcp.CloseWrite(); err != nil {
+		t.Fatal(err)
+	}
+	answered(t, f, newVisit(t, "POST", "/").withBody("whole"), 200)
+	if body := <-bodies; body != "whole" {
+		t.Errorf("the service got %q", body)
+	}
+	if n := s.conns.Load(); n != 2 {
+		t.Errorf("%d connections, want 2", n)
+	}
+}
+
+// TestPool wants connections to go when their time has come, and with Close.
+func TestPool(t *testing.T) {
+	t.Parallel()
+	closed := make(chan error, 10)
+	s := rawService(t, func(c *serviceConn) {
+		for head := c.head(); head != ""; head = c.head() {
+			c.say("HTTP/1.1 200 OK\r\nKeep-Alive: timeout=" + fieldsOf(t, head).Get("Seconds") + ", max=100\r\nContent-Length: 0\r\n\r\n")
+		}
+		closed <- nil
+	})
+	get := func(f *Forwarder, seconds string) {
+		v := newVisit(t, "GET", "/")
+		v.head.Header.Set("Seconds", seconds)
+		answered(t, f, v, 200)
+	}
+	kept := func(f *Forwarder) []*conn {
+		f.pool.mu.Lock()
+		defer f.pool.mu.Unlock()
+		return slices.Clone(f.pool.idle)
+	}
+	for seconds, keep := range map[string]time.Duration{"1": time.Second / 2, "3": 2 * time.Second, "5": maxIdle, "600": maxIdle, "x": maxIdle} {
+		f := forwarderTo(t, s.addr(), nil)
+		if get(f, seconds); len(kept(f)) != 1 || kept(f)[0].keep != keep {
+			t.Errorf("timeout=%s: kept %v", seconds, kept(f))
+		}
+		f.Close()
+		<-closed
+	}
+	f := forwarderTo(t, s.addr(), nil)
+	if get(f, "0"); len(kept(f)) != 0 {
+		t.Error("kept, though the service does not")
+	}
+	<-closed
+
+	get(f, "600")
+	old := kept(f)[0]
+	f.pool.mu.Lock()
+	old.idleSince = old.idleSince.Add(-maxIdle)
+	f.pool.mu.Unlock()
+	before := s.conns.Load()
+	get(f, "600")
+	if <-closed; s.conns.Load() != before+1 {
+		t.Error("a connection past its time was used")
+	}
+	old = kept(f)[0]
+	f.pool.mu.Lock()
+	old.idleSince = old.idleSince.Add(-maxIdle)
+	f.pool.mu.Unlock()
+	f.pool.sweep()
+	if <-closed; len(kept(f)) != 0 {
+		t.Error("swept, and still kept")
+	}
+	f.Close()
+	get(f, "600") // an exchange that ends after Close
+	if <-closed; len(kept(f)) != 0 {
+		t.Error("kept after Close")
 	}
 }
 
