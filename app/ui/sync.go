@@ -174,12 +174,15 @@ func (w *Window) showFresh(n int) {
 
 func (w *Window) showDetail(r *model.Request) {
 	if r != nil {
+		t := w.tunnel(r.Tunnel)
 		text := r.Method + " " + r.Path
+		if t != nil {
+			text = t.Name + "  ·  " + text
+		}
 		if r.Err != "" {
 			text = r.StatusText() + "  " + r.Err + "  ·  " + text
 		}
 		w.detail.Set(text, look.ColorText)
-		t := w.tunnel(r.Tunnel)
 		show(w.detailCopy, t != nil && t.URL != "")
 	}
 	w.detailCopy.SetText("Copy URL")

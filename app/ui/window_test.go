@@ -269,7 +269,7 @@ func TestDetailOfTheSelectedRequest(t *testing.T) {
 	long := "/" + strings.Repeat("long", 100)
 	s.request("1", long, 200)
 	s.table.OnSelect(s.view.At(0))
-	if !s.detailBar.Visible() || s.detail.Text() != "GET "+long {
+	if !s.detailBar.Visible() || s.detail.Text() != "shop  ·  GET "+long {
 		t.Errorf("detail %q, visible %v", s.detail.Text(), s.detailBar.Visible())
 	}
 	s.table.OnSelect(nil)
