@@ -74,7 +74,7 @@ func (l *link1) run(ctx context.Context) error {
 	l.ws.SetPongHandler(func(string) error { l.heard(); return nil })
 	l.ws.SetPingHandler(func(text string) error {
 		l.heard()
-		err := l.ws.WriteControl(websocket.PongMessage, []byte(text), time.Now().Add(l.limits.PingInterval))
+		err := l.ws.WriteControl(websocket.PongMessage, []byte(text), time.Now().Add(l.limits.PingTimeout))
 		if errors.Is(err, websocket.ErrCloseSent) {
 			return nil
 		}
@@ -102,7 +102,8 @@ func (l *link1) ping() {
 		case <-l.over:
 			return
 		case <-ticker.C:
-			l.ws.WriteControl(websocket.PingMessage, nil, time.Now().Add(l.limits.PingInterval))
+			// A write that misses its deadline ends the connection for good.
+			l.ws.WriteControl(websocket.PingMessage, nil, time.Now().Add(l.limits.PingTimeout))
 		}
 	}
 }

@@ -273,22 +273,22 @@ func TestForm1BinaryClosesTheConnection(t *testing.T) {
 // An agent that is silent is dead after a while, and its visitors do not wait longer.
 func TestForm1SilentAgentIsNoticed(t *testing.T) {
 	t.Parallel()
-	r := startRelay(t, func(c *Config) { c.Limits.PingInterval, c.Limits.PingTimeout = 20*time.Millisecond, 300*time.Millisecond })
+	r := startRelay(t, func(c *Config) {
+		c.Limits.PingInterval, c.Limits.PingTimeout = 20*time.Millisecond, 300*time.Millisecond
+	})
 	ws := r.mustDialAgent(nil) // nobody reads from it: pings are not answered
 	writeObject(t, ws, object{"type": "ready"})
 	id := readObject(t, ws)["tunnel_id"].(string)
 	if res, body := r.get("/" + id + "/"); res.StatusCode != 502 {
 		t.Errorf("%d %q, want 502", res.StatusCode, body)
 	}
-	if status := r.status(id); status != "offline" {
-		t.Errorf("status %s", status)
-	}
+	eventually(t, "offline", func() bool { return r.status(id) == "offline" })
 }
 
 // One that answers pings lives on, though it says nothing.
 func TestForm1QuietAgentLivesOn(t *testing.T) {
 	t.Parallel()
-	const interval, timeout = 20 * time.Millisecond, 2 * time.Second
+	const interval, timeout = 100 * time.Millisecond, 3 * time.Second
 	r := startRelay(t, func(c *Config) { c.Limits.PingInterval, c.Limits.PingTimeout = interval, timeout })
 	pings := make(chan bool, 1000)
 	ws := r.mustDialAgent(nil)
@@ -297,11 +297,16 @@ func TestForm1QuietAgentLivesOn(t *testing.T) {
 	writeObject(t, ws, object{"type": "ready"})
 	id := readObject(t, ws)["tunnel_id"].(string)
 	ws.SetReadDeadline(time.Time{})
-	go ws.ReadMessage() // until the end, for nothing but pings comes
+	go func() {
+		ws.ReadMessage() // until the end: nothing but pings comes
+		close(pings)
+	}()
 	for range timeout/interval + 5 {
-		<-pings
+		if !<-pings {
+			t.Fatal("an agent that answers pings was cut off")
+		}
 	}
 	if status := r.status(id); status != "online" {
-		t.Errorf("an agent that answers pings is %s", status)
+		t.Errorf("status %s", status)
 	}
 }

@@ -427,4 +427,4 @@ func (r *testRelay) refusalCode(err error) wire.ErrorCode {
 	return refusal.Code
 }
 
-var insecureTLS = &tls.Config{InsecureSkipVerify: true}
+func insecureTLS() *tls.Config { return &tls.Config{InsecureSkipVerify: true} }

@@ -52,7 +52,8 @@ func (t *throttle) allow(addr netip.Addr, now time.Time) bool {
 	return limiter.AllowN(now, 1) && t.all.AllowN(now, 1)
 }
 
-// forget makes room: entries that say nothing go, or, when all say something, any.
+// forget makes room: entries that say nothing go, and, if that is not enough, a
+// quarter of all, so that it need not be done again soon.
 func (t *throttle) forget(now time.Time) {
 	for key, limiter := range t.table {
 		if limiter.TokensAt(now) >= float64(t.burst) {
@@ -60,7 +61,7 @@ func (t *throttle) forget(now time.Time) {
 		}
 	}
 	for key := range t.table {
-		if len(t.table) < maxThrottled {
+		if len(t.table) <= maxThrottled*3/4 {
 			break
 		}
 		delete(t.table, key)
