@@ -15,8 +15,8 @@ type Body struct {
 
 	mu    sync.Mutex // held by the recorder only at the end
 	size  int
-	small []byte  // all of a short body whose length was known, or
-	parts []*part // each full but the last
+	small []byte  // room for a short body of known length; filled first
+	parts []*part // the rest; each full but the last
 	kept  bool
 }
 
@@ -34,7 +34,7 @@ func (b *Body) Bytes() []byte {
 	if b.size == 0 {
 		return nil
 	}
-	data := append(make([]byte, 0, b.size), b.small...)
+	data := append(make([]byte, 0, b.size), b.small[:min(len(b.small), b.size)]...)
 	for _, p := range b.parts {
 		data = append(data, p[:min(partSize, b.size-len(data))]...)
 	}

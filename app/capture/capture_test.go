@@ -144,7 +144,7 @@ func TestBodyCap(t *testing.T) {
 	const limit = 3*partSize + 1000
 	for _, announced := range []int64{-1, 0, 10, 1000, limit, 5 * limit} {
 		for _, piece := range []int{999, partSize - 1, partSize, partSize + 1, 4 * limit} {
-			for _, total := range []int{0, 1000, 1001, partSize, limit - 1, limit, limit + 1, 2 * limit} {
+			for _, total := range []int{0, 5, 999, 1000, 1001, partSize, limit - 1, limit, limit + 1, 2 * limit} {
 				body := []byte(strings.Repeat("0123456789", total/10+1)[:total])
 				got, _ := recorded(t, Config{Bodies: true, MaxBody: limit}, func(r *Recorder) {
 					rec := r.Begin("1", &wire.RequestHead{ContentLength: announced})
