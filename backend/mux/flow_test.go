@@ -79,7 +79,7 @@ func TestWindowGrowsWithinBudget(t *testing.T) {
 	t.Parallel()
 	backend, _ := pair(t, func(s *Stream) {
 		s.WriteHead(ok(), false)
-		s.WriteLast(make([]byte, 64<<20))
+		s.WriteLast(make([]byte, 16<<20))
 	})
 	grow := func(s *Stream) (window int) {
 		s.mu.Lock()
@@ -115,7 +115,7 @@ func TestWindowGrowsWithinBudget(t *testing.T) {
 	backend.budget.Store(0)
 	s = open(t, backend, get("/"), true)
 	readHead(t, s)
-	for buf, n := make([]byte, 256<<10), 0; n < 8<<20; {
+	for buf, n := make([]byte, 256<<10), 0; n < 4<<20; {
 		m, err := s.Read(buf)
 		if err != nil {
 			t.Fatal(err)

@@ -6,24 +6,8 @@ import (
 	"culvert/backend/wire"
 )
 
-// What the reader goroutine does with a stream. Those that can find a violation
-// of the protocol say what it is, or "".
-
-// admit counts a DATA frame of n bytes against the stream's window.
-func (s *Stream) admit(n int) (violation string) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	switch {
-	case s.recvEnd:
-		return "DATA frame after the end"
-	case !s.gotHead:
-		return "DATA frame before the response head"
-	case n > s.allowed:
-		return "DATA frame over the window"
-	}
-	s.allowed -= n
-	return ""
-}
+// What the reader goroutine does with a stream, here and in window.go. Methods
+// that can find a violation of the protocol say what it is, or "".
 
 // receive takes a small payload that admit has let in.
 func (s *Stream) receive(p []byte, end bool) {
@@ -97,17 +81,5 @@ func (s *Stream) receiveTrailer(trailer http.Header) (violation string) {
 	}
 	s.trailer = trailer
 	s.received(true)
-	return ""
-}
-
-// grow adds to what we may send.
-func (s *Stream) grow(n int64) (violation string) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.credit+n > wire.MaxWindow {
-		return "WINDOW frames over the maximum"
-	}
-	s.credit += n
-	s.granted.Broadcast()
 	return ""
 }

@@ -48,6 +48,7 @@ type Stream struct {
 	writeErr, readErr error // set once, for good
 
 	heads   []*wire.ResponseHead // received, not read
+	oneHead [1]*wire.ResponseHead
 	trailer http.Header
 	in      buffer
 	// What the peer may send: allowed + in.size + consumed == window, but for the
@@ -71,6 +72,7 @@ func newStream(c *Conn, h *wire.RequestHead) *Stream {
 		allowed:  wire.InitialWindow,
 	}
 	s.granted.L = &s.mu
+	s.heads = s.oneHead[:0]
 	s.in.pool = &c.chunks
 	return s
 }
@@ -159,31 +161,6 @@ func (s *Stream) write(p []byte, end bool) (int, error) {
 		if n += k; last {
 			return n, nil
 		}
-	}
-}
-
-// reserve takes up to n bytes of credit, and waits until there is some.
-func (s *Stream) reserve(n int) (int, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for {
-		switch {
-		case s.writeErr != nil:
-			return 0, s.writeErr
-		case !s.sentHead:
-			return 0, errNoHead
-		case s.sentEnd:
-			return 0, errEnded
-		}
-		if n == 0 {
-			return 0, nil
-		}
-		if s.credit > 0 {
-			n = min(n, wire.MaxData, int(s.credit))
-			s.credit -= int64(n)
-			return n, nil
-		}
-		s.granted.Wait()
 	}
 }
 
@@ -277,45 +254,6 @@ func (s *Stream) read(p []byte) (n, grant int, err error) {
 	return 0, 0, nil
 }
 
-// consume counts what was read, and gives what the peer may be granted now: in
-// few large steps, and more than was consumed if the reader waits for the peer
-// and not the other way round. s.mu is held.
-func (s *Stream) consume(n int) (grant int) {
-	if s.recvEnd {
-		if s.in.size == 0 {
-			s.returnBudget()
-		}
-		return 0
-	}
-	s.consumed += n
-	if s.consumed < s.window/2 {
-		return 0
-	}
-	grant = s.consumed
-	if more := min(s.window, maxStreamWindow-s.window); more > 0 && s.in.size == 0 && s.c.takeBudget(more) {
-		s.window += more
-		grant += more
-	}
-	s.consumed = 0
-	s.allowed += grant
-	return grant
-}
-
-// takeBudget takes n bytes for the growth of a window, if they are there.
-func (c *Conn) takeBudget(n int) bool {
-	if c.budget.Add(-int64(n)) >= 0 {
-		return true
-	}
-	c.budget.Add(int64(n))
-	return false
-}
-
-// returnBudget gives back what this stream's window has grown by. s.mu is held.
-func (s *Stream) returnBudget() {
-	s.c.budget.Add(int64(s.window - wire.InitialWindow))
-	s.window = wire.InitialWindow
-}
-
 // Buffered says how many bytes Read would give at once, and whether the peer has
 // ended: what a writer to a visitor needs to know whether to flush.
 func (s *Stream) Buffered() (n int, ended bool) {
@@ -337,10 +275,13 @@ func (s *Stream) RequestTrailer() http.Header { return s.Trailer() }
 // Reset gives the stream up and discards what was received. The peer is told,
 // unless the stream is over; reads and writes fail from then on.
 func (s *Stream) Reset(code wire.ResetCode, message string) {
-	err := &wire.ResetError{Code: code, Message: message}
 	s.mu.Lock()
 	tell := !s.over
 	s.over = true
+	err := errOver
+	if tell {
+		err = &wire.ResetError{Code: code, Message: message}
+	}
 	s.giveUp(err)
 	s.stopReading(err)
 	s.mu.Unlock()

@@ -1,0 +1,99 @@
+package mux
+
+import "culvert/backend/wire"
+
+// Flow control. Sending: credit is what the peer still allows. Receiving: allowed
+// is what we still allow the peer; it shrinks as payloads arrive and grows when
+// the reader has consumed them.
+
+// reserve takes up to n bytes of credit, and waits until there is some.
+func (s *Stream) reserve(n int) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for {
+		switch {
+		case s.writeErr != nil:
+			return 0, s.writeErr
+		case !s.sentHead:
+			return 0, errNoHead
+		case s.sentEnd:
+			return 0, errEnded
+		}
+		if n == 0 {
+			return 0, nil
+		}
+		if s.credit > 0 {
+			n = min(n, wire.MaxData, int(s.credit))
+			s.credit -= int64(n)
+			return n, nil
+		}
+		s.granted.Wait()
+	}
+}
+
+// grow adds to what we may send.
+func (s *Stream) grow(n int64) (violation string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.credit+n > wire.MaxWindow {
+		return "WINDOW frames over the maximum"
+	}
+	s.credit += n
+	s.granted.Broadcast()
+	return ""
+}
+
+// admit counts a DATA frame of n bytes against the stream's window.
+func (s *Stream) admit(n int) (violation string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch {
+	case s.recvEnd:
+		return "DATA frame after the end"
+	case !s.gotHead:
+		return "DATA frame before the response head"
+	case n > s.allowed:
+		return "DATA frame over the window"
+	}
+	s.allowed -= n
+	return ""
+}
+
+// consume counts what was read, and gives what the peer may be granted now: in
+// few large steps, and more than was consumed if the reader waits for the peer
+// and not the other way round. s.mu is held.
+func (s *Stream) consume(n int) (grant int) {
+	if s.recvEnd {
+		if s.in.size == 0 {
+			s.returnBudget()
+		}
+		return 0
+	}
+	s.consumed += n
+	if s.consumed < s.window/2 {
+		return 0
+	}
+	grant = s.consumed
+	if more := min(s.window, maxStreamWindow-s.window); more > 0 && s.in.size == 0 && s.c.takeBudget(more) {
+		s.window += more
+		grant += more
+	}
+	s.consumed = 0
+	s.allowed += grant
+	return grant
+}
+
+// takeBudget takes n bytes for the growth of a window, if they are there.
+func (c *Conn) takeBudget(n int) bool {
+	if c.budget.Add(-int64(n)) >= 0 {
+		return true
+	}
+	c.budget.Add(int64(n))
+	return false
+}
+
+// returnBudget gives back what this stream's window has grown by. s.mu is held.
+func (s *Stream) returnBudget() {
+	s.c.budget.Add(int64(s.window - wire.InitialWindow))
+	s.window = wire.InitialWindow
+}
