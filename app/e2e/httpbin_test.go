@@ -389,7 +389,9 @@ func visit(t *testing.T, client *http.Client, base string, extra http.Header, c 
 	case c.body != "":
 		body = strings.NewReader(c.body)
 	}
-	ctx := httptrace.WithClientTrace(t.Context(), &httptrace.ClientTrace{
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
 		Got1xxResponse: func(code int, header textproto.MIMEHeader) error {
 			if code == http.StatusContinue {
 				return nil

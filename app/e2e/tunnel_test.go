@@ -233,6 +233,9 @@ func do(t testing.TB, req *http.Request) (answer, error) {
 	// GetBody on a connection of its own is not repeated.
 	req.Close = true
 	req.GetBody = nil
+	ctx, cancel := context.WithTimeout(req.Context(), patience)
+	defer cancel()
+	req = req.WithContext(ctx)
 	resp, err := client.Do(req)
 	if err != nil {
 		return answer{}, err
