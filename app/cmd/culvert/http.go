@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"io"
 	"log/slog"
 	"os"
 	"time"
@@ -104,7 +105,7 @@ func (c *httpCmd) Run(out *output) error {
 		return err
 	}
 	for _, notice := range notices {
-		view.Show(engine.Notice{Message: notice})
+		c.tell(view, logLines, notice)
 	}
 	_, err = eng.Open(spec)
 	cause := "closing"
@@ -123,6 +124,16 @@ func (c *httpCmd) Run(out *output) error {
 	}
 	view.Offline(cause)
 	return err
+}
+
+// tell says what is for the person who started the program: programs that read
+// JSON lines have no use for it.
+func (c *httpCmd) tell(view console.Console, log io.Writer, notice string) {
+	if c.JSON {
+		fmt.Fprintf(log, "culvert: notice: %s\n", notice)
+	} else {
+		view.Show(engine.Notice{Message: notice})
+	}
 }
 
 // view shows the tunnel, and says how much of the log is of interest beside it.

@@ -52,8 +52,6 @@ type usageError struct{ error }
 
 func (e usageError) Unwrap() error { return e.error }
 
-func usagef(format string, args ...any) error { return usageError{fmt.Errorf(format, args...)} }
-
 func run(args []string, stdout, stderr io.Writer) int {
 	var line cli
 	helped := false
@@ -78,30 +76,32 @@ func run(args []string, stdout, stderr io.Writer) int {
 	case err != nil:
 		return fail(stderr, explain(err))
 	}
-	return fail(stderr, ctx.Run(&output{stdout: stdout, stderr: stderr, configDir: line.Config}))
+	if err := ctx.Run(&output{stdout: stdout, stderr: stderr, configDir: line.Config}); err != nil {
+		return fail(stderr, fmt.Errorf("culvert %s: %w", ctx.Selected().Name, err))
+	}
+	return exitOK
 }
 
-// explain says where the flags are explained.
+// explain puts the parser's words in order and says where the flags are explained.
 func explain(err error) error {
-	command := "culvert"
+	command, text := "culvert", err.Error()
 	var about *kong.ParseError
-	if !errors.As(err, &about) || about.Context == nil {
-		return usageError{err}
+	if errors.As(err, &about) && about.Context != nil && about.Context.Selected() != nil {
+		name := about.Context.Selected().Name
+		command += " " + name
+		text = strings.TrimPrefix(strings.TrimPrefix(text, name+": "), "<target>: ")
+	} else if word, ok := strings.CutPrefix(text, "unexpected argument "); ok {
+		text = "unknown command " + word
 	}
-	if selected := about.Context.Selected(); selected != nil {
-		command += " " + selected.Name
-	} else if word, ok := strings.CutPrefix(err.Error(), "unexpected argument "); ok {
-		err = fmt.Errorf("unknown command %s", word)
+	if text == `expected "<target>"` {
+		text = "the target is missing: name the local service, such as 3000"
 	}
-	return usagef("%w\nrun \"%s --help\" to see how to call it", err, command)
+	return usageError{fmt.Errorf("%s: %s\nrun \"%s --help\" to see how to call it", command, text, command)}
 }
 
-// fail tells an error, if there is one, and gives the exit code for it.
+// fail tells an error and gives the exit code for it.
 func fail(stderr io.Writer, err error) int {
-	if err == nil {
-		return exitOK
-	}
-	fmt.Fprintf(stderr, "culvert: %v\n", err)
+	fmt.Fprintln(stderr, err)
 	var refused *wire.Error
 	switch {
 	case errors.As(err, new(usageError)):

@@ -21,17 +21,28 @@ func listenForSignals() (signals <-chan os.Signal, stop func()) {
 	}
 }
 
+// sameSignal is how long a signal may echo: whoever signals a process and its
+// group, as timeout(1) and terminals do, means one signal and not two.
+const sameSignal = 500 * time.Millisecond
+
 // untilSecond is for cleaning up after a first signal: it ends after the time
 // that is allowed for that, or at a second signal.
 func untilSecond(signals <-chan os.Signal, allowed time.Duration) (context.Context, func()) {
 	ctx, cancel := context.WithTimeout(context.Background(), allowed)
+	first := time.Now()
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		select {
-		case <-signals:
-			cancel()
-		case <-ctx.Done():
+		for {
+			select {
+			case <-signals:
+				if time.Since(first) >= sameSignal {
+					cancel()
+					return
+				}
+			case <-ctx.Done():
+				return
+			}
 		}
 	}()
 	return ctx, func() {
