@@ -164,7 +164,7 @@ func errorBody(body []byte) (wire.ErrorCode, string) {
 	if json.Unmarshal(bytes.TrimSpace(body), &b) != nil || b.Status != "error" {
 		return "", ""
 	}
-	return b.Error.Code, b.Error.Message
+	return b.Error.Code, printable(b.Error.Message)
 }
 
 func retryAfter(h http.Header) time.Duration {

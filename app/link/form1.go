@@ -49,7 +49,8 @@ type form1 struct {
 	signs    signs
 	wg       sync.WaitGroup
 
-	prefix string // makes request IDs unique among connections
+	pongs  chan string // the data of pings to be answered
+	prefix string      // makes request IDs unique among connections
 
 	mu      sync.Mutex
 	open    map[string]*exchange
@@ -61,6 +62,7 @@ func newForm1(l *Link) *form1 {
 		link: l, ws: l.ws, gateway: l.cfg.gateway(), limit: l.messageLimit(), body: wire.MaxRelayBody,
 		urls:  parseURLs(&l.est),
 		slots: make(chan struct{}, maxConcurrent), open: make(map[string]*exchange),
+		pongs:  make(chan string, 1),
 		prefix: strings.ToLower(rand.Text()[:6]),
 	}
 	if f.gateway {
@@ -108,11 +110,19 @@ func (f *form1) close() {
 
 // read takes messages until the connection ends.
 func (f *form1) read(ctx context.Context) error {
-	f.alive()
 	f.ws.SetPongHandler(func(string) error { f.alive(); return nil })
-	answerPing := f.ws.PingHandler()
-	f.ws.SetPingHandler(func(data string) error { f.alive(); return answerPing(data) })
+	// The library would answer from here, and give up a connection that does not
+	// take the answer within a second, though it may only be slow.
+	f.ws.SetPingHandler(func(data string) error {
+		f.alive()
+		select {
+		case f.pongs <- data:
+		default: // one answer is enough for several pings (RFC 6455, section 5.5.3)
+		}
+		return nil
+	})
 	for {
+		f.listen() // what was received may have taken its time
 		kind, r, err := f.ws.NextReader()
 		if err != nil {
 			return err
@@ -130,6 +140,11 @@ func (f *form1) read(ctx context.Context) error {
 // alive notes a sign of life.
 func (f *form1) alive() {
 	f.signs.give()
+	f.listen()
+}
+
+// listen lets the peer be silent from now on for as long as it may.
+func (f *form1) listen() {
 	if !f.gateway {
 		_ = f.ws.SetReadDeadline(time.Now().Add(silentLimit))
 	}
@@ -250,6 +265,9 @@ func (f *form1) keepAlive(ctx context.Context) {
 		select {
 		case <-ctx.Done():
 			return
+		case data := <-f.pongs:
+			f.control(websocket.PongMessage, data)
+			continue
 		case <-timer.C:
 		}
 		if f.gateway {
@@ -261,10 +279,15 @@ func (f *form1) keepAlive(ctx context.Context) {
 				return
 			}
 		} else {
-			_ = f.ws.WriteControl(websocket.PingMessage, nil, time.Now().Add(pingEvery))
+			f.control(websocket.PingMessage, "")
 		}
 		timer.Reset(jittered(every))
 	}
+}
+
+// control sends a control frame. If that fails, reading soon does.
+func (f *form1) control(kind int, data string) {
+	_ = f.ws.WriteControl(kind, []byte(data), time.Now().Add(writeTimeout))
 }
 
 // jittered is d or up to an eighth less, so that heartbeats of many agents spread.
@@ -290,7 +313,11 @@ func (f *form1) declared() bool { return f.link.est.Protocol >= wire.ProtocolVer
 func (f *form1) probe(ctx context.Context) error {
 	if !f.gateway {
 		return f.ask(ctx, 0, func() error {
-			return f.ws.WriteControl(websocket.PingMessage, nil, time.Now().Add(closeTimeout))
+			deadline, ok := ctx.Deadline()
+			if !ok {
+				deadline = time.Now().Add(writeTimeout)
+			}
+			return f.ws.WriteControl(websocket.PingMessage, nil, deadline)
 		})
 	}
 	err := f.ask(ctx, 0, func() error { return f.send(&wire.Ping{}) })

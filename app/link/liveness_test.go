@@ -23,7 +23,8 @@ import (
 type pipeBackend struct {
 	t      *testing.T
 	conn   net.Conn
-	from   net.Addr // the agent's address, if not the pipe's
+	gate   chan struct{} // whoever takes the token stops the backend from reading
+	from   net.Addr      // the agent's address, if not the pipe's
 	ws     *websocket.Conn
 	mu     sync.Mutex
 	pings  []time.Time // control pings
@@ -42,7 +43,9 @@ func (b *pipeBackend) link(cfg *Config, scheme, greeting string, dead bool) (*Li
 	t := b.t
 	t.Helper()
 	here, there := net.Pipe()
-	b.conn = there
+	b.gate = make(chan struct{}, 1)
+	b.gate <- struct{}{}
+	b.conn = gatedConn{there, b.gate}
 	cfg.Backend = &url.URL{Scheme: scheme, Host: "backend.test"}
 	dialled := here
 	if b.from != nil {
@@ -69,6 +72,18 @@ type movedConn struct {
 }
 
 func (c movedConn) LocalAddr() net.Addr { return c.from }
+
+// gatedConn reads only while nobody has taken the gate's token.
+type gatedConn struct {
+	net.Conn
+	gate chan struct{}
+}
+
+func (c gatedConn) Read(p []byte) (int, error) {
+	token := <-c.gate
+	c.gate <- token
+	return c.Conn.Read(p)
+}
 
 // hijacked lets gorilla's upgrader take a pipe.
 type hijacked struct {
@@ -477,6 +492,33 @@ func TestSlowMessageIsASignOfLife(t *testing.T) {
 		defer b.mu.Unlock()
 		if len(b.others) != 1 {
 			t.Errorf("%d answers, want 1", len(b.others))
+		}
+	})
+}
+
+// A line that takes nothing for a while is slow, not dead.
+func TestSlowLine(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		l, b := pipeLink(t, &Config{}, "http", greetPlain, false)
+		done := running(t, l)
+		b.mu.Lock()
+		ws := b.ws
+		b.mu.Unlock()
+		token := <-b.gate
+		for range 10 { // 50 s in which nothing can be sent to the backend, but it lives
+			if err := ws.WriteControl(websocket.PingMessage, nil, time.Now().Add(time.Second)); err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(5 * time.Second)
+		}
+		b.gate <- token
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		select {
+		case err := <-done:
+			t.Errorf("Run = %v", err)
+		default:
 		}
 	})
 }
