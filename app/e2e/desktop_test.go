@@ -232,7 +232,8 @@ func TestDesktopClosedWithoutATray(t *testing.T) {
 	dt.tray.awaitMenu(t, append(tunnelItems(port, "Online"), ownItems...)...)
 	public := dt.copyURL(t, port)
 	window := dt.awaitWindow(t)
-	before := dt.picture(t)
+	mustGet(t, http.StatusOK, public)
+	before := dt.awaitRows(t, okInk) // a table of few rows: what follows leaves its middle as it is
 	dt.closeWindow(t, window)
 	centre := image.Rect(400, 300, 880, 500) // where the question stands
 	eventually(t, func() error {
