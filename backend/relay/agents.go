@@ -215,6 +215,9 @@ func (h *handshake) run() (*agent, error) {
 		h.s.registry.release(a, time.Now())
 		return nil, err
 	}
+	// The link has deadlines of its own.
+	h.ws.SetReadDeadline(time.Time{})
+	h.ws.SetWriteDeadline(time.Time{})
 	close(a.ready)
 	if old != nil {
 		h.s.background(func() { h.s.dismiss(old, verdict) })

@@ -12,6 +12,7 @@ import (
 
 	"culvert/backend/auth"
 	"culvert/backend/tunnel"
+	"culvert/backend/wire"
 )
 
 // claimer is an agent that has declared protocol 2 in form 1, with its messages
@@ -356,5 +357,19 @@ func TestGreatestAge(t *testing.T) {
 	}
 	if got := fmt.Sprint(<-a.serve(t, "")); got != "[going_away 1000]" {
 		t.Errorf("got %s", got)
+	}
+}
+
+// The deadlines of the handshake end with it.
+func TestHandshakeDeadlineEnds(t *testing.T) {
+	t.Parallel()
+	r := startRelay(t, func(c *Config) { c.Limits.HandshakeTimeout = 500 * time.Millisecond })
+	one := r.startAgent1(nil, func(a *agent1, q object) object { return respond(q, 200, nil, "one") })
+	two := r.startAgent2(wire.Ready{}, serveName("two"))
+	time.Sleep(time.Second) // is what is tested
+	for id, want := range map[string]string{one.tunnel: "one", two.TunnelID: "two"} {
+		if res, body := r.get("/" + id + "/"); body != want {
+			t.Errorf("after the handshake's time: %d %q, want %q", res.StatusCode, body, want)
+		}
 	}
 }

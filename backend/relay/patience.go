@@ -1,6 +1,7 @@
 package relay
 
 import (
+	"io"
 	"net/http"
 	"sync"
 	"time"
@@ -19,9 +20,10 @@ type patience struct {
 
 	writeSet time.Time
 
-	mu      sync.Mutex
-	readSet time.Time
-	stopped bool
+	mu       sync.Mutex
+	readSet  time.Time
+	leftover bool
+	stopped  bool
 }
 
 func newPatience(rc *http.ResponseController, exact bool, limit time.Duration) *patience {
@@ -54,7 +56,7 @@ func (p *patience) beforeRead() bool {
 	if p.stopped {
 		return false
 	}
-	if now := time.Now(); p.exact || now.Sub(p.readSet) > p.limit/4 {
+	if now := time.Now(); !p.leftover && (p.exact || now.Sub(p.readSet) > p.limit/4) {
 		p.rc.SetReadDeadline(now.Add(p.limit))
 		p.readSet = now
 	}
@@ -67,7 +69,7 @@ func (p *patience) afterRead(end bool) {
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if !p.stopped {
+	if !p.stopped && !p.leftover {
 		p.rc.SetReadDeadline(time.Time{})
 	}
 }
@@ -80,12 +82,33 @@ func (p *patience) stopReading() {
 	p.rc.SetReadDeadline(time.Unix(1, 0))
 }
 
-// leftover is how long the server may look for the rest of a body that nobody
-// wanted, before it closes the connection.
-const leftover = 2 * time.Second
+// Bounds of what is still read of a body that nobody wants.
+const (
+	leftoverTime  = 2 * time.Second
+	leftoverBytes = 64 << 20
+)
 
-// allowLeftover lets the server read on for a moment: a connection that is closed
-// with unread data is reset, and the visitor may lose the answer.
-func (p *patience) allowLeftover() {
-	p.rc.SetReadDeadline(time.Now().Add(leftover))
+// onlyLeftover gives what is still to be read a last, short time. A connection
+// that is closed with unread data is reset, and a visitor who sends all before he
+// reads may lose the answer.
+func (p *patience) onlyLeftover() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	switch {
+	case p.stopped || p.leftover:
+	case p.exact: // HTTP/2 has better ways
+		p.stopped = true
+		p.rc.SetReadDeadline(time.Unix(1, 0))
+	default:
+		p.leftover = true
+		p.rc.SetReadDeadline(time.Now().Add(leftoverTime))
+	}
+}
+
+// takeLeftover reads what is left of a body that nobody wants.
+func (p *patience) takeLeftover(body io.Reader) {
+	p.onlyLeftover()
+	if p.beforeRead() {
+		io.CopyN(io.Discard, body, leftoverBytes)
+	}
 }

@@ -44,6 +44,7 @@ func (l *link2) exchange(v *visit) bool {
 	if hasBody {
 		v.waiting.rc.EnableFullDuplex() // HTTP/2 is so anyway
 		x.upload = &upload{done: make(chan struct{})}
+		v.uploading = true
 		go x.sendBody()
 	}
 	x.answer()
@@ -77,12 +78,15 @@ func (x *exchange2) finish() {
 	if !x.answered {
 		x.abandon()
 	}
-	if x.upload != nil {
+	if x.upload != nil && !isClosed(x.upload.done) {
 		// An early answer does not end the upload: the local service may go on
 		// reading. It ends when the agent's side of the stream does.
-		<-x.upload.done
-		if !x.upload.complete {
-			x.waiting.allowLeftover()
+		x.waiting.rc.Flush()
+		select {
+		case <-x.upload.done:
+		case <-x.st.Context().Done():
+			x.waiting.onlyLeftover()
+			<-x.upload.done
 		}
 	}
 	x.st.Reset(wire.ResetCancel, "") // of no effect on one that is over
@@ -103,6 +107,7 @@ func (x *exchange2) sendBody() {
 		case err == nil:
 			if n > 0 {
 				if _, err := x.st.Write(buf[:n]); err != nil {
+					x.waiting.takeLeftover(x.r.Body)
 					return
 				}
 			}
@@ -268,9 +273,6 @@ func (x *exchange2) copyBody(contentLength int64) {
 		x.cut()
 	}
 	visitor.CopyTrailer(x.w.Header(), x.st.Trailer())
-	if !x.uploaded() {
-		x.waiting.rc.Flush()
-	}
 }
 
 // cut ends the visitor's connection (in HTTP/2 the stream), so that it does not

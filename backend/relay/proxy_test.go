@@ -512,3 +512,36 @@ func TestIdleStreamsLiveOn(t *testing.T) {
 		}
 	}
 }
+
+// Visitors who send all before they read get their answer, though nobody wants
+// what they send.
+func TestAnswersSurviveUnwantedBodies(t *testing.T) {
+	t.Parallel()
+	r := startRelay(t, func(c *Config) { c.Limits.BodyBytes = 1000 })
+	one := r.startAgent1(nil, func(a *agent1, q object) object { return respond(q, 200, nil, "") })
+	two := r.startAgent2(wire.Ready{}, func(st *mux.Stream) {
+		if st.Request().Target == "/reset" {
+			st.Reset(wire.ResetTooLarge, "")
+			return
+		}
+		reply(st, 401, nil, "no")
+	})
+	const size = 4 << 20
+	for _, c := range []struct {
+		path   string
+		status int
+	}{
+		{"/" + one.tunnel + "/", 413}, {"/none/", 404}, {"/" + two.TunnelID + "/reset", 413}, {"/" + two.TunnelID + "/", 401},
+	} {
+		for _, framing := range []string{
+			fmt.Sprintf("Content-Length: %d\r\n\r\n%s", size, strings.Repeat("x", size)),
+			fmt.Sprintf("Transfer-Encoding: chunked\r\n\r\n%x\r\n%s\r\n0\r\n\r\n", size, strings.Repeat("x", size)),
+		} {
+			conn := r.raw()
+			conn.send("POST " + c.path + " HTTP/1.1\r\nHost: a\r\n" + framing)
+			if res, _, err := conn.answer("POST"); err != nil || res.StatusCode != c.status || !res.Close {
+				t.Errorf("%s, %.20s: %v, %v; want %d", c.path, framing, res, err, c.status)
+			}
+		}
+	}
+}

@@ -29,7 +29,7 @@ func (s *Server) serveOwn(w http.ResponseWriter, r *http.Request, path string) {
 	if id, ok := strings.CutPrefix(path, statusPath); ok && visitor.Known(id) {
 		if st, ok := s.registry.find(id, time.Now()); ok {
 			status := "offline"
-			if st.agent != nil && st.agent.established() {
+			if st.agent != nil {
 				status = "online"
 			}
 			writeJSON(w, http.StatusOK, map[string]any{

@@ -74,10 +74,14 @@ func (s *Server) addresses(r *http.Request) (peer, from netip.Addr) {
 
 // refuseVisitor answers a request whose body nobody reads.
 func (s *Server) refuseVisitor(w http.ResponseWriter, r *http.Request, status int, message string) {
-	if r.ContentLength != 0 && r.ProtoMajor == 1 {
+	hasBody := r.ContentLength != 0 && r.ProtoMajor == 1
+	if hasBody {
 		w.Header().Set("Connection", "close")
 	}
 	visitor.WriteError(w, r, status, message)
+	if rc := http.NewResponseController(w); hasBody && r.Header.Get("Expect") == "" && rc.Flush() == nil {
+		newPatience(rc, false, s.cfg.Limits.StallTimeout).takeLeftover(r.Body)
+	}
 }
 
 // route says which tunnel a request is for, and what its local service is asked.
@@ -96,6 +100,9 @@ type visit struct {
 	head    *wire.RequestHead
 	proto   string // http or https
 	waiting *patience
+	expects bool // to be asked for the body before it sends it
+	// uploading: a goroutine reads the body, and takes care of its rest.
+	uploading bool
 
 	// Form 1 only: the request's body, once it has been read, and what it takes of
 	// the memory budget.
@@ -168,7 +175,8 @@ func (s *Server) newVisit(w http.ResponseWriter, r *http.Request, rt route) *vis
 	visitor.RemoveHopByHop(h)
 	delete(h, "Content-Length")
 	delete(h, "Host")
-	delete(h, "Expect") // the server of this relay has met it
+	v.expects = h["Expect"] != nil
+	delete(h, "Expect") // the server of this relay sees to it
 	peer, _ := visitor.ParseIP(r.RemoteAddr)
 	if !peer.IsValid() {
 		peer = netip.IPv6Unspecified()
@@ -180,10 +188,15 @@ func (s *Server) newVisit(w http.ResponseWriter, r *http.Request, rt route) *vis
 // fail answers with an error; whether the request's body was read to its end is
 // for the caller to know.
 func (v *visit) fail(status int, message string, bodyRead bool) {
-	if !bodyRead && v.r.ProtoMajor == 1 {
-		v.w.Header().Set("Connection", "close")
+	if bodyRead || v.r.ProtoMajor != 1 {
+		visitor.WriteError(v.w, v.r, status, message)
+		return
 	}
+	v.w.Header().Set("Connection", "close")
 	visitor.WriteError(v.w, v.r, status, message)
+	if !v.uploading && !v.expects && v.waiting.rc.Flush() == nil {
+		v.waiting.takeLeftover(v.r.Body)
+	}
 }
 
 // failure is the answer to an exchange that ended before the agent's head.
