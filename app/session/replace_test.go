@@ -247,6 +247,22 @@ func TestGoingAwayStartsBeforeTheEnd(t *testing.T) {
 	})
 }
 
+func TestAnnouncedEndCountsOnce(t *testing.T) {
+	t.Parallel()
+	run(t, Config{}, func(b *bench) {
+		l := newFakeLink(est(1))
+		b.answer(1, l)
+		b.sleep(time.Second) // young: nothing is forgotten
+		close(l.going)
+		synctest.Wait()
+		l.end <- errDown
+		synctest.Wait()
+		if st := b.wantState(Reconnecting); st.Attempt != 1 || time.Until(st.NextTry) != time.Second {
+			t.Errorf("attempt %d in %v, want 1 in 1 s", st.Attempt, time.Until(st.NextTry))
+		}
+	})
+}
+
 func TestGoingAwayWithoutResumeWaitsForTheEnd(t *testing.T) {
 	t.Parallel()
 	run(t, Config{}, func(b *bench) {

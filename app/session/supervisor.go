@@ -277,14 +277,19 @@ func (v *supervisor) onEnded(e linkEnd) *wire.Error {
 	return nil
 }
 
-// lose gives current up and counts that.
+// lose gives current up, and counts that unless its end was announced and counted.
 func (v *supervisor) lose() {
-	if time.Since(v.current.since) >= v.s.cfg.StableAfter {
+	if v.stable() {
 		v.failures = 0
 	}
-	v.failures++
+	if v.failures == 0 || !v.current.leaving {
+		v.failures++
+	}
 	v.current = nil
 }
+
+// stable: current has been there for long enough to forget what was before.
+func (v *supervisor) stable() bool { return time.Since(v.current.since) >= v.s.cfg.StableAfter }
 
 // reconnectIn waits for d, or for the dial that is under way already.
 func (v *supervisor) reconnectIn(d time.Duration, cause error) {
@@ -322,13 +327,13 @@ func (v *supervisor) goingAway() <-chan struct{} {
 // it on every connection makes the back-off grow.
 func (v *supervisor) onGoingAway() {
 	v.current.leaving = true
-	if v.dial != nil || !v.current.resumable() {
-		return
-	}
-	if time.Since(v.current.since) >= v.s.cfg.StableAfter {
+	if v.stable() {
 		v.failures = 0
 	}
 	v.failures++
+	if v.dial != nil || !v.current.resumable() {
+		return
+	}
 	v.timer.Reset(v.s.backoff.wait(v.failures))
 }
 
