@@ -314,6 +314,38 @@ func TestDesktopStartsOnABrokenConfig(t *testing.T) {
 	}
 }
 
+// A relay that goes away and comes back: the tray says so, and the URL stays.
+func TestDesktopSurvivesItsRelay(t *testing.T) {
+	d := startDisplay(t)
+	_, port := hello(t)
+	r := startRelay(t)
+	dt := startDesktop(t, d, "--backend", r.url(), "--open", port)
+	dt.tray.awaitMenu(t, append(tunnelItems(port, "Online"), ownItems...)...)
+	public := dt.copyURL(t, port)
+	if !strings.HasPrefix(public, r.url()+"/") {
+		t.Fatalf("the URL is %s, want one of the relay at %s", public, r.url())
+	}
+	mustGet(t, http.StatusOK, public)
+	r.kill(t)
+	dt.tray.awaitMenu(t, append(tunnelItems(port, "Reconnecting"), ownItems...)...)
+	dt.awaitWindow(t)
+	warnInk := color.RGBA{0xe0, 0xa6, 0x3a, 0xff}
+	eventually(t, func() error {
+		if n := inked(dt.picture(t), image.Rect(0, 76, 372, 300), warnInk); n < 50 {
+			return fmt.Errorf("the card does not say so (%d pixels)", n)
+		}
+		return nil
+	})
+	keep(t, dt.picture(t), "desktop-reconnecting.png")
+	r.start(t)
+	dt.tray.awaitMenu(t, append(tunnelItems(port, "Online"), ownItems...)...)
+	if again := dt.copyURL(t, port); again != public {
+		t.Errorf("the URL was %s and is now %s", public, again)
+	}
+	mustGet(t, http.StatusOK, public)
+	dt.stop(t)
+}
+
 func TestDesktopUsage(t *testing.T) {
 	for name, tt := range map[string]struct {
 		args []string

@@ -20,7 +20,7 @@ type lesson struct {
 
 const lessonWidth float32 = 460
 
-func newLesson(copyText func(string, func())) *lesson {
+func newLesson(copyWith func(b *look.Button, text string)) *lesson {
 	l := &lesson{
 		title:   look.NewText("", look.ColorText, look.TextTitle, fyne.TextStyle{Bold: true}),
 		text:    look.NewParagraph("", look.ColorMuted, look.TextBody, 8),
@@ -28,8 +28,7 @@ func newLesson(copyText func(string, func())) *lesson {
 		command: look.NewText("", look.ColorText, look.TextSmall, fyne.TextStyle{Monospace: true}),
 	}
 	l.copy = look.NewButton("Copy", look.Middle, func() {
-		command := l.command.Text()
-		copyText(command, func() { l.copy.SetText("Copied ✓") })
+		copyWith(l.copy, l.command.Text())
 	})
 	l.ExtendBaseWidget(l)
 	return l
@@ -43,7 +42,6 @@ func (l *lesson) set(title, text, command string) {
 	l.title.Set(title, look.ColorText)
 	l.text.Set(text, look.ColorMuted)
 	l.command.Set(command, look.ColorText)
-	l.copy.SetText("Copy")
 	l.Refresh()
 }
 

@@ -1,6 +1,8 @@
 package ui
 
 import (
+	"time"
+
 	"culvert/app/ui/cards"
 	"culvert/app/ui/look"
 	"culvert/app/ui/requests"
@@ -8,6 +10,15 @@ import (
 	"fyne.io/fyne/v2"
 	"fyne.io/fyne/v2/container"
 )
+
+// copiedFor is how long a button says that it has copied.
+const copiedFor = 1500 * time.Millisecond
+
+// flash is a button that says for a moment that it has copied.
+type flash struct {
+	label string // what it says otherwise
+	until time.Time
+}
 
 // parts are what the window consists of, from the top down.
 type parts struct {
@@ -64,7 +75,7 @@ func (w *Window) build() {
 		Select: w.selectTunnel, Copy: w.copyURL, OpenURL: w.openURL,
 		Start: w.start, Stop: w.stop, RetryNow: w.retryNow, Remove: w.remove,
 	})
-	w.noTunnels = newLesson(w.copyText)
+	w.noTunnels = newLesson(w.copyWith)
 	w.noTunnels.set("No tunnels yet",
 		"A tunnel gives a service on this computer a public URL. Type the port that the service listens on into the field above, "+
 			"for example 3000, and press Enter.", "")
@@ -81,7 +92,7 @@ func (w *Window) build() {
 	w.filter.onEscape = func() { w.filter.SetText("") }
 	w.pause = look.NewButton("Pause", look.Low, w.togglePause)
 	w.clearAll = look.NewButton("Clear", look.Low, w.clear)
-	w.noRequests = newLesson(w.copyText)
+	w.noRequests = newLesson(w.copyWith)
 	w.detail = look.NewText("", look.ColorText, look.TextSmall, fyne.TextStyle{Monospace: true})
 	w.detailCopy = look.NewButton("Copy URL", look.Low, w.copyDetail)
 	w.detailBar = container.New(detailLayout{}, look.NewPanel(look.ColorPanel, "", 0), look.NewLine(), w.detail, w.detailCopy)

@@ -2,6 +2,7 @@ package ui
 
 import (
 	"fmt"
+	"runtime"
 	"strings"
 	"time"
 
@@ -92,7 +93,8 @@ func (w *Window) lessonFor(tunnels []model.Tunnel, backend model.Backend) (title
 	case w.view.Filtered():
 		return "No request matches the filter", "Clear the filter with Escape to see all requests again.", ""
 	case len(tunnels) == 0:
-		return "Requests appear here", "Once a tunnel is open, every request that reaches it is listed here the moment it is answered.", ""
+		return "Requests appear here", "Once a tunnel is open, every request that reaches it is listed here the moment it is answered. " +
+			"By keyboard: " + modifier() + "+L opens a tunnel, +U copies its URL, +F filters, +P pauses.", ""
 	case url == "":
 		return "Waiting for a tunnel to come online", "Requests are listed here once visitors can reach the service.", ""
 	case backend.BuiltIn && !backend.LAN:
@@ -103,6 +105,14 @@ func (w *Window) lessonFor(tunnels []model.Tunnel, backend model.Backend) (title
 		text = "Open the URL in any browser, or send the first request from a terminal:"
 	}
 	return "No requests yet", text, "curl " + strings.TrimSuffix(url, "/") + "/"
+}
+
+// modifier is the name of the key that the window's shortcuts are pressed with.
+func modifier() string {
+	if runtime.GOOS == "darwin" {
+		return "Cmd"
+	}
+	return "Ctrl"
 }
 
 // hideable is a part that can be left out.
@@ -185,7 +195,6 @@ func (w *Window) showDetail(r *model.Request) {
 		w.detail.Set(text, look.ColorText)
 		show(w.detailCopy, t != nil && t.URL != "")
 	}
-	w.detailCopy.SetText("Copy URL")
 	if show(w.detailBar, r != nil) {
 		w.root.Refresh()
 	}
@@ -199,6 +208,6 @@ func (w *Window) copyDetail() {
 		return
 	}
 	if t := w.tunnel(r.Tunnel); t != nil && t.URL != "" {
-		w.copyText(strings.TrimSuffix(t.URL, "/")+r.Path, func() { w.detailCopy.SetText("Copied ✓") })
+		w.copyWith(w.detailCopy, strings.TrimSuffix(t.URL, "/")+r.Path)
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"culvert/app/ui/cards"
+	"culvert/app/ui/look"
 	"culvert/app/ui/model"
 	"culvert/app/ui/requests"
 	"culvert/app/ui/tray"
@@ -32,6 +33,7 @@ type Window struct {
 	visible bool
 	asking  bool // the question whether to quit is on the screen
 	opening int  // how many Open are under way
+	flashes map[*look.Button]flash
 }
 
 // New builds the window without showing it.
@@ -39,7 +41,7 @@ func New(cfg Config) (*Window, error) {
 	if err := cfg.validate(); err != nil {
 		return nil, err
 	}
-	w := &Window{cfg: cfg, win: cfg.App.NewWindow(Title), view: model.NewView(cfg.Store)}
+	w := &Window{cfg: cfg, win: cfg.App.NewWindow(Title), view: model.NewView(cfg.Store), flashes: map[*look.Button]flash{}}
 	w.build()
 	w.win.SetContent(w.root)
 	w.win.SetPadded(false)
@@ -79,6 +81,7 @@ func (w *Window) Sync() {
 		w.tray.Sync(tunnels)
 	}
 	now := w.cfg.Now()
+	w.endFlashes(now)
 	w.syncTunnels(tunnels, backend, now)
 	w.table.Sync()
 	w.syncRequests(tunnels, backend)
@@ -202,6 +205,28 @@ func (w *Window) tunnel(key string) *model.Tunnel {
 func (w *Window) copyURL(key string) {
 	if t := w.tunnel(key); t != nil && t.URL != "" {
 		w.copyText(t.URL, func() { w.cards.Copied(key, w.cfg.Now()) })
+	}
+}
+
+// copyWith copies at the press of a button, which then says so for a moment.
+func (w *Window) copyWith(b *look.Button, text string) {
+	w.copyText(text, func() {
+		label := b.Text()
+		if f, again := w.flashes[b]; again {
+			label = f.label
+		}
+		w.flashes[b] = flash{label, w.cfg.Now().Add(copiedFor)}
+		b.SetText("Copied")
+	})
+}
+
+// endFlashes gives buttons their own words back.
+func (w *Window) endFlashes(now time.Time) {
+	for b, f := range w.flashes {
+		if !now.Before(f.until) {
+			delete(w.flashes, b)
+			b.SetText(f.label)
+		}
 	}
 }
 

@@ -200,7 +200,7 @@ func TestLANSwitchSaysWhatIsInForce(t *testing.T) {
 		t.Error("the notice cannot be dismissed")
 	}
 	test.Tap(s.lan)
-	s.cfg.Store.SetBackend(model.Backend{Name: "Built-in relay", BuiltIn: true, LAN: true, LANURL: "http://192.168.1.20:40001"})
+	s.cfg.Store.SetBackend(model.Backend{Name: "Built-in relay", BuiltIn: true, LAN: true})
 	s.settle()
 	if !s.lan.On() || !strings.HasPrefix(s.reach.Text(), "Anyone on your network") {
 		t.Errorf("allowed: on %v, %q", s.lan.On(), s.reach.Text())
@@ -244,6 +244,14 @@ func TestEmptyTableTeaches(t *testing.T) {
 	s.settle()
 	if s.clipboard.text != "curl http://127.0.0.1:40001/shop/" {
 		t.Errorf("the clipboard holds %q", s.clipboard.text)
+	}
+	if s.noRequests.copy.Text() != "Copied" {
+		t.Errorf("after copying the button says %q", s.noRequests.copy.Text())
+	}
+	s.now = s.now.Add(copiedFor)
+	s.Sync()
+	if s.noRequests.copy.Text() != "Copy" {
+		t.Errorf("later the button says %q", s.noRequests.copy.Text())
 	}
 	s.request("1", "/", 200)
 	if s.noRequests.Visible() || !s.table.Visible() {

@@ -35,15 +35,15 @@ type card struct {
 	actions  *Actions
 	copied   time.Time // when the URL was last copied
 
-	back               *look.Shape
-	dot                *look.Shape
-	name, detail       *look.Text
-	status, count      *look.Text
-	cause              *look.Paragraph
-	urlBox             *look.Shape
-	url                *look.Text
-	copy, open, try    *look.Button
-	start, stop, close *look.Button
+	back              *look.Shape
+	dot               *look.Shape
+	name, detail      *look.Text
+	status, count     *look.Text
+	cause             *look.Paragraph
+	urlBox            *look.Shape
+	url               *look.Text
+	copy, open, try   *look.Button
+	start, stop, drop *look.Button
 }
 
 var (
@@ -72,7 +72,7 @@ func newCard(t model.Tunnel, a *Actions) *card {
 	c.try = look.NewButton("Try now", look.Low, func() { a.RetryNow(key) })
 	c.start = look.NewButton("Start", look.Low, func() { a.Start(key) })
 	c.stop = look.NewButton("Stop", look.Low, func() { a.Stop(key) })
-	c.close = look.NewButton("Remove", look.Low, func() { a.Remove(key) })
+	c.drop = look.NewButton("Remove", look.Low, func() { a.Remove(key) })
 	c.tunnel = t
 	c.ExtendBaseWidget(c)
 	return c

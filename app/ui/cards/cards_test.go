@@ -33,7 +33,7 @@ func newTestColumn(t *testing.T) (*Column, *calls, fyne.Window) {
 // buttons are those that can be seen, from the left.
 func (c *card) buttons() []*look.Button {
 	var out []*look.Button
-	for _, b := range []*look.Button{c.copy, c.open, c.try, c.start, c.stop, c.close} {
+	for _, b := range []*look.Button{c.copy, c.open, c.try, c.start, c.stop, c.drop} {
 		if b.Visible() {
 			out = append(out, b)
 		}

@@ -55,7 +55,7 @@ func (r *cardRenderer) Layout(size fyne.Size) {
 	if c.tunnel.State == model.Stopped {
 		y -= 12 + (lineHeight+look.Low)/2
 	}
-	c.start.Hidden, c.close.Hidden, c.stop.Hidden = running, running, !running
+	c.start.Hidden, c.drop.Hidden, c.stop.Hidden = running, running, !running
 	c.open.Hidden = c.tunnel.State != model.Online
 	c.try.Hidden = c.tunnel.State != model.Reconnecting
 	// Wide enough for "Copied", so that nothing moves under the pointer.
@@ -68,7 +68,7 @@ func (r *cardRenderer) Layout(size fyne.Size) {
 		}
 	}
 	right := size.Width - pad
-	for _, b := range []*look.Button{c.close, c.start, c.stop} {
+	for _, b := range []*look.Button{c.drop, c.start, c.stop} {
 		if !b.Hidden {
 			w := b.MinSize().Width
 			right -= w
@@ -93,7 +93,7 @@ func (r *cardRenderer) Refresh() {
 func (r *cardRenderer) Objects() []fyne.CanvasObject {
 	c := r.card
 	return []fyne.CanvasObject{c.back, c.dot, c.name, c.detail, c.status, c.cause, c.urlBox, c.url,
-		c.copy, c.count, c.try, c.open, c.start, c.stop, c.close}
+		c.copy, c.count, c.try, c.open, c.start, c.stop, c.drop}
 }
 
 func (r *cardRenderer) Destroy() {}

@@ -73,9 +73,6 @@ func (c *Control) show(b engine.BuiltIn) {
 	shown := model.Backend{Name: "Built-in relay", BuiltIn: true, LAN: c.lan}
 	if b.Running {
 		shown.LAN = b.LAN
-		if b.LAN {
-			shown.LANURL = b.URL.String()
-		}
 	}
 	c.store.SetBackend(shown)
 }

@@ -217,9 +217,7 @@ func TestLANShowsWhatIsInForce(t *testing.T) {
 	step("wished before the relay runs", true)
 	lan := &url.URL{Scheme: "http", Host: "192.168.1.2:4000"}
 	c.OnEvent(engine.BuiltInChanged{BuiltIn: engine.BuiltIn{Running: true, URL: lan, LAN: true}})
-	if b := store.Backend(); b.LANURL != lan.String() {
-		t.Errorf("reached at %q, want %s", b.LANURL, lan)
-	}
+	step("while it runs", true)
 	// The network went away: the relay says that it is on this machine only.
 	c.OnEvent(engine.BuiltInChanged{BuiltIn: engine.BuiltIn{Running: true, URL: &url.URL{Scheme: "http", Host: "127.0.0.1:4000"}}})
 	step("without a network", false)

@@ -52,7 +52,7 @@ func TestTextIsReadable(t *testing.T) {
 
 func TestThemeKnowsItsColours(t *testing.T) {
 	for _, name := range []fyne.ThemeColorName{ColorCard, ColorPanel, ColorLine, ColorMuted, ColorAccent, ColorFill, ColorFillHover,
-		ColorOK, ColorWarn, ColorBad, ColorInfo, ColorSelected, ColorRowHover, ColorText, ColorOnFill, ColorBase} {
+		ColorOK, ColorWarn, ColorBad, ColorInfo, ColorSelected, ColorText, ColorOnFill, ColorBase} {
 		for _, variant := range []fyne.ThemeVariant{theme.VariantDark, theme.VariantLight} {
 			p := dark
 			if variant == theme.VariantLight {

@@ -12,12 +12,12 @@ import (
 // fill is a deeper accent than the one used for lines and links, because white
 // text has to be readable on it.
 type palette struct {
-	base, panel, card, line    color.NRGBA
-	text, muted                color.NRGBA
-	accent, fill, fillHover    color.NRGBA
-	ok, warn, bad, info        color.NRGBA
-	selected, rowHover, shadow color.NRGBA
-	hover, pressed             color.NRGBA
+	base, panel, card, line color.NRGBA
+	text, muted             color.NRGBA
+	accent, fill, fillHover color.NRGBA
+	ok, warn, bad, info     color.NRGBA
+	selected, shadow        color.NRGBA
+	hover, pressed          color.NRGBA
 }
 
 var white = rgb(0xffffff)
@@ -27,7 +27,7 @@ var dark = palette{
 	text: rgb(0xe6e8ec), muted: rgb(0x98a0ae),
 	accent: rgb(0x4c9aff), fill: rgb(0x2b6cdb), fillHover: rgb(0x2663cc),
 	ok: rgb(0x3fb67f), warn: rgb(0xe0a63a), bad: rgb(0xee7770), info: rgb(0x6ea8fe),
-	selected: rgb(0x26324a), rowHover: rgb(0x1f232b), shadow: color.NRGBA{A: 0x90},
+	selected: rgb(0x26324a), shadow: color.NRGBA{A: 0x90},
 	hover: color.NRGBA{R: 0xff, G: 0xff, B: 0xff, A: 0x10}, pressed: color.NRGBA{R: 0xff, G: 0xff, B: 0xff, A: 0x20},
 }
 
@@ -36,7 +36,7 @@ var light = palette{
 	text: rgb(0x1b1f27), muted: rgb(0x5d6675),
 	accent: rgb(0x1f6fe0), fill: rgb(0x1f6fe0), fillHover: rgb(0x1a60c6),
 	ok: rgb(0x177a4c), warn: rgb(0x8f5d00), bad: rgb(0xc4352e), info: rgb(0x1b62c8),
-	selected: rgb(0xe3edfc), rowHover: rgb(0xeceff4), shadow: color.NRGBA{A: 0x40},
+	selected: rgb(0xe3edfc), shadow: color.NRGBA{A: 0x40},
 	hover: color.NRGBA{A: 0x0c}, pressed: color.NRGBA{A: 0x18},
 }
 
@@ -73,8 +73,6 @@ func (p *palette) color(name fyne.ThemeColorName) (color.Color, bool) {
 		return p.info, true
 	case ColorSelected, theme.ColorNameSelection:
 		return p.selected, true
-	case ColorRowHover:
-		return p.rowHover, true
 	case theme.ColorNameInputBackground:
 		return color.Transparent, true // fields draw their own box
 	case theme.ColorNameScrollBar:

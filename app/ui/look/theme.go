@@ -24,7 +24,6 @@ const (
 	ColorBad       fyne.ThemeColorName = "culvert.bad"
 	ColorInfo      fyne.ThemeColorName = "culvert.info"
 	ColorSelected  fyne.ThemeColorName = "culvert.selected"
-	ColorRowHover  fyne.ThemeColorName = "culvert.row.hover"
 	ColorText                          = theme.ColorNameForeground
 	ColorOnFill                        = theme.ColorNameForegroundOnPrimary
 	ColorBase                          = theme.ColorNameBackground

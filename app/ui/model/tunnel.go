@@ -56,8 +56,7 @@ type Tunnel struct {
 type Backend struct {
 	Name    string // "Built-in relay", or the URL
 	BuiltIn bool
-	LAN     bool   // the built-in relay listens to the network around
-	LANURL  string // where it is reached from there
+	LAN     bool // the built-in relay listens to the network around
 }
 
 // Overall is what the tray icon says: the worst news first, then the best.
