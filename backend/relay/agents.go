@@ -205,11 +205,6 @@ func (h *handshake) run() (*agent, error) {
 	if err != nil {
 		return nil, err
 	}
-	if h.form2() {
-		a.link = newLink2(h.s, h.ws)
-	} else {
-		a.link = newLink1(h.s, h.ws, h.ready.Declared())
-	}
 	if err := h.establish(a, claim.Owner); err != nil {
 		close(a.gone)
 		h.s.registry.release(a, time.Now())
@@ -218,6 +213,11 @@ func (h *handshake) run() (*agent, error) {
 	// The link has deadlines of its own.
 	h.ws.SetReadDeadline(time.Time{})
 	h.ws.SetWriteDeadline(time.Time{})
+	if h.form2() {
+		a.link = newLink2(h.s, h.ws)
+	} else {
+		a.link = newLink1(h.s, h.ws, h.ready.Declared())
+	}
 	close(a.ready)
 	if old != nil {
 		h.s.background(func() { h.s.dismiss(old, verdict) })
@@ -286,14 +286,7 @@ func (h *handshake) obtain(a *agent, c tunnel.Claim) (old *agent, v tunnel.Verdi
 		return h.obtainNamed(a, c)
 	}
 	if len(h.identity.Tunnels) > 0 {
-		// The token names the tunnels: any that is not in use will do.
-		c.Owner = "user:" + h.identity.Subject
-		for _, c.ID = range h.identity.Tunnels {
-			if old, v, err = h.s.registry.claim(c, a, h.maxTunnels(), nil, time.Now()); err == nil && v == tunnel.Granted {
-				return old, v, nil
-			}
-		}
-		return nil, 0, &wire.Error{Code: wire.CodeNameTaken, Message: "all tunnels that your token allows are in use"}
+		return h.obtainListed(a, c)
 	}
 	c.Fresh = true
 	for {
@@ -302,6 +295,36 @@ func (h *handshake) obtain(a *agent, c tunnel.Claim) (old *agent, v tunnel.Verdi
 			return h.s.registry.claim(c, a, h.maxTunnels(), nil, time.Now())
 		}
 	}
+}
+
+// maxProbed bounds the tunnels of one token whose holders are asked whether they live.
+const maxProbed = 3
+
+// obtainListed gets any of the tunnels that the token names: one that is free, or
+// one whose holder is dead.
+func (h *handshake) obtainListed(a *agent, c tunnel.Claim) (old *agent, v tunnel.Verdict, err error) {
+	if h.identity.Subject != "" {
+		c.Owner = "user:" + h.identity.Subject // also of an agent that has declared nothing
+	}
+	var held []string
+	for _, c.ID = range h.identity.Tunnels {
+		old, v, err = h.s.registry.claim(c, a, h.maxTunnels(), nil, time.Now())
+		if err == nil && v == tunnel.Granted {
+			return old, v, nil
+		}
+		if err == nil {
+			held = append(held, c.ID)
+		}
+	}
+	for _, c.ID = range held[:min(len(held), maxProbed)] {
+		if old, v, err = h.obtainNamed(a, c); err == nil {
+			return old, v, nil
+		}
+	}
+	if len(held) == 0 && err != nil {
+		return nil, 0, err
+	}
+	return nil, 0, &wire.Error{Code: wire.CodeNameTaken, Message: "all tunnels that your token allows are in use: stop one first"}
 }
 
 func (h *handshake) obtainNamed(a *agent, c tunnel.Claim) (old *agent, v tunnel.Verdict, err error) {

@@ -22,8 +22,12 @@ var (
 	errNotSent  = errors.New("the agent's connection broke while a request was being sent")
 )
 
-// writeChunk is the part of a message that is written under one deadline.
-const writeChunk = 64 << 10
+const (
+	// writeChunk is the part of a message that is written under one deadline.
+	writeChunk = 64 << 10
+	// maxPings bounds the agent's pings that wait for their pongs.
+	maxPings = 16
+)
 
 // link1 is an agent's connection in form 1: one message for each request, one for
 // each answer, which count on this connection only.
@@ -34,6 +38,7 @@ type link1 struct {
 	memory   *budget
 	declared bool
 	sending  chan struct{} // holds one token: whose turn it is to write a message
+	pings    chan struct{} // from the agent, not yet answered
 	over     chan struct{} // closed when run is over
 
 	mu        sync.Mutex
@@ -61,7 +66,7 @@ type answer1 struct {
 func newLink1(s *Server, ws *websocket.Conn, declared bool) *link1 {
 	l := &link1{
 		ws: ws, log: s.log, limits: s.cfg.Limits, memory: s.memory, declared: declared,
-		sending: make(chan struct{}, 1), over: make(chan struct{}),
+		sending: make(chan struct{}, 1), pings: make(chan struct{}, maxPings), over: make(chan struct{}),
 		pending: make(map[string]*pending1), idle: make(chan struct{}),
 	}
 	l.sending <- struct{}{}
@@ -82,7 +87,7 @@ func (l *link1) run(ctx context.Context) error {
 	})
 	stop := context.AfterFunc(ctx, func() { l.ws.Close() })
 	var pinger sync.WaitGroup
-	pinger.Go(l.ping)
+	pinger.Go(l.keepAlive)
 	l.heard()
 	err := l.read()
 	stop()
@@ -92,15 +97,18 @@ func (l *link1) run(ctx context.Context) error {
 	return err
 }
 
-// ping asks for a sign of life now and then. Nothing else is ever sent to the
-// agent unasked: an original one knows no such message.
-func (l *link1) ping() {
+// keepAlive asks for a sign of life now and then, and answers when the agent does.
+// Nothing else is ever sent to it unasked: an original agent knows no such message.
+// The reader must not write: it would wait for an agent that waits for it.
+func (l *link1) keepAlive() {
 	ticker := time.NewTicker(l.limits.PingInterval)
 	defer ticker.Stop()
 	for {
 		select {
 		case <-l.over:
 			return
+		case <-l.pings:
+			l.sendMessage(&wire.Pong{})
 		case <-ticker.C:
 			// A write that misses its deadline ends the connection for good.
 			l.ws.WriteControl(websocket.PingMessage, nil, time.Now().Add(l.limits.PingTimeout))
@@ -175,7 +183,10 @@ func (l *link1) take(text []byte) {
 		}
 		l.deliver(m.RequestID, answer1{err: &wire.ResetError{Code: m.Code.Reset(), Message: m.Message}})
 	case *wire.Ping:
-		l.sendMessage(&wire.Pong{})
+		select {
+		case l.pings <- struct{}{}:
+		default: // enough pongs are under way
+		}
 	}
 }
 

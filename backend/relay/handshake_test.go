@@ -272,7 +272,9 @@ func TestTokensNameOwnersAndTunnels(t *testing.T) {
 		t.Helper()
 		ws := r.mustDialAgent(http.Header{"Authorization": {"Bearer " + token}})
 		writeObject(t, ws, object{"type": "ready", "protocol": 2, "tunnel_id": name})
-		return &claimer{ws, readObject(t, ws)}
+		c := &claimer{ws, readObject(t, ws)}
+		c.serve(t, name) // and answers pings
+		return c
 	}
 	if got := claim("ann", "shop"); got.hello["tunnel_id"] != "shop" {
 		t.Errorf("a name: %v", got.hello)
@@ -291,6 +293,18 @@ func TestTokensNameOwnersAndTunnels(t *testing.T) {
 	}
 	if got := claim("bob", ""); got.code() != "name_taken" {
 		t.Errorf("all allowed names in use: %v", got.hello)
+	}
+	// An original agent with such a token gets a tunnel of the list, too, if its
+	// holder is dead.
+	dead := startRelay(t, func(c *Config) {
+		c.Authenticate, c.Limits.ProbeTimeout = admitToken("one", auth.Identity{Subject: "one", Tunnels: []string{"only"}}), 100*time.Millisecond
+	})
+	for range 2 {
+		ws := dead.mustDialAgent(http.Header{"Authorization": {"Bearer one"}}) // nobody reads: no pong
+		writeObject(t, ws, object{"type": "ready"})
+		if got := readObject(t, ws); got["tunnel_id"] != "only" {
+			t.Errorf("an original agent: %v", got)
+		}
 	}
 	first := claim("few", "")
 	if first.hello["type"] != "connection_established" {

@@ -33,7 +33,7 @@ const patienceForTests = 20 * time.Second
 // testRelay is a relay on a real socket.
 type testRelay struct {
 	*Server
-	t    *testing.T
+	t    testing.TB
 	addr string
 	base string // http://127.0.0.1:port
 	log  *safeBuffer
@@ -57,7 +57,7 @@ func (s *safeBuffer) String() string {
 	return s.b.String()
 }
 
-func startRelay(t *testing.T, change func(*Config)) *testRelay {
+func startRelay(t testing.TB, change func(*Config)) *testRelay {
 	t.Helper()
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -66,7 +66,7 @@ func startRelay(t *testing.T, change func(*Config)) *testRelay {
 	return startRelayOn(t, ln, change)
 }
 
-func startRelayOn(t *testing.T, ln net.Listener, change func(*Config)) *testRelay {
+func startRelayOn(t testing.TB, ln net.Listener, change func(*Config)) *testRelay {
 	t.Helper()
 	r := &testRelay{t: t, addr: ln.Addr().String(), base: "http://" + ln.Addr().String(), log: &safeBuffer{}}
 	cfg := Config{
@@ -149,7 +149,7 @@ func (r *testRelay) get(path string, header ...string) (*http.Response, string) 
 // raw is a TCP connection to the relay, for what no client library sends.
 type raw struct {
 	net.Conn
-	t *testing.T
+	t testing.TB
 	r *bufio.Reader
 }
 
@@ -210,14 +210,14 @@ func (r *testRelay) mustDialAgent(header http.Header, protocols ...string) *webs
 // object is a JSON message as an agent sees it that knows none of our code.
 type object = map[string]any
 
-func writeObject(t *testing.T, ws *websocket.Conn, o object) {
+func writeObject(t testing.TB, ws *websocket.Conn, o object) {
 	t.Helper()
 	if err := ws.WriteJSON(o); err != nil {
 		t.Fatal(err)
 	}
 }
 
-func readObject(t *testing.T, ws *websocket.Conn) object {
+func readObject(t testing.TB, ws *websocket.Conn) object {
 	t.Helper()
 	ws.SetReadDeadline(time.Now().Add(patienceForTests))
 	kind, text, err := ws.ReadMessage()
@@ -235,7 +235,7 @@ func readObject(t *testing.T, ws *websocket.Conn) object {
 }
 
 // readClose reads until the connection ends, and gives its close code (0: none).
-func readClose(t *testing.T, ws *websocket.Conn) int {
+func readClose(t testing.TB, ws *websocket.Conn) int {
 	t.Helper()
 	ws.SetReadDeadline(time.Now().Add(patienceForTests))
 	for {
@@ -253,7 +253,7 @@ func readClose(t *testing.T, ws *websocket.Conn) int {
 // agent1 is an agent in form 1, written from the table of messages alone.
 type agent1 struct {
 	ws     *websocket.Conn
-	t      *testing.T
+	t      testing.TB
 	tunnel string
 	hello  object // connection_established
 	done   chan struct{}
@@ -370,7 +370,7 @@ func (r *testRelay) connectAgent2(header http.Header, ready wire.Ready, serve fu
 	return a, nil
 }
 
-func newOwner(t *testing.T) tunnel.OwnerKey {
+func newOwner(t testing.TB) tunnel.OwnerKey {
 	t.Helper()
 	k, err := tunnel.NewOwnerKey()
 	if err != nil {
@@ -394,7 +394,7 @@ func resuming(ready wire.Ready, had wire.Established) wire.Ready {
 }
 
 // eventually waits for a condition that another goroutine brings about.
-func eventually(t *testing.T, what string, ok func() bool) {
+func eventually(t testing.TB, what string, ok func() bool) {
 	t.Helper()
 	deadline := time.Now().Add(patienceForTests)
 	for !ok() {

@@ -172,6 +172,7 @@ func (x *exchange2) answer() {
 	}
 	x.writeHead(head)
 	if x.r.Method == http.MethodHead || !bodyAllowed(head.Status) {
+		x.awaitEnd()
 		return
 	}
 	x.copyBody(head.ContentLength)
@@ -230,6 +231,14 @@ func (v *visit) frame(status int, contentLength int64) {
 		h["Content-Length"] = []string{strconv.FormatInt(contentLength, 10)}
 	case v.r.ProtoMajor == 1 && v.r.ProtoAtLeast(1, 1) && v.r.Method != http.MethodHead && bodyAllowed(status):
 		h["Transfer-Encoding"] = []string{"chunked"} // also if it is short
+	}
+}
+
+// awaitEnd waits for the end of an answer that has no body: an agent whose stream
+// is reset just before it takes the visitor to have left.
+func (x *exchange2) awaitEnd() {
+	if _, ended := x.st.Buffered(); !ended && x.waiting.rc.Flush() == nil {
+		io.CopyN(io.Discard, x.st, copySize)
 	}
 }
 

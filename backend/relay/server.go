@@ -134,7 +134,10 @@ func (s *Server) shutdown(ctx context.Context) {
 	s.mu.Unlock()
 	for _, a := range s.registry.agents() {
 		if a.established() {
-			a.link.tell(&wire.Error{Code: wire.CodeGoingAway, Message: "the relay stops or restarts"})
+			// Beside the others: one that takes nothing must not hold them up.
+			s.background(func() {
+				a.link.tell(&wire.Error{Code: wire.CodeGoingAway, Message: "the relay stops or restarts"})
+			})
 		}
 	}
 	grace, cancel := context.WithTimeout(ctx, s.cfg.Limits.Grace)
