@@ -82,6 +82,7 @@ func newCard(t model.Tunnel, a *Actions) *card {
 func (c *card) set(t model.Tunnel, selected bool, now time.Time) bool {
 	reshaped := c.tunnel.State != t.State || c.tunnel.Cause != t.Cause || (c.tunnel.URL == "") != (t.URL == "") || c.name.Text() == ""
 	c.tunnel, c.selected = t, selected
+	count, status := c.count.Text(), c.status.Text()
 
 	tint := stateColor(t.State)
 	c.dot.Set(tint, "")
@@ -98,6 +99,9 @@ func (c *card) set(t model.Tunnel, selected bool, now time.Time) bool {
 	}
 	c.copy.SetFilled(t.State == model.Online)
 	c.paintEdge()
+	if !reshaped && (count != c.count.Text() || status != c.status.Text()) {
+		c.Refresh() // they share a line
+	}
 	return reshaped
 }
 

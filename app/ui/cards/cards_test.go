@@ -89,6 +89,28 @@ func TestCardShowsTheTunnel(t *testing.T) {
 	}
 }
 
+// Status and count share a line; the count stands at the right, however long it is,
+// and gives way to the status.
+func TestCountGivesWay(t *testing.T) {
+	col, _, w := newTestColumn(t)
+	online := model.Tunnel{Key: "1", State: model.Online, Since: now, URL: "http://x/a"}
+	for _, n := range []int{0, 1, 1284, 1} {
+		online.Requests = n
+		col.Sync([]model.Tunnel{online}, "", now)
+		c := col.stack.cards[0]
+		right := c.count.Position().X + c.count.Natural().Width
+		if !c.count.Visible() || right != c.Size().Width-pad {
+			t.Errorf("%q ends at %v, want %v", c.count.Text(), right, c.Size().Width-pad)
+		}
+	}
+	w.Resize(fyne.NewSize(272, 700))
+	online.State, online.Requests, online.Attempt, online.NextTry = model.Reconnecting, 1284, 12, now.Add(40*time.Second)
+	col.Sync([]model.Tunnel{online}, "", now)
+	if c := col.stack.cards[0]; c.count.Visible() {
+		t.Error("the count is drawn over a long status")
+	}
+}
+
 func TestCardAsksForWhatIsPressed(t *testing.T) {
 	col, calls, w := newTestColumn(t)
 	online := model.Tunnel{Key: "1", Name: "a", State: model.Online, URL: "http://x/a"}
