@@ -3,10 +3,11 @@
 // the agent that holds the tunnel.
 //
 // Roles of the files: server.go (life of the process), trust.go (who may be an
-// agent), agents.go (the handshake), registry.go (who holds what), reservations.go
-// and key.go (what outlives the process), visitors.go (where a request goes),
-// proxy.go and upgrade.go (one exchange in form 2), form1.go and exchange1.go (the
-// same in form 1), limits.go, status.go.
+// agent), agents.go and handshake.go (their connections), registry.go (who holds
+// what), reservations.go and key.go (what outlives the process), visitors.go (where
+// a request goes), form2.go, proxy.go and upgrade.go (an agent in form 2, and one
+// exchange with it), form1.go, pending1.go and exchange1.go (the same in form 1),
+// patience.go and limits.go (what visitors and agents may use up), status.go.
 package relay
 
 import (

@@ -23,9 +23,13 @@ const (
 	msgNoTimeliness = "The service behind this tunnel did not answer in time."
 )
 
-// originalMethods are those that an original agent answers.
-var originalMethods = []string{
-	http.MethodGet, http.MethodPost, http.MethodPut, http.MethodDelete, http.MethodPatch, http.MethodHead, http.MethodOptions,
+// original reports whether an original agent answers requests with this method.
+func original(method string) bool {
+	switch method {
+	case http.MethodGet, http.MethodPost, http.MethodPut, http.MethodDelete, http.MethodPatch, http.MethodHead, http.MethodOptions:
+		return true
+	}
+	return false
 }
 
 // exchange carries a visitor's request as one message.
@@ -34,7 +38,7 @@ func (l *link1) exchange(v *visit) bool {
 	case strings.EqualFold(v.head.Upgrade, "websocket"):
 		v.fail(http.StatusNotImplemented, msgNoUpgrade, true)
 		return true
-	case !l.declared && !slices.Contains(originalMethods, v.head.Method):
+	case !l.declared && !original(v.head.Method):
 		v.fail(http.StatusNotImplemented, msgNoMethod, v.head.ContentLength == 0)
 		return true
 	case !v.readWhole():

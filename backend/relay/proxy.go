@@ -6,7 +6,6 @@ import (
 	"io"
 	"net/http"
 	"strconv"
-	"sync"
 	"sync/atomic"
 
 	"culvert/backend/mux"
@@ -19,8 +18,6 @@ const (
 	// maxInformational bounds the 1xx answers before the real one.
 	maxInformational = 32
 )
-
-var copyBuffers = sync.Pool{New: func() any { return new([copySize]byte) }}
 
 // exchange carries a visitor's request over one stream.
 func (l *link2) exchange(v *visit) bool {
@@ -95,8 +92,8 @@ func (x *exchange2) finish() {
 // sendBody copies the request's body to the agent.
 func (x *exchange2) sendBody() {
 	defer close(x.upload.done)
-	buf := copyBuffers.Get().(*[copySize]byte)
-	defer copyBuffers.Put(buf)
+	buf := x.s.buffer()
+	defer x.s.buffers.Put(buf)
 	for {
 		if !x.waiting.beforeRead() {
 			return
@@ -246,8 +243,8 @@ func (x *exchange2) awaitEnd() {
 // so far: an event must not wait for the next one, and a small answer leaves in
 // one piece.
 func (x *exchange2) copyBody(contentLength int64) {
-	buf := copyBuffers.Get().(*[copySize]byte)
-	defer copyBuffers.Put(buf)
+	buf := x.s.buffer()
+	defer x.s.buffers.Put(buf)
 	var written int64
 	flushed := false
 	for {

@@ -112,7 +112,7 @@ func (g *registry) release(a *agent, now time.Time) {
 		return
 	}
 	g.count(e.quota, -1)
-	if old := a.replaces; old != nil && !a.established() && !old.ended() {
+	if old := a.replaces; old != nil && !old.ended() {
 		e.agent, e.quota = old, old.quota
 		g.count(e.quota, 1)
 		return
@@ -122,6 +122,14 @@ func (g *registry) release(a *agent, now time.Time) {
 	if e.record.Owner != "" {
 		g.changed()
 	}
+}
+
+// settle notes that a has been told that it holds its tunnel.
+func (g *registry) settle(a *agent) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	a.replaces = nil // which would keep all its forerunners in memory
+	close(a.ready)
 }
 
 // tunnelState is what visitors may know of a tunnel.

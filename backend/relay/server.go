@@ -26,6 +26,7 @@ type Server struct {
 	throttle *throttle
 	memory   *budget
 	http     *http.Server
+	buffers  sync.Pool     // of *[copySize]byte
 	dirty    chan struct{} // has room for one: the reservations have changed
 
 	ctx    context.Context // ends when everything must end
@@ -98,6 +99,14 @@ func (s *Server) markDirty() {
 	case s.dirty <- struct{}{}:
 	default: // it will be saved anyway
 	}
+}
+
+// buffer gives a buffer for copying, to be put back into buffers.
+func (s *Server) buffer() *[copySize]byte {
+	if buf, ok := s.buffers.Get().(*[copySize]byte); ok {
+		return buf
+	}
+	return new([copySize]byte)
 }
 
 // Handler is the relay without a listener, for a server of the caller's own.

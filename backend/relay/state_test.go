@@ -199,7 +199,7 @@ func TestRegistryGivesBack(t *testing.T) {
 			t.Fatal(err)
 		}
 		if a == first {
-			close(a.ready)
+			g.settle(a)
 		}
 	}
 	holder := func() *agent { st, _ := g.find("shop", now); return st.agent }

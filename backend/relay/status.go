@@ -1,11 +1,12 @@
 package relay
 
 import (
+	"encoding/json"
 	"net/http"
 	"strings"
 	"time"
 
-	"culvert/backend/visitor"
+	"culvert/backend/tunnel"
 )
 
 // serveOwn answers on the relay's own paths.
@@ -26,7 +27,7 @@ func (s *Server) serveOwn(w http.ResponseWriter, r *http.Request, path string) {
 		writeJSON(w, http.StatusOK, map[string]any{"status": status, "version": s.cfg.Version})
 		return
 	}
-	if id, ok := strings.CutPrefix(path, statusPath); ok && visitor.Known(id) {
+	if id, ok := strings.CutPrefix(path, statusPath); ok && tunnel.ValidID(id) == nil {
 		if st, ok := s.registry.find(id, time.Now()); ok {
 			status := "offline"
 			if st.agent != nil {
@@ -41,4 +42,23 @@ func (s *Server) serveOwn(w http.ResponseWriter, r *http.Request, path string) {
 		return
 	}
 	writeJSONError(w, http.StatusNotFound, "not_found", "there is nothing here")
+}
+
+// writeJSONError answers in the one shape that errors of the relay's own paths and refusals have.
+func writeJSONError(w http.ResponseWriter, status int, code, message string) {
+	type object = map[string]any
+	writeJSON(w, status, object{"status": "error", "error": object{"code": code, "message": message}})
+}
+
+func writeJSON(w http.ResponseWriter, status int, v any) {
+	text, err := json.Marshal(v)
+	if err != nil {
+		status, text = http.StatusInternalServerError, []byte(`{"status":"error"}`)
+	}
+	h := w.Header()
+	h.Set("Content-Type", "application/json")
+	h.Set("Cache-Control", "no-store")
+	h.Set("X-Content-Type-Options", "nosniff")
+	w.WriteHeader(status)
+	w.Write(append(text, '\n'))
 }

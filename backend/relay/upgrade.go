@@ -50,23 +50,23 @@ func (x *exchange2) switchProtocols(head *wire.ResponseHead) {
 	upward.Go(func() {
 		// What the server has read beyond the request comes first.
 		early := io.LimitReader(buffered.Reader, int64(buffered.Reader.Buffered()))
-		if _, err := copyAll(x.st, io.MultiReader(early, conn)); err != nil {
+		if _, err := x.s.copyAll(x.st, io.MultiReader(early, conn)); err != nil {
 			x.st.Reset(wire.ResetCancel, "the visitor has left")
 			conn.Close()
 			return
 		}
 		x.st.CloseWrite(nil)
 	})
-	if _, err := copyAll(timed, x.st); err != nil || closeWrite(conn) != nil {
+	if _, err := x.s.copyAll(timed, x.st); err != nil || closeWrite(conn) != nil {
 		x.st.Reset(wire.ResetCancel, "")
 		conn.Close()
 	}
 	upward.Wait()
 }
 
-func copyAll(dst io.Writer, src io.Reader) (int64, error) {
-	buf := copyBuffers.Get().(*[copySize]byte)
-	defer copyBuffers.Put(buf)
+func (s *Server) copyAll(dst io.Writer, src io.Reader) (int64, error) {
+	buf := s.buffer()
+	defer s.buffers.Put(buf)
 	// Hidden behind interfaces: neither side's own idea of copying is wanted.
 	return io.CopyBuffer(struct{ io.Writer }{dst}, struct{ io.Reader }{src}, buf[:])
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/gorilla/websocket"
 
+	"culvert/backend/tunnel"
 	"culvert/backend/visitor"
 	"culvert/backend/wire"
 )
@@ -111,7 +112,7 @@ type visit struct {
 }
 
 func (s *Server) visit(w http.ResponseWriter, r *http.Request, rt route) {
-	if !visitor.Known(rt.id) {
+	if tunnel.ValidID(rt.id) != nil {
 		s.refuseVisitor(w, r, http.StatusNotFound, msgNoTunnel)
 		return
 	}

@@ -9,8 +9,6 @@ import (
 	"errors"
 	"net/http"
 	"strings"
-
-	"culvert/backend/tunnel"
 )
 
 // ErrMalformed is wrapped by errors about requests that deserve a 400.
@@ -80,6 +78,3 @@ func HostName(host string) string {
 	}
 	return host
 }
-
-// Known reports whether id can be a tunnel's at all.
-func Known(id string) bool { return tunnel.ValidID(id) == nil }
