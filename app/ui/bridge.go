@@ -142,15 +142,3 @@ func (b *Bridge) Close() {
 	b.Shut()
 	b.wg.Wait()
 }
-
-// Pause waits, or returns ctx's error if that ends first.
-func Pause(ctx context.Context, d time.Duration) error {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-}

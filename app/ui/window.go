@@ -29,11 +29,11 @@ type Window struct {
 	cards *cards.Column
 	tray  *tray.Tray // nil where the desktop has none
 
-	scope   string // key of the selected tunnel, "" for all
-	visible bool
-	asking  bool // the question whether to quit is on the screen
-	opening int  // how many Open are under way
-	flashes map[*look.Button]flash
+	scope    string // key of the selected tunnel, "" for all
+	visible  bool
+	asking   bool // the question whether to quit is on the screen
+	underWay int  // how many tunnels are about to be opened
+	flashes  map[*look.Button]flash
 }
 
 // New builds the window without showing it.
@@ -91,45 +91,51 @@ func (w *Window) Sync() {
 // and the text stays there to be corrected.
 func (w *Window) open() {
 	text := w.target.Text
-	w.openTarget(text, func(err error) {
-		w.setError(err)
-		if err == nil && w.target.Text == text {
-			w.target.SetText("")
-		}
-	})
-}
-
-func (w *Window) openTarget(target string, then func(error)) {
-	w.opening++
-	w.openButton.SetText("Opening…")
 	var key string
+	w.opening(1)
 	w.cfg.Bridge.Go(func(ctx context.Context) (err error) {
-		key, err = w.cfg.Controller.Open(ctx, target)
+		key, err = w.cfg.Controller.Open(ctx, text)
 		return err
 	}, func(err error) {
-		if w.opening--; w.opening == 0 {
-			w.openButton.SetText("Open tunnel")
+		w.opening(-1)
+		w.setError(err)
+		if err != nil {
+			return
 		}
-		if err == nil {
-			if w.scope != "" {
-				w.selectTunnel(key)
-			}
-			w.Sync()
-			w.cards.Reveal(key)
+		if w.target.Text == text {
+			w.target.SetText("")
 		}
-		then(err)
+		if w.scope != "" {
+			w.selectTunnel(key)
+		}
+		w.Sync()
+		w.cards.Reveal(key)
 	})
 }
 
-// OpenAll opens the targets given at the start; failures become notices.
+// opening counts how many tunnels are about to be opened from the field.
+func (w *Window) opening(more int) {
+	w.underWay += more
+	label := "Open tunnel"
+	if w.underWay > 0 {
+		label = "Opening…"
+	}
+	w.openButton.SetText(label)
+}
+
+// OpenAll opens the targets of a launch, in their order; failures become notices.
 func (w *Window) OpenAll(targets []string) {
-	for _, t := range targets {
-		w.openTarget(t, func(err error) {
-			if err != nil {
+	if len(targets) == 0 {
+		return
+	}
+	w.cfg.Bridge.Go(func(ctx context.Context) error {
+		for _, t := range targets {
+			if _, err := w.cfg.Controller.Open(ctx, t); err != nil {
 				w.cfg.Store.AddNotice(model.Sentence("could not open " + t + ": " + err.Error()))
 			}
-		})
-	}
+		}
+		return nil
+	}, nil)
 }
 
 // HandleLaunch takes over the flags of a second launch, from any goroutine.

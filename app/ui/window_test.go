@@ -322,7 +322,7 @@ func TestShortcutsReachTheWindowFromAField(t *testing.T) {
 func TestSecondLaunch(t *testing.T) {
 	s := newStage(t, wide)
 	s.Hide()
-	s.HandleLaunch([]string{"3000"}, true)
+	s.HandleLaunch([]string{"3000", "3001", "3002"}, true)
 	s.settle()
 	if s.visible {
 		t.Error("a minimized launch showed the window")
@@ -333,7 +333,7 @@ func TestSecondLaunch(t *testing.T) {
 	if text, _ := s.cfg.Store.Notice(); !s.visible || text != "Could not open 4000: the config folder is read-only." {
 		t.Errorf("visible %v, notice %q", s.visible, text)
 	}
-	if diff := cmp.Diff([]string{"open 3000", "open 4000"}, s.engine.took()); diff != "" {
+	if diff := cmp.Diff([]string{"open 3000", "open 3001", "open 3002", "open 4000"}, s.engine.took()); diff != "" {
 		t.Errorf("asked for (-want +got):\n%s", diff)
 	}
 }

@@ -125,10 +125,13 @@ func show(signals context.Context, f *flags, store *model.Store, ctl *control.Co
 	bridge.Go(func(ctx context.Context) error {
 		select {
 		case <-signals.Done():
-			return ui.Pause(ctx, time.Second)
 		case <-ctx.Done():
-			return ctx.Err()
 		}
+		select {
+		case <-time.After(time.Second):
+		case <-ctx.Done():
+		}
+		return nil
 	}, func(error) { a.Quit() })
 
 	inst.Serve(func(l instance.Launch) {
