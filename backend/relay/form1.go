@@ -74,7 +74,9 @@ func (l *link1) run(ctx context.Context) error {
 	stop := context.AfterFunc(ctx, func() { l.ws.Close() })
 	var pinger sync.WaitGroup
 	pinger.Go(l.keepAlive)
-	l.heard()
+	l.mu.Lock()
+	l.extend() // which is no sign of life yet
+	l.mu.Unlock()
 	err := l.read()
 	stop()
 	close(l.over)
@@ -106,13 +108,18 @@ func (l *link1) keepAlive() {
 func (l *link1) heard() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if !l.closing {
-		l.ws.SetReadDeadline(time.Now().Add(l.limits.PingTimeout))
-	}
+	l.extend()
 	for _, c := range l.listeners {
 		close(c)
 	}
 	l.listeners = nil
+}
+
+// extend lets the agent be silent for a while again. l.mu is held.
+func (l *link1) extend() {
+	if !l.closing {
+		l.ws.SetReadDeadline(time.Now().Add(l.limits.PingTimeout))
+	}
 }
 
 // attentive takes each part of a long message for a sign of life.
