@@ -1,6 +1,7 @@
 package relay
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"io"
@@ -17,10 +18,10 @@ import (
 )
 
 const (
-	msgNoMemory     = "The relay has too many large bodies in memory: try again in a moment."
-	msgNoUpgrade    = "This tunnel's program speaks a form of the protocol that carries no WebSockets. Update it, or use Culvert's own."
-	msgNoMethod     = "This tunnel's program does not understand requests with this method."
-	msgNoTimeliness = "The service behind this tunnel did not answer in time."
+	msgNoMemory  = "The relay has too many large bodies in memory: try again in a moment."
+	msgNoUpgrade = "This tunnel's program speaks a form of the protocol that carries no WebSockets. Update it, or use Culvert's own."
+	msgNoMethod  = "This tunnel's program does not understand requests with this method."
+	msgTooLate   = "The service behind this tunnel did not answer in time."
 )
 
 // original reports whether an original agent answers requests with this method.
@@ -80,7 +81,7 @@ func (l *link1) exchange(v *visit) bool {
 	case v.gone():
 		panic(http.ErrAbortHandler)
 	case errors.Is(err, context.DeadlineExceeded):
-		v.fail(http.StatusGatewayTimeout, msgNoTimeliness, true)
+		v.fail(http.StatusGatewayTimeout, msgTooLate, true)
 	case err != nil:
 		status, message := failure(err)
 		v.fail(status, message, true)
@@ -134,6 +135,7 @@ func (v *visit) readWhole() bool {
 	v.s.memory.give(v.taken - int64(len(body)))
 	v.taken = int64(len(body))
 	v.whole = body
+	v.r.Body = io.NopCloser(bytes.NewReader(body)) // should the next attempt be in form 2
 	return true
 }
 
