@@ -298,9 +298,9 @@ func (w *Window) RequestQuit() {
 	}
 	w.Show()
 	w.asking = true
-	text := "1 tunnel is open. Its URL stops working until you open it again."
+	text := "1 tunnel is open. Its URL stops working."
 	if open > 1 {
-		text = model.Number(open) + " tunnels are open. Their URLs stop working until you open them again."
+		text = model.Number(open) + " tunnels are open. Their URLs stop working."
 	}
 	w.ask(question{title: "Quit Culvert?", text: text, yes: "Quit", no: "Keep running"}, func(yes bool) {
 		w.asking = false
