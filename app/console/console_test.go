@@ -236,6 +236,25 @@ func TestSlowReader(t *testing.T) {
 	}
 }
 
+// TestSlowReaderOfLongLines is bounded in bytes, too.
+func TestSlowReaderOfLongLines(t *testing.T) {
+	t.Parallel()
+	out := &gate{open: make(chan struct{}), asked: make(chan struct{}, 1)}
+	l := NewLines(out, nil, nil)
+	line := append(bytes.Repeat([]byte("x"), 64<<10-1), '\n')
+	l.Write(line)
+	<-out.asked
+	const fit = maxBytes / (64 << 10)
+	for range fit + 10 {
+		l.Write(line)
+	}
+	close(out.open)
+	l.Close(t.Context())
+	if got := bytes.Count(out.got.Bytes(), []byte("\n")); got != 1+fit {
+		t.Errorf("%d lines, want %d", got, 1+fit)
+	}
+}
+
 // gate lets nothing through before it opens.
 type gate struct {
 	open  chan struct{}
@@ -280,7 +299,7 @@ func TestReaderGone(t *testing.T) {
 	if err := <-told; err == nil {
 		t.Error("no error")
 	}
-	for range maxImportant + 10 {
+	for range maxPending + roomForLines + 10 {
 		c.Show(engine.Notice{Message: "more"})
 	}
 	c.Lines().Close(t.Context())

@@ -7,11 +7,13 @@ import (
 	"sync"
 )
 
-// maxPending bounds the lines that wait for a slow reader. Important ones have
-// some room of their own.
+// maxPending and maxBytes bound the lines that wait for a slow reader: a path may
+// be as long as a request's head. Important lines have some room of their own.
 const (
 	maxPending   = 4096
-	maxImportant = maxPending + 256
+	maxBytes     = 16 << 20
+	roomForLines = 256
+	roomForBytes = 1 << 20
 )
 
 // Lines writes whole lines from a goroutine of its own. Writing to it never
@@ -25,6 +27,7 @@ type Lines struct {
 
 	mu      sync.Mutex
 	pending [][]byte
+	bytes   int // in pending
 	dropped int // since lost was last written
 	closed  bool
 	wake    chan struct{} // has room for one
@@ -42,24 +45,27 @@ func NewLines(out io.Writer, lost func(n int) []byte, gone func(error)) *Lines {
 
 // Write takes one line, line break included. It always succeeds.
 func (l *Lines) Write(line []byte) (int, error) {
-	l.add(line, maxPending)
+	l.add(line, maxPending, maxBytes)
 	return len(line), nil
 }
 
 // WriteImportant is Write for lines that are few, and left out last.
-func (l *Lines) WriteImportant(line []byte) { l.add(line, maxImportant) }
+func (l *Lines) WriteImportant(line []byte) {
+	l.add(line, maxPending+roomForLines, maxBytes+roomForBytes)
+}
 
-func (l *Lines) add(line []byte, limit int) {
+func (l *Lines) add(line []byte, lines, bytes int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	switch {
 	case l.closed:
 		return
-	case len(l.pending) >= limit:
+	case len(l.pending) >= lines, l.bytes+len(line) > bytes:
 		l.dropped++
 		return
 	}
 	l.pending = append(l.pending, slices.Clone(line))
+	l.bytes += len(line)
 	select {
 	case l.wake <- struct{}{}:
 	default:
@@ -109,7 +115,7 @@ func (l *Lines) run() {
 func (l *Lines) take() []byte {
 	l.mu.Lock()
 	lines, dropped := l.pending, l.dropped
-	l.pending, l.dropped = nil, 0
+	l.pending, l.bytes, l.dropped = nil, 0, 0
 	l.mu.Unlock()
 	text := slices.Concat(lines...)
 	if dropped > 0 && l.lost != nil {
