@@ -9,6 +9,7 @@ import (
 	"net/http/httptest"
 	"net/netip"
 	"net/url"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -513,6 +514,39 @@ func TestManyAtOnce(t *testing.T) {
 		t.Errorf("%d tunnels are left", len(left))
 	}
 	closeNow(t, e)
+}
+
+// TestBrokenState loses what was remembered, says so, and works.
+func TestBrokenState(t *testing.T) {
+	t.Parallel()
+	dir := folder(t)
+	if err := os.WriteFile(filepath.Join(dir.Path(), "state.toml"), []byte("builtin_ports = ["), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	e, l := start(t, Config{Dir: dir})
+	wait(t, l, "notice", func(n Notice) bool { return strings.Contains(n.Message, "state.toml.broken-") })
+	open(t, e, Spec{Target: service(t)})
+	wantHello(t, state(t, l, session.Online).Established.PublicURL)
+}
+
+// TestLANAddress is only ever an address that the machine has.
+func TestLANAddress(t *testing.T) {
+	t.Parallel()
+	addr, err := lanAddress()
+	if errors.Is(err, errNoLAN) {
+		return // as on a machine without a network
+	}
+	list, listErr := net.InterfaceAddrs()
+	if err != nil || listErr != nil {
+		t.Fatal(err, listErr)
+	}
+	has := slices.ContainsFunc(list, func(a net.Addr) bool {
+		prefix, err := netip.ParsePrefix(a.String())
+		return err == nil && prefix.Addr() == addr
+	})
+	if !has || !addr.IsPrivate() {
+		t.Errorf("%v is not private, or not one of %v", addr, list)
+	}
 }
 
 func TestTooMany(t *testing.T) {
