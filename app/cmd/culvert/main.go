@@ -30,7 +30,7 @@ func main() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) }
 
 // cli is the command line.
 type cli struct {
-	Config string `env:"CULVERT_CONFIG_DIR" type:"path" placeholder:"DIR" help:"Folder of the config file, this installation's owner key and what is remembered (default: culvert in the user's config folder)."`
+	Config string `env:"CULVERT_CONFIG_DIR" placeholder:"DIR" help:"Folder of the config file, this installation's owner key and what is remembered (default: culvert in the user's config folder)."`
 
 	HTTP    httpCmd    `cmd:"" name:"http" help:"Open a tunnel: give a local web service a public URL and watch the requests."`
 	Relay   relayCmd   `cmd:"" help:"Run a relay: the backend that agents connect to and visitors come through."`
@@ -75,6 +75,9 @@ func run(args []string, stdout, stderr io.Writer) int {
 		return exitOK
 	case err != nil:
 		return fail(stderr, explain(err))
+	}
+	if line.Config != "" { // an empty variable is none; kong would make it the current folder
+		line.Config = kong.ExpandPath(line.Config)
 	}
 	if err := ctx.Run(&output{stdout: stdout, stderr: stderr, configDir: line.Config}); err != nil {
 		return fail(stderr, fmt.Errorf("culvert %s: %w", ctx.Selected().Name, err))

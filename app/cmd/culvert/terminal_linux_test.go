@@ -1,0 +1,101 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+	"unsafe"
+)
+
+// openTerminal makes a pseudo terminal of that width: what is written to tty can
+// be read from screen.
+func openTerminal(t *testing.T, columns uint16) (screen, tty *os.File) {
+	t.Helper()
+	screen, err := os.OpenFile("/dev/ptmx", os.O_RDWR|syscall.O_NOCTTY, 0)
+	if err != nil {
+		t.Skipf("this system has no pseudo terminals: %v", err)
+	}
+	t.Cleanup(func() { screen.Close() })
+	ioctl := func(f *os.File, request uintptr, arg unsafe.Pointer) {
+		if _, _, errno := syscall.Syscall(syscall.SYS_IOCTL, f.Fd(), request, uintptr(arg)); errno != 0 {
+			t.Fatalf("ioctl %#x: %v", request, errno)
+		}
+	}
+	var unlock, number int32
+	ioctl(screen, syscall.TIOCSPTLCK, unsafe.Pointer(&unlock))
+	ioctl(screen, syscall.TIOCGPTN, unsafe.Pointer(&number))
+	if tty, err = os.OpenFile(fmt.Sprintf("/dev/pts/%d", number), os.O_RDWR|syscall.O_NOCTTY, 0); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { tty.Close() })
+	size := struct{ rows, columns, x, y uint16 }{24, columns, 0, 0}
+	ioctl(tty, syscall.TIOCSWINSZ, unsafe.Pointer(&size))
+	return screen, tty
+}
+
+// TestTerminal is what a person sees: colours if wanted, and lines that fit.
+func TestTerminal(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		env    string
+		colors bool
+	}{
+		"colours": {"TERM=xterm", true},
+		"none":    {"NO_COLOR=1", false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			const columns = 80
+			screen, tty := openTerminal(t, columns)
+			cmd := exec.Command("culvert", "http", service(t), "--config", t.TempDir())
+			cmd.Env = append(cmd.Environ(), "NO_COLOR=", "TERM=", c.env, "CULVERT_BACKEND=", "CULVERT_TOKEN=")
+			cmd.Stdout = tty
+			if err := cmd.Start(); err != nil {
+				t.Fatal(err)
+			}
+			ended := sync.OnceValue(cmd.Wait)
+			defer ended()
+			defer cmd.Process.Kill()
+			var seen lockedBuffer
+			go io.Copy(&seen, screen)
+			find := func(text string) string {
+				t.Helper()
+				for deadline := time.Now().Add(patience); ; {
+					for line := range strings.Lines(seen.String()) {
+						if strings.Contains(line, text) && strings.HasSuffix(line, "\n") {
+							return strings.TrimRight(line, "\r\n")
+						}
+					}
+					if time.Now().After(deadline) {
+						t.Fatalf("no %q on the screen: %q", text, seen.String())
+					}
+					time.Sleep(10 * time.Millisecond) // polling; the deadline decides
+				}
+			}
+			_, public, _ := strings.Cut(find("public URL"), "http://")
+			public, _, _ = strings.Cut("http://"+public, "\x1b")
+			get(t, visits(), public+"/"+strings.Repeat("long/", 40))
+			line := find("GET")
+			if strings.Contains(line, "\x1b[32m200") != c.colors || strings.Contains(line, "\x1b") != c.colors {
+				t.Errorf("line %q", line)
+			}
+			for _, color := range []string{"\x1b[0m", "\x1b[1m", "\x1b[2m", "\x1b[32m"} {
+				line = strings.ReplaceAll(line, color, "")
+			}
+			if n := len([]rune(line)); n > columns || n < columns-10 || !strings.Contains(line, "…") || !strings.Contains(line, "127.0.0.1") {
+				t.Errorf("%d columns in %q", n, line)
+			}
+			_ = cmd.Process.Signal(syscall.SIGINT)
+			find("offline: stopped by SIGINT")
+			if err := ended(); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
