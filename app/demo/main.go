@@ -16,6 +16,7 @@ import (
 	"net/http"
 	"os"
 	"os/signal"
+	"regexp"
 	"strings"
 	"syscall"
 	"time"
@@ -62,18 +63,21 @@ func run(ctx context.Context, out io.Writer, culvert string, stay bool) error {
 		return err
 	}
 	defer os.RemoveAll(dir)
-	fmt.Fprintf(out, "\n2. A tunnel to it, through the relay that is built in:\n   $ %s http %s --json\n", culvert, port)
+	fmt.Fprintf(out, "\n2. A tunnel to it, through the relay that is built in:\n   $ %s http %s\n", culvert, port)
 	t, err := open(ctx, culvert, port, dir, out)
 	if err != nil {
 		return err
 	}
 	defer t.close()
-	online, err := t.wait("online")
+	base, err := t.wait("a public URL", regexp.MustCompile(`public URL +(http\S+)`))
 	if err != nil {
 		return err
 	}
+	if _, err := t.wait("where it leads to", regexp.MustCompile(`leads to +(http\S+)`)); err != nil {
+		return err
+	}
 
-	url := strings.TrimRight(online.PublicURL, "/") + "/hello?from=the+public+side"
+	url := base + "/hello"
 	fmt.Fprintf(out, "\n3. A visitor asks the public URL:\n   GET %s\n", url)
 	answer, err := visit(ctx, url)
 	if err != nil {
@@ -82,7 +86,7 @@ func run(ctx context.Context, out io.Writer, culvert string, stay bool) error {
 	fmt.Fprintf(out, "   %s\n", answer)
 
 	fmt.Fprintf(out, "\n4. The line that this left in the log:\n")
-	if _, err := t.wait("request"); err != nil {
+	if _, err := t.wait("the request", regexp.MustCompile(`GET +(/hello) +200 `)); err != nil {
 		return err
 	}
 	if stay {

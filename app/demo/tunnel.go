@@ -3,39 +3,32 @@ package main
 import (
 	"bufio"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"time"
 )
 
-// startTimeout bounds the wait for the next event that the demo needs.
-const startTimeout = 30 * time.Second
-
-// event is one of culvert's JSON lines, and what the demo reads of it.
-type event struct {
-	line      string
-	Event     string `json:"event"`
-	PublicURL string `json:"public_url"`
-}
+// patience bounds the wait for the next line that the demo needs.
+const patience = 30 * time.Second
 
 // tunnel is a running `culvert http`.
 type tunnel struct {
 	cmd    *exec.Cmd
 	stop   context.CancelFunc // sends SIGINT, and kills what does not heed it
 	out    io.Writer
-	log    string     // the file with what culvert said beside its events
-	events chan event // closed when culvert's output ends
+	log    string      // the file with what culvert said on stderr
+	lines  chan string // of stdout; closed when that ends
 	closed bool
 }
 
-// open starts culvert for the service on port, with its files in dir. Its JSON
-// lines are shown on out as wait, follow and close come to them. The tunnel ends
-// with ctx; close must be called.
+// open starts culvert for the service on port, with its files in dir. What it
+// prints is shown on out as wait, follow and close come to it. The tunnel ends with
+// ctx; close must be called.
 func open(ctx context.Context, culvert, port, dir string, out io.Writer) (*tunnel, error) {
 	log, err := os.Create(filepath.Join(dir, "log"))
 	if err != nil {
@@ -43,7 +36,7 @@ func open(ctx context.Context, culvert, port, dir string, out io.Writer) (*tunne
 	}
 	defer log.Close() // culvert has its own handle of it
 	ctx, stop := context.WithCancel(ctx)
-	cmd := exec.CommandContext(ctx, culvert, "http", port, "--json", "--config", filepath.Join(dir, "config"))
+	cmd := exec.CommandContext(ctx, culvert, "http", port, "--config", filepath.Join(dir, "config"))
 	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
 	cmd.WaitDelay = 10 * time.Second
 	cmd.Stderr = log
@@ -55,39 +48,39 @@ func open(ctx context.Context, culvert, port, dir string, out io.Writer) (*tunne
 		stop()
 		return nil, fmt.Errorf("start %s: %w", culvert, err)
 	}
-	t := &tunnel{cmd: cmd, stop: stop, out: out, log: log.Name(), events: make(chan event)}
+	t := &tunnel{cmd: cmd, stop: stop, out: out, log: log.Name(), lines: make(chan string)}
 	go func() { // ends with culvert's output: close reads what nobody waited for
-		defer close(t.events)
+		defer close(t.lines)
 		lines := bufio.NewScanner(stdout)
 		for lines.Scan() {
-			e := event{line: lines.Text()}
-			_ = json.Unmarshal(lines.Bytes(), &e) // what is no event is only shown
-			t.events <- e
+			t.lines <- lines.Text()
 		}
 	}()
 	return t, nil
 }
 
-// show prints an event that has come.
-func (t *tunnel) show(e event) {
-	fmt.Fprintf(t.out, "   %s\n", e.line)
+func (t *tunnel) show(line string) {
+	if line != "" { // the demo has paragraphs of its own
+		fmt.Fprintf(t.out, "   %s\n", line)
+	}
 }
 
-// wait returns the next event of this name.
-func (t *tunnel) wait(name string) (event, error) {
-	timeout := time.After(startTimeout)
+// wait shows lines up to the one that fits pattern, and returns what the pattern's
+// group is there.
+func (t *tunnel) wait(what string, pattern *regexp.Regexp) (string, error) {
+	timeout := time.After(patience)
 	for {
 		select {
-		case e, ok := <-t.events:
+		case line, ok := <-t.lines:
 			if !ok {
-				return event{}, errors.Join(fmt.Errorf("culvert ended before it said %q", name), t.close())
+				return "", errors.Join(fmt.Errorf("culvert ended before it showed %s", what), t.close())
 			}
-			t.show(e)
-			if e.Event == name {
-				return e, nil
+			t.show(line)
+			if match := pattern.FindStringSubmatch(line); match != nil {
+				return match[1], nil
 			}
 		case <-timeout:
-			return event{}, fmt.Errorf("culvert did not say %q within %v", name, startTimeout)
+			return "", fmt.Errorf("culvert did not show %s within %v", what, patience)
 		}
 	}
 }
@@ -96,11 +89,11 @@ func (t *tunnel) wait(name string) (event, error) {
 func (t *tunnel) follow(ctx context.Context) {
 	for {
 		select {
-		case e, ok := <-t.events:
+		case line, ok := <-t.lines:
 			if !ok {
 				return
 			}
-			t.show(e)
+			t.show(line)
 		case <-ctx.Done():
 			return
 		}
@@ -115,8 +108,8 @@ func (t *tunnel) close() error {
 	}
 	t.closed = true
 	t.stop()
-	for e := range t.events { // Wait closes the pipe, so read it to the end first
-		t.show(e)
+	for line := range t.lines { // Wait closes the pipe, so read it to the end first
+		t.show(line)
 	}
 	err := t.cmd.Wait()
 	if err == nil || errors.Is(err, context.Canceled) { // the latter if it ended well because of stop
