@@ -3,10 +3,8 @@ package config
 import (
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"net/url"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -112,34 +110,4 @@ func fileError(path string, err error) *FileError {
 		}
 	}
 	return e
-}
-
-// readBounded reads a file that has no business being large.
-func readBounded(path string) ([]byte, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	text, err := io.ReadAll(io.LimitReader(f, maxFile+1))
-	if err == nil && len(text) > maxFile {
-		err = fmt.Errorf("larger than %d bytes", maxFile)
-	}
-	return text, err
-}
-
-// ReadToken reads a bearer token from a file of its own. Space around it does not count.
-func ReadToken(path string) (string, error) {
-	text, err := readBounded(path)
-	if err != nil {
-		return "", fmt.Errorf("reading the token file: %w", err)
-	}
-	token := strings.TrimSpace(string(text))
-	switch {
-	case token == "":
-		return "", fmt.Errorf("the token file %s is empty: put the token into it", path)
-	case strings.ContainsAny(token, "\r\n"):
-		return "", fmt.Errorf("the token file %s has more than one line: put nothing but the token into it", path)
-	}
-	return token, nil
 }

@@ -1,7 +1,11 @@
 package config
 
 import (
+	"crypto/x509"
+	"encoding/pem"
 	"errors"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
@@ -118,5 +122,37 @@ func TestReadToken(t *testing.T) {
 		if err != nil && (!strings.Contains(err.Error(), path) || strings.Contains(err.Error(), "abc")) {
 			t.Errorf("%q: error %q must name the file and keep the secret", text, err)
 		}
+	}
+}
+
+func TestReadRoots(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "ca.pem")
+	if _, err := ReadRoots(path); err == nil || !strings.Contains(err.Error(), path) {
+		t.Errorf("a file that is not there: %v", err)
+	}
+	write(t, path, "no certificate\n")
+	if _, err := ReadRoots(path); err == nil || !strings.Contains(err.Error(), path) {
+		t.Errorf("a file without certificates: %v", err)
+	}
+	server := httptest.NewTLSServer(http.NotFoundHandler())
+	defer server.Close()
+	write(t, path, string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw})))
+	roots, err := ReadRoots(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := server.Certificate().Verify(x509.VerifyOptions{Roots: roots}); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestFilesAreBounded(t *testing.T) {
+	t.Parallel()
+	d := open(t)
+	write(t, d.ConfigFile(), strings.Repeat("# much\n", maxFile/7+1))
+	var about *FileError
+	if _, err := d.Load(); !errors.As(err, &about) || !strings.Contains(err.Error(), "larger than") {
+		t.Errorf("error %v", err)
 	}
 }

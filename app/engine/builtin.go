@@ -290,7 +290,7 @@ func (b *builtIn) onNetworkChange(ctx context.Context) {
 	if r.lan == (err == nil) && (err != nil || r.public.Hostname() == addr.String()) {
 		return // as before
 	}
-	if err := b.restart(ctx, r.port); err != nil {
+	if err := b.restart(ctx, r.port); err != nil && ctx.Err() == nil {
 		b.engine.notice(err.Error())
 	}
 }

@@ -32,8 +32,10 @@ type Spec struct {
 	RootCAs *x509.CertPool
 }
 
-// maxGatewayTimeout leaves API Gateway's 29 s time for the way.
-const maxGatewayTimeout = 27 * time.Second
+// MaxGatewayTimeout bounds Spec.Timeout on a WebSocket API: it leaves time for the
+// way within API Gateway's 29 s.
+// https://docs.aws.amazon.com/apigateway/latest/developerguide/apigateway-execution-service-websocket-limits-table.html
+const MaxGatewayTimeout = 27 * time.Second
 
 // Validate says what is wrong with the wish, in words for the person who made it.
 func (s *Spec) Validate() error {
@@ -73,7 +75,7 @@ func (s *Spec) timeout() time.Duration {
 		timeout = forwarder.DefaultTimeout
 	}
 	if s.gateway() {
-		timeout = min(timeout, maxGatewayTimeout)
+		timeout = min(timeout, MaxGatewayTimeout)
 	}
 	return timeout
 }

@@ -91,7 +91,7 @@ func (t *Tunnel) linkConfig() *link.Config {
 		Agent: version.Agent(), Logger: t.log,
 	}
 	if t.spec.gateway() {
-		cfg.AnswerTimeout = maxGatewayTimeout
+		cfg.AnswerTimeout = MaxGatewayTimeout
 	}
 	return cfg
 }

@@ -1,11 +1,9 @@
 package main
 
 import (
-	"crypto/x509"
+	"errors"
 	"fmt"
 	"net/url"
-	"os"
-	"time"
 
 	"culvert/app/config"
 	"culvert/app/engine"
@@ -26,7 +24,8 @@ func (c *httpCmd) spec(dir *config.Dir, envToken string) (spec engine.Spec, noti
 	tokenFile, caFile, where := c.TokenFile, c.CAFile, "--backend"
 	if c.Backend != "" {
 		if spec.Backend, err = url.Parse(c.Backend); err != nil {
-			return spec, nil, fmt.Errorf("--backend=%q is no URL: want one such as https://tunnel.example.com", c.Backend)
+			// Not repeated: there may be a password in it.
+			return spec, nil, errors.New("--backend is no URL: want one such as https://tunnel.example.com")
 		}
 	} else if p, ok := file.Profiles[file.Profile]; ok {
 		// A profile's token goes to that profile's backend and to no other.
@@ -49,7 +48,7 @@ func (c *httpCmd) spec(dir *config.Dir, envToken string) (spec engine.Spec, noti
 		spec.Token = envToken
 	}
 	if caFile != "" {
-		if spec.RootCAs, err = loadRoots(caFile); err != nil {
+		if spec.RootCAs, err = config.ReadRoots(caFile); err != nil {
 			return spec, nil, err
 		}
 	}
@@ -58,8 +57,6 @@ func (c *httpCmd) spec(dir *config.Dir, envToken string) (spec engine.Spec, noti
 	}
 	return spec, c.surprises(&spec), nil
 }
-
-const maxGatewayTimeout = 27 * time.Second
 
 func (c *httpCmd) surprises(spec *engine.Spec) (notices []string) {
 	if spec.BuiltIn() {
@@ -70,24 +67,8 @@ func (c *httpCmd) surprises(spec *engine.Spec) (notices []string) {
 		return notices
 	}
 	gateway := spec.Backend.Scheme == "ws" || spec.Backend.Scheme == "wss"
-	if gateway && spec.Timeout > maxGatewayTimeout && spec.Timeout != forwarder.DefaultTimeout {
-		notices = append(notices, fmt.Sprintf("the timeout is %v: API Gateway gives up soon after that", maxGatewayTimeout))
+	if gateway && spec.Timeout > engine.MaxGatewayTimeout && spec.Timeout != forwarder.DefaultTimeout {
+		notices = append(notices, fmt.Sprintf("the timeout is %v: API Gateway gives up soon after that", engine.MaxGatewayTimeout))
 	}
 	return notices
-}
-
-// loadRoots are the system's trusted roots and those in a file.
-func loadRoots(path string) (*x509.CertPool, error) {
-	text, err := os.ReadFile(path)
-	if err != nil {
-		return nil, fmt.Errorf("reading the file with certificates: %w", err)
-	}
-	roots, err := x509.SystemCertPool()
-	if err != nil {
-		roots = x509.NewCertPool() // a system without any
-	}
-	if !roots.AppendCertsFromPEM(text) {
-		return nil, fmt.Errorf("%s: there is no certificate in PEM form in it", path)
-	}
-	return roots, nil
 }

@@ -1,0 +1,75 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"culvert/app/config"
+	"culvert/app/target"
+)
+
+// TestTokenGoesWhereItBelongs has a token in every place.
+func TestTokenGoesWhereItBelongs(t *testing.T) {
+	t.Parallel()
+	folder := t.TempDir()
+	write := func(name, text string) string {
+		path := filepath.Join(folder, name)
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	write("config.toml", "profile = \"home\"\n[profiles.home]\nbackend = \"https://home.example.com\"\ntoken_file = \"home.token\"\n")
+	write("home.token", "home\n")
+	file := write("file.token", " file\n")
+	dir, err := config.Open(folder)
+	if err != nil {
+		t.Fatal(err)
+	}
+	empty, err := config.Open(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	const other = "https://other.example.com"
+	for name, c := range map[string]struct {
+		dir            *config.Dir
+		cmd            httpCmd
+		env            string
+		backend, token string
+		notices        int
+	}{
+		"profile":                {dir, httpCmd{}, "", "https://home.example.com", "home", 0},
+		"profile, other token":   {dir, httpCmd{Token: "flag"}, "env", "https://home.example.com", "flag", 0},
+		"profile, environment":   {dir, httpCmd{}, "env", "https://home.example.com", "env", 0},
+		"profile, token file":    {dir, httpCmd{TokenFile: file}, "env", "https://home.example.com", "file", 0},
+		"another backend":        {dir, httpCmd{Backend: other}, "", other, "", 0},
+		"another, environment":   {dir, httpCmd{Backend: other}, "env", other, "env", 0},
+		"no profile":             {empty, httpCmd{}, "", "", "", 1},
+		"no profile, but token":  {empty, httpCmd{}, "env", "", "env", 2},
+		"gateway":                {empty, httpCmd{Backend: "wss://a/b"}, "", "wss://a/b", "", 0},
+		"gateway, long timeout":  {empty, httpCmd{Backend: "wss://a/b", Timeout: 90 * time.Second}, "", "wss://a/b", "", 1},
+		"gateway, short timeout": {empty, httpCmd{Backend: "wss://a/b", Timeout: 9 * time.Second}, "", "wss://a/b", "", 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			cmd := c.cmd
+			cmd.Target, cmd.HostHeader = target.Target{Scheme: "http", Host: "localhost", Port: 3000}, "local"
+			if cmd.Timeout == 0 {
+				cmd.Timeout = time.Minute
+			}
+			spec, notices, err := cmd.spec(c.dir, c.env)
+			if err != nil {
+				t.Fatal(err)
+			}
+			backend := ""
+			if spec.Backend != nil {
+				backend = spec.Backend.String()
+			}
+			if backend != c.backend || spec.Token != c.token || len(notices) != c.notices {
+				t.Errorf("backend %q, token %q, notices %q", backend, spec.Token, notices)
+			}
+		})
+	}
+}
