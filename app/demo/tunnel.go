@@ -10,6 +10,8 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
+	"strings"
 	"time"
 )
 
@@ -37,6 +39,9 @@ func open(ctx context.Context, culvert, port, dir string, out io.Writer) (*tunne
 	defer log.Close() // culvert has its own handle of it
 	ctx, stop := context.WithCancel(ctx)
 	cmd := exec.CommandContext(ctx, culvert, "http", port, "--config", filepath.Join(dir, "config"))
+	cmd.Env = slices.DeleteFunc(os.Environ(), func(v string) bool { // a backend of the user's own is not for the demo
+		return strings.HasPrefix(v, "CULVERT_")
+	})
 	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
 	cmd.WaitDelay = 10 * time.Second
 	cmd.Stderr = log
