@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"net/url"
+	"strconv"
 	"strings"
 	"time"
 
@@ -69,7 +70,8 @@ func (c *Config) Validate() error {
 	return ValidateBackend(c.Backend, c.Token)
 }
 
-// ValidateBackend checks a backend's address and token as a user gave them.
+// ValidateBackend checks a backend's address and token as a user gave them. Its
+// errors repeat nothing in which a secret may be.
 func ValidateBackend(backend *url.URL, token string) error {
 	u := backend
 	if u == nil {
@@ -78,24 +80,44 @@ func ValidateBackend(backend *url.URL, token string) error {
 	switch u.Scheme {
 	case "http", "https":
 		if u.Path != "" && u.Path != "/" || u.RawQuery != "" {
-			return fmt.Errorf("backend %s: a relay's address has no path or query: leave it out", u.Redacted())
+			return fmt.Errorf("backend %s: a relay's address has no path or query: leave it out", addressOf(u))
 		}
 	case "ws", "wss":
 	default:
-		return fmt.Errorf("backend %s: want http://, https:// (a relay), ws:// or wss:// (a WebSocket API)", u.Redacted())
+		return fmt.Errorf("backend %s: want http://, https:// (a relay), ws:// or wss:// (a WebSocket API)", addressOf(u))
 	}
 	switch {
 	case u.Hostname() == "":
-		return fmt.Errorf("backend %s: no host in it", u.Redacted())
+		return fmt.Errorf("backend %s: no host in it", addressOf(u))
+	case !validPort(u):
+		return fmt.Errorf("backend %s: a port is a number from 1 to 65535", addressOf(u))
 	case u.User != nil:
-		return fmt.Errorf("backend %s: no user or password belongs there: use --token", u.Redacted())
+		return fmt.Errorf("backend %s: no user or password belongs there: use --token", addressOf(u))
 	case u.Fragment != "":
-		return fmt.Errorf("backend %s: a fragment (#%s) means nothing there", u.Redacted(), u.Fragment)
+		return fmt.Errorf("backend %s: a fragment (# and what follows) means nothing there", addressOf(u))
 	}
 	if len(token) > maxTokenLen || !httpguts.ValidHeaderFieldValue(token) {
 		return errors.New("the token is no token: it is too long, or has control characters or line breaks in it")
 	}
 	return nil
+}
+
+// validPort: no port, or one that can be dialled. A URL takes any digits, and none.
+func validPort(u *url.URL) bool {
+	if u.Port() == "" {
+		return !strings.HasSuffix(u.Host, ":")
+	}
+	port, err := strconv.ParseUint(u.Port(), 10, 16)
+	return err == nil && port > 0
+}
+
+// addressOf is what an error may show of a backend's URL: tokens stand in queries,
+// in fragments and before an @.
+func addressOf(u *url.URL) string {
+	return (&url.URL{
+		Scheme: u.Scheme, Opaque: u.Opaque[strings.LastIndexByte(u.Opaque, '@')+1:],
+		Host: u.Host, Path: u.Path, RawPath: u.RawPath,
+	}).String()
 }
 
 // gateway: the backend is behind API Gateway, or must be treated so.

@@ -379,13 +379,27 @@ func TestValidateBackend(t *testing.T) {
 		"http://":                               "no host",
 		"https://me:pw@relay.test":              "use --token",
 		"wss://relay.test/#x":                   "fragment",
+		"http://relay.test:65535":               "",
+		"http://[::1]:1":                        "",
+		"http://relay.test:65536":               "from 1 to 65535",
+		"http://relay.test:0":                   "from 1 to 65535",
+		"ws://relay.test:":                      "from 1 to 65535",
+		"wss://[::1]:99999999999999999999":      "from 1 to 65535",
+		// Never repeated: secrets.
+		"http://relay.test/path?token=hunter2": "backend http://relay.test/path: a relay's address has no path",
+		"https://relay.test?hunter2":           "no path or query",
+		"ftp://relay.test?token=hunter2":       "want http://",
+		"wss://hunter2@relay.test":             "use --token",
+		"wss://relay.test#hunter2":             "fragment",
+		"me:hunter2@relay.test":                "backend me:relay.test: want http://",
+		"wss:///x?token=hunter2":               "no host",
 	} {
 		u, err := url.Parse(raw)
 		if err != nil {
 			t.Fatal(err)
 		}
 		err = ValidateBackend(u, "")
-		if (err == nil) != (want == "") || err != nil && (!strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "pw")) {
+		if (err == nil) != (want == "") || err != nil && (!strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "pw") || strings.Contains(err.Error(), "hunter2")) {
 			t.Errorf("%s: %v, want %q", raw, err, want)
 		}
 	}
