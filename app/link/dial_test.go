@@ -283,6 +283,10 @@ func TestGreetings(t *testing.T) {
 			want: "HOST does not speak the tunnel protocol: protocol error: message is not a JSON object: check --backend"},
 		{name: "no URL", greet: func(p *peer) { p.sendText(`{"type":"connection_established","tunnel_id":"x"}`) },
 			want: "HOST does not speak the tunnel protocol: protocol error: connection_established without tunnel_id or public_url: check --backend"},
+		{name: "a local file", greet: func(p *peer) { p.send(greeting("t1", "file:///bin/sh")) },
+			want: "HOST does not speak the tunnel protocol: protocol error: public_url is no http or https URL: check --backend"},
+		{name: "a name for a terminal", greet: func(p *peer) { p.send(greeting("../../x\x1b", "http://relay.test/x")) },
+			want: "HOST does not speak the tunnel protocol: protocol error: tunnel_id is no name of a tunnel: check --backend"},
 		{name: "goodbye", greet: func(p *peer) { _ = p.ws.Close() },
 			want: "the connection to the backend broke off"},
 		{name: "never", greet: func(*peer) {},
@@ -315,6 +319,38 @@ func TestGreetings(t *testing.T) {
 }
 
 // A WebSocket API keeps no order: a request may overtake the greeting.
+func greeting(id, public string) map[string]any {
+	return map[string]any{"type": "connection_established", "tunnel_id": id, "public_url": public}
+}
+
+func TestGreetingIsChecked(t *testing.T) {
+	t.Parallel()
+	const public = "https://x.execute-api.eu-west-1.amazonaws.com:443/prod/a%20b_c~1"
+	for _, id := range []string{"a", "My_shop-2.x~", strings.Repeat("x", maxTunnelID)} {
+		if err := checkGreeting(&wire.Established{TunnelID: id, PublicURL: public}); err != nil {
+			t.Errorf("ID %q: %v", id, err)
+		}
+	}
+	for _, id := range []string{"a b", "a/b", "a\x1b[31m", "é", "a\u202eb", "a;b", strings.Repeat("x", maxTunnelID+1)} {
+		if err := checkGreeting(&wire.Established{TunnelID: id, PublicURL: public}); !errors.Is(err, wire.ErrProtocol) {
+			t.Errorf("ID %q: %v", id, err)
+		}
+	}
+	for _, bad := range []string{
+		"http://x/\x1b[31m\u202e\r\nfoo", "http://x/\u202efoo", "http://x/\nrm -rf ~", "http://x/$(id)", "http://x/`id`", "http://x/;id", "http://x/?q|sh",
+		"file:///etc/passwd", "smb://x/y", "javascript:alert(1)", "//x/y", "/x", "x", "http:///x", "http://:80/x", "http://x:99999/y", "http://u@x/y",
+		"http://x/" + strings.Repeat("y", maxPublicURL),
+	} {
+		if err := checkGreeting(&wire.Established{TunnelID: "a", PublicURL: bad}); !errors.Is(err, wire.ErrProtocol) {
+			t.Errorf("public URL %q: %v", bad, err)
+		}
+		est := wire.Established{TunnelID: "a", PublicURL: public, SubdomainURL: bad, PathBasedURL: public}
+		if err := checkGreeting(&est); err != nil || est.SubdomainURL != "" || est.PathBasedURL != public {
+			t.Errorf("subdomain URL %q: %v, %+v", bad, err, est)
+		}
+	}
+}
+
 func TestRequestBeforeTheGreeting(t *testing.T) {
 	t.Parallel()
 	b := newTableBackend(t, "ws")

@@ -138,12 +138,16 @@ func (l *Link) onGreeting(text []byte, limit int) error {
 		l.log.Warn("message before the greeting ignored", "error", err)
 		return nil
 	}
+	est, greeted := message.(*wire.Established)
+	if greeted {
+		err = checkGreeting(est)
+	}
 	if err != nil {
 		return &dialError{fmt.Sprintf("%s does not speak the tunnel protocol: %v: check --backend", hostPort(l.cfg.address()), err), err}
 	}
 	switch m := message.(type) {
 	case *wire.Established:
-		l.est = *m // the decoder has made sure of the tunnel's ID and URL
+		l.est = *m // checked: there is a tunnel's ID, and a URL
 	case *wire.ErrorMessage:
 		return refusalOf(m)
 	case *wire.HTTPRequest:

@@ -1,12 +1,55 @@
 package link
 
 import (
+	"fmt"
 	"net/http"
 	"net/url"
 	"strings"
+	"unicode"
 
 	"culvert/backend/wire"
 )
+
+// Bounds of what a backend may name a tunnel, in bytes.
+const (
+	maxTunnelID  = 128
+	maxPublicURL = 2048
+)
+
+// checkGreeting makes sure that what people are going to see, copy, paste into a
+// shell and open is a name and an address on the web, whatever the backend says.
+// An unfit address that is not the main one is dropped.
+func checkGreeting(est *wire.Established) error {
+	if len(est.TunnelID) > maxTunnelID || strings.ContainsFunc(est.TunnelID, unfit("-._~")) {
+		return fmt.Errorf("%w: tunnel_id is no name of a tunnel", wire.ErrProtocol)
+	}
+	if !webAddress(est.PublicURL) {
+		return fmt.Errorf("%w: public_url is no http or https URL", wire.ErrProtocol)
+	}
+	for _, optional := range []*string{&est.SubdomainURL, &est.PathBasedURL} {
+		if !webAddress(*optional) {
+			*optional = ""
+		}
+	}
+	return nil
+}
+
+// webAddress: an absolute http or https URL of a host and a path, in a spelling
+// that means nothing to a shell or a terminal.
+func webAddress(text string) bool {
+	if len(text) > maxPublicURL || strings.ContainsFunc(text, unfit("-._~:/%[]")) {
+		return false
+	}
+	u, err := url.Parse(text)
+	return err == nil && (u.Scheme == "http" || u.Scheme == "https") && u.Hostname() != "" && validPort(u)
+}
+
+// unfit finds what is neither an ASCII letter or digit nor among others.
+func unfit(others string) func(rune) bool {
+	return func(r rune) bool {
+		return r > unicode.MaxASCII || !unicode.IsLetter(r) && !unicode.IsDigit(r) && !strings.ContainsRune(others, r)
+	}
+}
 
 // urls are the tunnel's public addresses, by which a form 1 request shows
 // whether its path had the tunnel's prefix: the message itself does not say.
