@@ -28,12 +28,15 @@ func Parse(s string) (Target, error) {
 	if len(s) > maxLength {
 		return Target{}, invalid("the target is longer than %d characters: %s", maxLength, examples)
 	}
-	if isNumber(s) {
+	if isNumber(strings.TrimLeft(s, "+-")) {
 		port, err := parsePort(s)
 		return Target{Scheme: "http", Host: "localhost", Port: port}, err
 	}
 	scheme, rest, isURL := strings.Cut(s, "://")
 	if !isURL {
+		if authority, _, ok := cutAny(s, "/?#"); ok && strings.Contains(authority, ":") && !strings.Contains(authority, "@") {
+			return parseURL("http", s) // only the scheme is missing
+		}
 		return parseHostPort("http", s, true)
 	}
 	switch scheme = strings.ToLower(scheme); scheme {
@@ -48,10 +51,7 @@ func Parse(s string) (Target, error) {
 }
 
 func parseURL(scheme, rest string) (Target, error) {
-	authority, tail := rest, ""
-	if i := strings.IndexAny(rest, "/?#"); i >= 0 {
-		authority, tail = rest[:i], rest[i:]
-	}
+	authority, tail, _ := cutAny(rest, "/?#")
 	if strings.Contains(authority, "@") {
 		// Not repeated in the error: it may hold a password.
 		return Target{}, invalid("a user name in the URL is not sent on: leave out what is before the @")
@@ -69,6 +69,14 @@ func parseURL(scheme, rest string) (Target, error) {
 		return Target{}, invalid("a path cannot be part of a target: write %s, and add %s to the public URL", t, tail)
 	}
 	return t, nil
+}
+
+// cutAny cuts s before the first of chars.
+func cutAny(s, chars string) (before, from string, ok bool) {
+	if i := strings.IndexAny(s, chars); i >= 0 {
+		return s[:i], s[i:], true
+	}
+	return s, "", false
 }
 
 // parseHostPort reads "host:port", ":port" and, unless the port is needed,
