@@ -60,5 +60,8 @@ func (i Info) String() string {
 	return s + " " + i.Go + " " + i.OS + "/" + i.Arch
 }
 
+// Line is the answer to whoever asks the command for its version.
+func Line() string { return "culvert " + Get().String() }
+
 // Agent names this program to backends, for their logs.
 func Agent() string { return "culvert/" + Number }

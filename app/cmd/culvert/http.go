@@ -25,14 +25,14 @@ const (
 type httpCmd struct {
 	Target target.Target `arg:"" help:"The local service: a port (3000), host:port (localhost:3000) or URL (https://localhost:8443)."`
 
-	Backend    string        `env:"CULVERT_BACKEND" placeholder:"URL" help:"Where the tunnel leads: http(s)://HOST is a relay, ws(s)://HOST/STAGE a WebSocket API of API Gateway. Default: the profile named in the config file, else a relay built into this process, reachable from this machine only."`
-	Name       string        `placeholder:"ID" help:"Ask for this tunnel ID, the last part of the public URL: 3 to 63 lower-case letters, digits and inner hyphens. Default: a random one."`
-	Token      string        `xor:"token" placeholder:"TOKEN" help:"Bearer token for the backend, also $$CULVERT_TOKEN. Other users of this machine can read command lines: better use --token-file."`
-	TokenFile  string        `xor:"token" type:"path" placeholder:"FILE" help:"Read the bearer token from this file."`
-	JSON       bool          `name:"json" help:"Print one JSON object per line on stdout, and the log on stderr."`
-	HostHeader string        `default:"local" placeholder:"local|public|NAME" help:"Host that the local service sees: its own address, the public one, or NAME. Default: local."`
-	Timeout    time.Duration `default:"60s" placeholder:"DURATION" help:"How long to wait for the local service to begin its answer, such as 90s; at most 27s on API Gateway. Default: 60s."`
-	CAFile     string        `name:"ca-file" type:"path" placeholder:"FILE" help:"Trust the certificates in this PEM file, too: for the backend, and for a local service with https."`
+	Backend    string   `env:"CULVERT_BACKEND" placeholder:"URL" help:"Where the tunnel leads: http(s)://HOST is a relay, ws(s)://HOST/STAGE a WebSocket API of API Gateway. Default: the profile named in the config file, else a relay built into this process, reachable from this machine only."`
+	Name       string   `placeholder:"ID" help:"Ask for this tunnel ID, the last part of the public URL: 3 to 63 lower-case letters, digits and inner hyphens. Default: a random one."`
+	Token      string   `xor:"token" placeholder:"TOKEN" help:"Bearer token for the backend, also $$CULVERT_TOKEN. Other users of this machine can read command lines: better use --token-file."`
+	TokenFile  filePath `xor:"token" placeholder:"FILE" help:"Read the bearer token from this file."`
+	JSON       bool     `name:"json" help:"Print one JSON object per line on stdout, and the log on stderr."`
+	HostHeader string   `default:"local" placeholder:"local|public|NAME" help:"Host that the local service sees: its own address, the public one, or NAME. Default: local."`
+	Timeout    timeout  `default:"60s" placeholder:"DURATION" help:"How long to wait for the local service to begin its answer, such as 90s; at most 27s on API Gateway. Default: 60s."`
+	CAFile     filePath `name:"ca-file" placeholder:"FILE" help:"Trust the certificates in this PEM file, too: for the backend, and for a local service with https."`
 }
 
 // Help is shown below the summary.
@@ -42,7 +42,7 @@ func (*httpCmd) Help() string {
     culvert http 3000
     culvert http 3000 --backend https://tunnel.example.com --name my-shop
     culvert http https://localhost:8443 --host-header public
-    culvert http 3000 --json | jq .public_url
+    culvert http 3000 --json | jq -r 'select(.event == "online").public_url'
 
 The tunnel stays open, and comes back under the same URL when the connection is lost, until SIGINT (Ctrl-C) or SIGTERM. HTTPS_PROXY and NO_PROXY are honoured.
 
@@ -60,9 +60,19 @@ func (c *httpCmd) Validate() error {
 			return fmt.Errorf("--name=%q: %w", c.Name, err)
 		}
 	}
-	if c.Timeout <= 0 {
-		return fmt.Errorf("--timeout=%v: it must be longer than nothing, such as 60s", c.Timeout)
+	return nil
+}
+
+// timeout is a positive duration.
+type timeout time.Duration
+
+// UnmarshalText reads the flag.
+func (t *timeout) UnmarshalText(text []byte) error {
+	d, err := time.ParseDuration(string(text))
+	if err != nil || d <= 0 {
+		return fmt.Errorf("%q is no time to wait: write a number with its unit, such as 90s or 2m", text)
 	}
+	*t = timeout(d)
 	return nil
 }
 

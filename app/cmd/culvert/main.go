@@ -11,10 +11,12 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"strings"
+	"slices"
 
 	"github.com/alecthomas/kong"
 
+	"culvert/app/config"
+	"culvert/app/version"
 	"culvert/backend/wire"
 )
 
@@ -35,6 +37,8 @@ type cli struct {
 	HTTP    httpCmd    `cmd:"" name:"http" help:"Open a tunnel: give a local web service a public URL and watch the requests."`
 	Relay   relayCmd   `cmd:"" help:"Run a relay: the backend that agents connect to and visitors come through."`
 	Version versionCmd `cmd:"" help:"Print the version."`
+
+	VersionFlag kong.VersionFlag `name:"version" hidden:"" help:"Print the version."`
 }
 
 const description = `Exposes local services to the internet through a backend that you own.
@@ -47,11 +51,6 @@ type output struct {
 	configDir      string
 }
 
-// usageError is about how the program was called: exit code 2.
-type usageError struct{ error }
-
-func (e usageError) Unwrap() error { return e.error }
-
 func run(args []string, stdout, stderr io.Writer) int {
 	var line cli
 	helped := false
@@ -59,9 +58,13 @@ func run(args []string, stdout, stderr io.Writer) int {
 	if len(args) == 0 { // nothing was asked for: explain, but do not claim success
 		args, helpTo = []string{"--help"}, stderr
 	}
+	if args[0] == "help" { // as many programs have it
+		args = append(slices.Clone(args[1:]), "--help")
+	}
 	parser, err := kong.New(&line,
 		kong.Name("culvert"), kong.Description(description),
 		kong.Writers(helpTo, stderr), kong.Exit(func(int) { helped = true }),
+		kong.Vars{"version": version.Line()},
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true, WrapUpperBound: 100, FlagsLast: true}),
 	)
 	if err != nil {
@@ -79,27 +82,15 @@ func run(args []string, stdout, stderr io.Writer) int {
 	if line.Config != "" { // an empty variable is none; kong would make it the current folder
 		line.Config = kong.ExpandPath(line.Config)
 	}
-	if err := ctx.Run(&output{stdout: stdout, stderr: stderr, configDir: line.Config}); err != nil {
-		return fail(stderr, fmt.Errorf("culvert %s: %w", ctx.Selected().Name, err))
+	name := ctx.Selected().Name
+	err = ctx.Run(&output{stdout: stdout, stderr: stderr, configDir: line.Config})
+	if errors.As(err, new(usageError)) && !errors.As(err, new(*config.FileError)) {
+		err = fmt.Errorf("%w\n%s", err, seeHelp("culvert "+name))
+	}
+	if err != nil {
+		return fail(stderr, fmt.Errorf("culvert %s: %w", name, err))
 	}
 	return exitOK
-}
-
-// explain puts the parser's words in order and says where the flags are explained.
-func explain(err error) error {
-	command, text := "culvert", err.Error()
-	var about *kong.ParseError
-	if errors.As(err, &about) && about.Context != nil && about.Context.Selected() != nil {
-		name := about.Context.Selected().Name
-		command += " " + name
-		text = strings.TrimPrefix(strings.TrimPrefix(text, name+": "), "<target>: ")
-	} else if word, ok := strings.CutPrefix(text, "unexpected argument "); ok {
-		text = "unknown command " + word
-	}
-	if text == `expected "<target>"` {
-		text = "the target is missing: name the local service, such as 3000"
-	}
-	return usageError{fmt.Errorf("%s: %s\nrun \"%s --help\" to see how to call it", command, text, command)}
 }
 
 // fail tells an error and gives the exit code for it.

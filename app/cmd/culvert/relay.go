@@ -30,11 +30,11 @@ type relayCmd struct {
 	Listen        string   `default:"127.0.0.1:8080" placeholder:"HOST:PORT" help:"Address to listen on, for agents and visitors; 0.0.0.0:PORT for every network. Default: 127.0.0.1:8080."`
 	PublicURL     string   `name:"public-url" placeholder:"URL" help:"Base of the URLs handed out, such as https://tunnel.example.com, where visitors reach this relay. Default: made from --listen."`
 	Subdomains    bool     `help:"Hand out https://ID.tunnel.example.com; needs a wildcard DNS record. Without it, and beside it, https://tunnel.example.com/ID works."`
-	JWTSecretFile string   `name:"jwt-secret-file" type:"path" placeholder:"FILE" help:"Agents need a JSON Web Token signed with the secret in this file (HS256; at least 32 bytes)."`
+	JWTSecretFile filePath `name:"jwt-secret-file" placeholder:"FILE" help:"Agents need a JSON Web Token signed with the secret in this file (HS256; at least 32 bytes)."`
 	Open          bool     `help:"Let everybody be an agent. Whoever finds this relay can then publish whatever he likes under your name."`
 	TrustedProxy  []string `placeholder:"CIDR" help:"Believe X-Forwarded headers from these addresses; repeatable."`
-	TLSCert       string   `name:"tls-cert" type:"path" and:"tls" placeholder:"FILE" help:"Serve https with this certificate chain (PEM). It is read again when it changes."`
-	TLSKey        string   `name:"tls-key" type:"path" and:"tls" placeholder:"FILE" help:"The certificate's private key (PEM)."`
+	TLSCert       filePath `name:"tls-cert" and:"tls" placeholder:"FILE" help:"Serve https with this certificate chain (PEM). It is read again when it changes."`
+	TLSKey        filePath `name:"tls-key" and:"tls" placeholder:"FILE" help:"The certificate's private key (PEM)."`
 }
 
 // Help is shown below the summary.
@@ -151,9 +151,9 @@ func (c *relayCmd) plan(log *slog.Logger) (*relayPlan, error) {
 		return nil, errors.New("--open lets everybody in, --jwt-secret-file only those with a token: leave one of them out")
 	}
 	if c.JWTSecretFile != "" {
-		secret, err := auth.LoadSecret(c.JWTSecretFile)
+		secret, err := auth.LoadSecret(string(c.JWTSecretFile))
 		if err != nil {
-			return nil, err
+			return nil, fmt.Errorf("--jwt-secret-file: %w", err)
 		}
 		verifier, err := auth.NewSecretVerifier(secret)
 		if err != nil {
@@ -163,7 +163,7 @@ func (c *relayCmd) plan(log *slog.Logger) (*relayPlan, error) {
 		p.warnings = append(p.warnings, looseMode(c.JWTSecretFile)...)
 	}
 	if c.TLSCert != "" {
-		if p.cert, err = loadCertificate(c.TLSCert, c.TLSKey, log); err != nil {
+		if p.cert, err = loadCertificate(string(c.TLSCert), string(c.TLSKey), log); err != nil {
 			return nil, err
 		}
 		p.warnings = append(p.warnings, looseMode(c.TLSKey)...)
@@ -240,8 +240,8 @@ func parsePrefix(s string) (netip.Prefix, error) {
 }
 
 // looseMode warns of a secret that others on this machine can read.
-func looseMode(path string) []string {
-	info, err := os.Stat(path)
+func looseMode(path filePath) []string {
+	info, err := os.Stat(string(path))
 	if err != nil || runtime.GOOS == "windows" || info.Mode().Perm()&0o077 == 0 {
 		return nil
 	}

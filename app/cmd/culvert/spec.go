@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"strings"
+	"time"
 
 	"culvert/app/config"
 	"culvert/app/engine"
@@ -17,11 +19,13 @@ func (c *httpCmd) spec(dir *config.Dir, envToken string) (spec engine.Spec, noti
 	if err != nil {
 		return spec, nil, err
 	}
-	spec = engine.Spec{Target: c.Target, Name: c.Name, Timeout: c.Timeout}
+	spec = engine.Spec{Target: c.Target, Name: c.Name, Timeout: time.Duration(c.Timeout)}
 	if spec.HostHeader, err = forwarder.ParseHostHeader(c.HostHeader); err != nil {
 		return spec, nil, fmt.Errorf("--host-header: %w", err)
 	}
-	tokenFile, caFile, where := c.TokenFile, c.CAFile, "--backend"
+	// where says who is to blame for which value.
+	where := struct{ backend, tokenFile, caFile string }{"", "--token-file", "--ca-file"}
+	tokenFile, caFile := string(c.TokenFile), string(c.CAFile)
 	if c.Backend != "" {
 		if spec.Backend, err = url.Parse(c.Backend); err != nil {
 			// Not repeated: there may be a password in it.
@@ -29,12 +33,12 @@ func (c *httpCmd) spec(dir *config.Dir, envToken string) (spec engine.Spec, noti
 		}
 	} else if p, ok := file.Profiles[file.Profile]; ok {
 		// A profile's token goes to that profile's backend and to no other.
-		spec.Backend, where = p.Backend.URL, fmt.Sprintf("%s: profile %q", dir.ConfigFile(), file.Profile)
+		spec.Backend, where.backend = p.Backend.URL, fmt.Sprintf("%s: profile %q", dir.ConfigFile(), file.Profile)
 		if tokenFile == "" && c.Token == "" && envToken == "" {
-			tokenFile = p.TokenFile
+			tokenFile, where.tokenFile = p.TokenFile, where.backend
 		}
 		if caFile == "" {
-			caFile = p.CAFile
+			caFile, where.caFile = p.CAFile, where.backend
 		}
 	}
 	switch {
@@ -42,20 +46,32 @@ func (c *httpCmd) spec(dir *config.Dir, envToken string) (spec engine.Spec, noti
 		spec.Token = c.Token
 	case tokenFile != "":
 		if spec.Token, err = config.ReadToken(tokenFile); err != nil {
-			return spec, nil, err
+			return spec, nil, fmt.Errorf("%s: %w", where.tokenFile, err)
 		}
 	default:
 		spec.Token = envToken
 	}
 	if caFile != "" {
 		if spec.RootCAs, err = config.ReadRoots(caFile); err != nil {
-			return spec, nil, err
+			return spec, nil, fmt.Errorf("%s: %w", where.caFile, err)
 		}
 	}
 	if err := spec.Validate(); err != nil {
-		return spec, nil, fmt.Errorf("%s: %w", where, err)
+		return spec, nil, blame(where.backend, err)
 	}
 	return spec, c.surprises(&spec), nil
+}
+
+// blame names the profile, or the flag: what is wrong with a backend begins with
+// that word.
+func blame(profile string, err error) error {
+	switch {
+	case profile != "":
+		return fmt.Errorf("%s: %w", profile, err)
+	case strings.HasPrefix(err.Error(), "backend "):
+		return fmt.Errorf("--%w", err)
+	}
+	return err
 }
 
 func (c *httpCmd) surprises(spec *engine.Spec) (notices []string) {

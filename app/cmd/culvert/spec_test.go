@@ -43,21 +43,21 @@ func TestTokenGoesWhereItBelongs(t *testing.T) {
 		"profile":                {dir, httpCmd{}, "", "https://home.example.com", "home", 0},
 		"profile, other token":   {dir, httpCmd{Token: "flag"}, "env", "https://home.example.com", "flag", 0},
 		"profile, environment":   {dir, httpCmd{}, "env", "https://home.example.com", "env", 0},
-		"profile, token file":    {dir, httpCmd{TokenFile: file}, "env", "https://home.example.com", "file", 0},
+		"profile, token file":    {dir, httpCmd{TokenFile: filePath(file)}, "env", "https://home.example.com", "file", 0},
 		"another backend":        {dir, httpCmd{Backend: other}, "", other, "", 0},
 		"another, environment":   {dir, httpCmd{Backend: other}, "env", other, "env", 0},
 		"no profile":             {empty, httpCmd{}, "", "", "", 1},
 		"no profile, but token":  {empty, httpCmd{}, "env", "", "env", 2},
 		"gateway":                {empty, httpCmd{Backend: "wss://a/b"}, "", "wss://a/b", "", 0},
-		"gateway, long timeout":  {empty, httpCmd{Backend: "wss://a/b", Timeout: 90 * time.Second}, "", "wss://a/b", "", 1},
-		"gateway, short timeout": {empty, httpCmd{Backend: "wss://a/b", Timeout: 9 * time.Second}, "", "wss://a/b", "", 0},
+		"gateway, long timeout":  {empty, httpCmd{Backend: "wss://a/b", Timeout: timeout(90 * time.Second)}, "", "wss://a/b", "", 1},
+		"gateway, short timeout": {empty, httpCmd{Backend: "wss://a/b", Timeout: timeout(9 * time.Second)}, "", "wss://a/b", "", 0},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			cmd := c.cmd
 			cmd.Target, cmd.HostHeader = target.Target{Scheme: "http", Host: "localhost", Port: 3000}, "local"
 			if cmd.Timeout == 0 {
-				cmd.Timeout = time.Minute
+				cmd.Timeout = timeout(time.Minute)
 			}
 			spec, notices, err := cmd.spec(c.dir, c.env)
 			if err != nil {

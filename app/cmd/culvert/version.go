@@ -16,6 +16,6 @@ func (c *versionCmd) Run(out *output) error {
 	if c.JSON {
 		return json.NewEncoder(out.stdout).Encode(version.Get())
 	}
-	_, err := fmt.Fprintf(out.stdout, "culvert %s\n", version.Get())
+	_, err := fmt.Fprintln(out.stdout, version.Line())
 	return err
 }

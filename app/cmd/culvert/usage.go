@@ -1,0 +1,50 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/alecthomas/kong"
+)
+
+// usageError is about how the program was called: exit code 2.
+type usageError struct{ error }
+
+func (e usageError) Unwrap() error { return e.error }
+
+// filePath is the name of a file that is to be read; ~ is the user's home folder.
+type filePath string
+
+// UnmarshalText reads the flag. An empty name is a script's empty variable.
+func (f *filePath) UnmarshalText(text []byte) error {
+	if len(text) == 0 {
+		return errors.New("no file is named")
+	}
+	*f = filePath(kong.ExpandPath(string(text)))
+	return nil
+}
+
+func seeHelp(command string) string {
+	return fmt.Sprintf("run \"%s --help\" to see how to call it", command)
+}
+
+// explain puts the parser's words in order and says where the flags are explained.
+func explain(err error) error {
+	command, text := "culvert", err.Error()
+	var about *kong.ParseError
+	if errors.As(err, &about) && about.Context != nil && about.Context.Selected() != nil {
+		name := about.Context.Selected().Name
+		command += " " + name
+		text = strings.TrimPrefix(strings.TrimPrefix(text, name+": "), "<target>: ")
+	} else if word, ok := strings.CutPrefix(text, "unexpected argument "); ok {
+		text = "unknown command " + word
+	}
+	if text == `expected "<target>"` {
+		text = "the target is missing: name the local service, such as 3000"
+	}
+	if flag, _, ok := strings.Cut(text, ": expected "); ok && strings.HasSuffix(text, "<EOL>)") {
+		text = flag + " needs a value"
+	}
+	return usageError{fmt.Errorf("%s: %s\n%s", command, text, seeHelp(command))}
+}
