@@ -229,6 +229,7 @@ func TestFlagOrder(t *testing.T) {
 	}
 	p.stop(t)
 	// The owner key is nobody else's to read.
+	keys := 0
 	err := filepath.WalkDir(config, func(path string, d os.DirEntry, err error) error {
 		if err != nil || d.IsDir() {
 			return err
@@ -238,13 +239,15 @@ func TestFlagOrder(t *testing.T) {
 			return err
 		}
 		info, err := d.Info()
-		if err == nil && strings.Contains(string(text), "PRIVATE KEY") && info.Mode().Perm() != 0o600 {
-			t.Errorf("%s has mode %v", path, info.Mode().Perm())
+		if err == nil && strings.Contains(string(text), "PRIVATE KEY") {
+			if keys++; info.Mode().Perm() != 0o600 {
+				t.Errorf("%s has mode %v", path, info.Mode().Perm())
+			}
 		}
 		return err
 	})
-	if err != nil {
-		t.Error(err)
+	if err != nil || keys != 1 {
+		t.Errorf("%d owner keys, %v", keys, err)
 	}
 }
 
@@ -278,6 +281,40 @@ func TestBuiltInRelay(t *testing.T) {
 	mustGet(t, http.StatusOK, b.path("/get"))
 	a.stop(t)
 	mustGet(t, http.StatusOK, b.path("/get"))
+	t.Run("nobody else gets in", func(t *testing.T) {
+		_, port, err := net.SplitHostPort(hostOf(t, b.path("")))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if conn, err := net.Dial("tcp", net.JoinHostPort(outsideAddr(t), port)); err == nil {
+			conn.Close()
+			t.Errorf("the built-in relay listens on %s", conn.RemoteAddr())
+		}
+	})
+}
+
+// TestSharedConfig starts several processes in one config folder that is not
+// there yet: they have to agree on whose it is.
+func TestSharedConfig(t *testing.T) {
+	t.Parallel()
+	r := startRelay(t)
+	config := filepath.Join(t.TempDir(), "new", "folder")
+	const n = 5
+	var first []*process
+	spec := func(i int) agentSpec {
+		return agentSpec{target: "9", backend: r.url(), config: config, args: []string{"--name", fmt.Sprint("shared-", i)}}
+	}
+	for i := range n {
+		first = append(first, spec(i).start(t))
+	}
+	for _, p := range first {
+		p.awaitEvent(t, "online")
+	}
+	// Were their keys different, all but one name would be somebody else's now.
+	for i, p := range first {
+		p.stop(t)
+		startAgent(t, spec(i))
+	}
 }
 
 // TestEvents checks the JSON lines field by field.

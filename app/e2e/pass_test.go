@@ -3,16 +3,21 @@ package e2e
 import (
 	"bufio"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/gorilla/websocket"
 )
 
 // TestUpgrade has a protocol of nobody's pass: what follows the switch is the
@@ -75,6 +80,204 @@ func TestUpgrade(t *testing.T) {
 	}
 	if rest, err := io.ReadAll(in); err != nil || string(rest) != "GOODBYE" {
 		t.Errorf("after the visitor's end: %q, %v", rest, err)
+	}
+}
+
+// TestUpgradeBreaks checks that the end of one side of an open stream, or of what
+// is between, reaches the others.
+func TestUpgradeBreaks(t *testing.T) {
+	t.Parallel()
+	opened, closed := make(chan struct{}, 1), make(chan struct{}, 1)
+	_, a := tunnel(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		up := websocket.Upgrader{}
+		ws, err := up.Upgrade(w, r, nil)
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		defer ws.Close()
+		opened <- struct{}{}
+		_, _, err = ws.ReadMessage()
+		if r.URL.Path == "/leave" && err == nil {
+			return // without a word
+		}
+		if err == nil {
+			t.Error("a message from nobody")
+		}
+		closed <- struct{}{}
+	}))
+	dial := func(path string) *websocket.Conn {
+		t.Helper()
+		ws, _, err := websocket.DefaultDialer.Dial("ws"+a.path(path)[len("http"):], nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { ws.Close() })
+		_ = ws.SetReadDeadline(time.Now().Add(patience))
+		<-opened
+		return ws
+	}
+	await := func(what string) {
+		t.Helper()
+		select {
+		case <-closed:
+		case <-time.After(patience):
+			t.Errorf("%s, and the local service was not told", what)
+		}
+	}
+	dial("/").NetConn().Close()
+	await("the visitor left")
+
+	ws := dial("/leave")
+	if err := ws.WriteMessage(websocket.TextMessage, []byte("go")); err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := ws.ReadMessage(); err == nil || errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Errorf("the local service left, and the visitor got %v", err)
+	}
+
+	ws = dial("/")
+	a.kill(t)
+	if _, _, err := ws.ReadMessage(); err == nil || errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Errorf("the agent was killed, and the visitor got %v", err)
+	}
+	await("the agent was killed")
+}
+
+// TestEarlyAnswer has a local service that answers without reading the request.
+func TestEarlyAnswer(t *testing.T) {
+	t.Parallel()
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var conns sync.WaitGroup
+	conns.Go(func() {
+		for {
+			conn, err := ln.Accept()
+			if err != nil {
+				return
+			}
+			conns.Go(func() {
+				defer conn.Close()
+				in := bufio.NewReader(conn)
+				if _, err := http.ReadRequest(in); err == nil { // the head alone
+					io.WriteString(conn, "HTTP/1.1 403 Forbidden\r\nConnection: close\r\nContent-Length: 7\r\n\r\nnot you")
+				}
+				_, _ = io.Copy(io.Discard, in)
+			})
+		}
+	})
+	t.Cleanup(func() { ln.Close(); conns.Wait() }) // after the agent's end
+	r := startRelay(t)
+	a := startAgent(t, agentSpec{target: ln.Addr().String(), backend: r.url()})
+	// As without a tunnel, a visitor who sends for long may find the connection
+	// closed; one who still listens gets the answer.
+	for _, size := range []int{0, 1, 1000, 100_000} {
+		req, err := http.NewRequest(http.MethodPost, a.path("/"), strings.NewReader(strings.Repeat("x", size)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, err := do(t, req); err != nil || got.status != http.StatusForbidden || got.body != "not you" {
+			t.Errorf("%d bytes: %v, status %d, %q", size, err, got.status, got.body)
+		}
+	}
+	// A visitor whose body never ends.
+	body, end := io.Pipe()
+	// The client does not give up while it waits for more of the body.
+	defer time.AfterFunc(patience, func() { end.Close() }).Stop()
+	defer end.Close()
+	req, err := http.NewRequest(http.MethodPost, a.path("/"), body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, err := do(t, req); err != nil || got.status != http.StatusForbidden || got.body != "not you" {
+		t.Errorf("a body without end: %v, status %d, %q", err, got.status, got.body)
+	}
+}
+
+// TestRequestTrailer sends fields after the body.
+func TestRequestTrailer(t *testing.T) {
+	t.Parallel()
+	_, a := tunnel(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, err := io.ReadAll(r.Body)
+		fmt.Fprintf(w, "%s|%v|%s|%s", body, err, r.Trailer.Get("X-Sum"), r.Trailer.Get("X-Unset"))
+	}))
+	req, err := http.NewRequest(http.MethodPost, a.path("/"), io.NopCloser(strings.NewReader("body")))
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Trailer = http.Header{"X-Sum": {"42"}, "X-Unset": nil}
+	if got, err := do(t, req); err != nil || got.body != "body|<nil>|42|" {
+		t.Errorf("%v, %q", err, got.body)
+	}
+}
+
+// TestRawAnswer has a local service whose answers only just are ones.
+func TestRawAnswer(t *testing.T) {
+	t.Parallel()
+	r := startRelay(t)
+	for name, c := range map[string]struct {
+		answer string // of the service
+		fields []string
+		body   string
+	}{
+		"repeated fields": {
+			"HTTP/1.1 200 OK\r\nX-A: 1\r\nx-a:   2  \r\nX-A: 3, 4\r\nSet-Cookie: a=1; Path=/\r\nSet-Cookie: b=2\r\nX-Empty:\r\nX-Bytes: gr\xfc\xdf\r\nContent-Length: 2\r\n\r\nok",
+			[]string{"X-A: 1", "X-A: 2", "X-A: 3, 4", "Set-Cookie: a=1; Path=/ID/", "Set-Cookie: b=2", "X-Empty:", "X-Bytes: gr\xfc\xdf", "Content-Length: 2"}, "ok",
+		},
+		"fields between neighbours": {
+			"HTTP/1.1 200 OK\r\nConnection: close, X-Hop\r\nX-Hop: 1\r\nKeep-Alive: timeout=5\r\nProxy-Authenticate: Basic\r\nContent-Length: 2\r\n\r\nok",
+			[]string{"Content-Length: 2"}, "ok",
+		},
+		"no reason":  {"HTTP/1.1 200 \r\nContent-Length: 2\r\n\r\nok", []string{"Content-Length: 2"}, "ok"},
+		"HTTP/1.0":   {"HTTP/1.0 200 OK\r\n\r\nup to the end", []string{"Transfer-Encoding: chunked"}, "d\r\nup to the end\r\n0\r\n\r\n"},
+		"no content": {"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", []string{"Content-Length: 0"}, ""},
+		"early hints": {
+			"HTTP/1.1 103 Early Hints\r\nLink: </style.css>; rel=preload\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok",
+			[]string{"Link: </style.css>; rel=preload"}, "",
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			service := record(t, c.answer)
+			a := startAgent(t, agentSpec{target: service.target(), backend: r.url()})
+			raw := sendRaw(t, r.addr(), "GET /"+a.id()+"/ HTTP/1.1\r\nHost: "+r.addr()+"\r\nConnection: close\r\n\r\n")
+			head, body, _ := strings.Cut(raw, "\r\n\r\n")
+			var fields []string
+			for _, line := range strings.Split(head, "\r\n")[1:] {
+				if name, _, _ := strings.Cut(line, ":"); name != "Date" && name != "Connection" {
+					fields = append(fields, strings.TrimSpace(strings.ReplaceAll(line, "/"+a.id()+"/", "/ID/")))
+				}
+			}
+			slices.Sort(fields)
+			slices.Sort(c.fields)
+			if diff := cmp.Diff(c.fields, fields); diff != "" {
+				t.Errorf("fields: want - got +\n%s", diff)
+			}
+			if name != "early hints" && body != c.body {
+				t.Errorf("body %q, want %q", body, c.body)
+			}
+			if name == "early hints" && (!strings.HasPrefix(body, "HTTP/1.1 200 OK\r\n") || !strings.HasSuffix(body, "\r\n\r\nok")) {
+				t.Errorf("after the hints: %q", body)
+			}
+		})
+	}
+}
+
+// TestOldVisitor has a visitor who speaks HTTP/1.0, and knows no chunks.
+func TestOldVisitor(t *testing.T) {
+	t.Parallel()
+	r, a := tunnel(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		for range 3 {
+			io.WriteString(w, "piece,")
+			w.(http.Flusher).Flush()
+		}
+	}))
+	raw := sendRaw(t, r.addr(), "GET /"+a.id()+"/ HTTP/1.0\r\nHost: "+r.addr()+"\r\n\r\n")
+	head, body, _ := strings.Cut(raw, "\r\n\r\n")
+	if statusOf(raw) != http.StatusOK || body != "piece,piece,piece," || strings.Contains(strings.ToLower(head), "chunked") {
+		t.Errorf("the visitor got %q", raw)
 	}
 }
 
