@@ -61,6 +61,21 @@ func TestReplacementIsSpreadBeforeTheEnd(t *testing.T) {
 	})
 }
 
+func TestTinyMaximumAgeIsNoLoop(t *testing.T) {
+	t.Parallel()
+	run(t, Config{DrainTimeout: time.Second}, func(b *bench) {
+		for i := range 9 {
+			b.answer(i+1, newFakeLink(aged(est(int64(i+1)), time.Millisecond)))
+			b.wantState(Online)
+			pause := min(time.Second<<i, time.Minute)
+			b.sleep(pause - 1)
+			b.lastTry(i + 1)
+			b.sleep(1)
+			b.lastTry(i + 2)
+		}
+	})
+}
+
 func TestOldConnectionEndsInTime(t *testing.T) {
 	t.Parallel()
 	run(t, Config{}, func(b *bench) {

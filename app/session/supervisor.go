@@ -39,7 +39,8 @@ type supervisor struct {
 	// timer starts the next dial: the reconnect, or the successor of current.
 	// While one is under way, it ends successorGrace.
 	timer *time.Timer
-	// failures counts tries that failed and links that died young, since one was stable.
+	// failures counts tries that failed and links that died young, or are to, since
+	// one was stable.
 	failures int
 	// verdict is a permanent error on a link that was lost while its successor
 	// was being dialled: the backend may have meant the one or the other.
@@ -227,6 +228,11 @@ func (v *supervisor) adopt(l Link) {
 	if age := time.Duration(cur.est.MaxAgeMS) * time.Millisecond; age > 0 && cur.resumable() {
 		// 2 hours, API Gateway's limit, make 1 h 45 min to 1 h 50 min.
 		life := age - age/12 - v.s.cfg.Jitter(age/24+1)
+		if life < v.s.cfg.StableAfter {
+			// A backend that lets nothing live must not make the agent dial in a loop.
+			v.failures++
+			life = max(life, v.s.backoff.wait(v.failures))
+		}
 		cur.replaceAt = v.s.cfg.wall().Add(life)
 		v.timer.Reset(life)
 	}
