@@ -191,11 +191,13 @@ func (x *exchange2) readHead() (*wire.ResponseHead, error) {
 			continue // the server of this relay asks for the body by itself
 		}
 		h := x.w.Header()
+		clear(h) // what is for the last head only
 		visitor.CopyAnswer(h, head.Header)
 		x.waiting.beforeWrite()
 		x.w.WriteHeader(head.Status)
 		x.waiting.afterWrite()
 		clear(h)
+		closeIfDoubtful(x.w, x.r)
 	}
 	return nil, &wire.ResetError{Code: wire.ResetProtocol, Message: msgNoAnswer}
 }

@@ -136,6 +136,34 @@ func TestForm2AnswersAreFramedAsTheyCame(t *testing.T) {
 	}
 }
 
+// The answer to a request in chunks is the connection's last one, and says so
+// only where that is understood.
+func TestChunksCloseTheConnection(t *testing.T) {
+	t.Parallel()
+	r := startRelay(t, nil)
+	a := r.startAgent2(wire.Ready{}, func(st *mux.Stream) {
+		io.Copy(io.Discard, st)
+		st.WriteHead(&wire.ResponseHead{Status: 103, ContentLength: -1, Header: http.Header{"Link": {"</a.css>"}}}, false)
+		st.WriteHead(&wire.ResponseHead{Status: 200, ContentLength: 2}, false)
+		st.WriteLast([]byte("ok"))
+	})
+	old := r.startAgent1(nil, func(_ *agent1, request object) object {
+		return object{"type": "http_response", "request_id": request["request_id"], "status_code": 200, "headers": object{}, "body": ""}
+	})
+	for path, want := range map[string]string{
+		"/" + a.TunnelID + "/":   "HTTP/1.1 103 Early Hints\r\nLink: </a.css>\r\n\r\nHTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\nok",
+		"/" + old.tunnel + "/":   "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 0\r\n\r\n",
+		"/" + a.TunnelID + "?x#": "HTTP/1.1 400 Bad Request\r\n", // malformed
+	} {
+		c := r.raw()
+		c.send("POST " + path + " HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx\r\n0\r\n\r\n")
+		got, err := io.ReadAll(c.r)
+		if !strings.HasPrefix(string(got), want) || !strings.Contains(string(got), "\r\nConnection: close\r\n") || err != nil {
+			t.Errorf("%s: got  %q (%v)\nwant %q", path, got, err, want)
+		}
+	}
+}
+
 // An event reaches the visitor while the next one is still to come, and the
 // visitor's leaving reaches the agent.
 func TestForm2EventsAreNotHeldBack(t *testing.T) {

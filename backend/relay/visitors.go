@@ -38,6 +38,7 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	defer s.leave()
+	closeIfDoubtful(w, r)
 	if err := visitor.CheckTarget(r.Method, r.RequestURI); err != nil {
 		s.refuseVisitor(w, r, http.StatusBadRequest, "Bad request: "+err.Error()+".")
 		return
@@ -60,6 +61,19 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 	default:
 		id, rest, bare := visitor.SplitPath(r.RequestURI)
 		s.visit(w, r, route{id: id, prefix: "/" + id, target: rest, bare: bare})
+	}
+}
+
+// closeIfDoubtful makes the answer the last one of its connection where a proxy
+// before the relay may have seen another end of the request than the relay has, and
+// have taken what would be the next request here for a part of the body: after
+// Transfer-Encoding beside Content-Length, or in HTTP/1.0, a server must close the
+// connection (RFC 9112, section 6.1). The server under this relay drops the field
+// that does not count without a word, so that it is done after all requests in
+// chunks, and all in HTTP/1.0.
+func closeIfDoubtful(w http.ResponseWriter, r *http.Request) {
+	if r.ProtoMajor == 1 && (len(r.TransferEncoding) > 0 || r.ProtoMinor == 0) {
+		w.Header().Set("Connection", "close")
 	}
 }
 

@@ -202,8 +202,12 @@ func TestSmuggling(t *testing.T) {
 		{"two lengths in one", "POST " + p + "/x HTTP/1.1\r\nHost: a\r\nContent-Length: 1, 2\r\n\r\nxx", 400, nil},
 		{"signed length", "POST " + p + "/x HTTP/1.1\r\nHost: a\r\nContent-Length: +1\r\n\r\nx", 400, nil},
 		{"negative length", "POST " + p + "/x HTTP/1.1\r\nHost: a\r\nContent-Length: -1\r\n\r\nx", 400, nil},
-		{"length and chunks", "POST " + p + "/x HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n" + evil, 200,
-			[]string{"POST /x  false", "GET /evil  false"}}, // the chunks count (RFC 9112, section 6.3): what follows them is a request for both
+		// The chunks count, and what follows them does not (RFC 9112, section 6.1).
+		{"length and chunks", "POST " + p + "/x HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n" + evil, 200, []string{"POST /x  false"}},
+		{"length and chunks, refused", "POST /none/x HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n" + evil, 404, nil},
+		{"length and chunks, own path", "GET /_culvert/healthz HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n" + evil, 200, nil},
+		{"length and chunks, agent refused", "GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nContent-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n" + evil, 401, nil},
+		{"old version with chunks", "POST " + p + "/x HTTP/1.0\r\nHost: a\r\nConnection: keep-alive\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n0" + evil, 200, []string{"POST /x 0 false"}},
 		{"unknown coding", "POST " + p + "/x HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: xchunked\r\n\r\n0\r\n\r\n", 501, nil},
 		{"two codings", "POST " + p + "/x HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: identity\r\n\r\n0\r\n\r\n", 501, nil},
 		{"coding with a tab", "POST " + p + "/x HTTP/1.1\r\nHost: a\r\nTransfer-Encoding:\vchunked\r\nContent-Length: 0\r\n\r\n" + "", 400, nil},
