@@ -49,15 +49,20 @@ func (e *exchange) run() error {
 		}
 		return nil
 	}
-	if e.c != nil {
-		e.c.cut()
-		e.stop()
-	}
+	e.drop()
 	err = e.reset(err)
 	if e.sent != nil {
 		<-e.sent // cut and reset have ended it
 	}
 	return err
+}
+
+// drop gives up the connection, if there is one.
+func (e *exchange) drop() {
+	if e.c != nil {
+		e.c.cut()
+		e.stop()
+	}
 }
 
 func (e *exchange) reset(err error) error {

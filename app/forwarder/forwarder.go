@@ -105,12 +105,22 @@ func New(cfg Config) (*Forwarder, error) {
 func (f *Forwarder) Serve(x wire.Exchange) {
 	e := exchange{f: f, x: x, head: x.Request()}
 	e.rec = f.cfg.Recorder.Begin(x.ID(), e.head)
-	err := e.run()
+	err := errUnfinished
+	defer func() {
+		if err == errUnfinished { // a panic, for the caller; nothing is left behind
+			e.drop()
+			e.rec.End(err)
+		}
+	}()
+	err = e.run()
 	if err != nil {
 		f.cfg.Logger.Debug("exchange failed", "id", x.ID(), "method", e.head.Method, "error", err)
 	}
 	e.rec.End(err)
 }
+
+// errUnfinished is how an exchange ends that a panic has broken off.
+var errUnfinished = errors.New("the agent failed")
 
 // Close closes the connections that are kept for later, and those in use when
 // their exchange is over. It does not wait for exchanges.

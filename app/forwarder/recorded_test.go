@@ -80,3 +80,38 @@ func TestRecorded(t *testing.T) {
 		t.Errorf("the log is\n%s", log.String())
 	}
 }
+
+// TestPanicLeavesNothingBehind: whoever calls Serve decides about a panic, but the
+// connection and the record end with it.
+func TestPanicLeavesNothingBehind(t *testing.T) {
+	t.Parallel()
+	seen := make(chan *capture.Exchange, 1)
+	recorder, err := capture.New(capture.Config{OnExchange: func(e *capture.Exchange) { seen <- e }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer recorder.Close()
+	gone := make(chan string, 1)
+	s := rawService(t, func(c *serviceConn) {
+		c.head()
+		c.say("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+		gone <- c.head()
+	})
+	f := forwarderTo(t, s.addr(), func(c *Config) { c.Recorder = recorder })
+	v := newVisit(t, "GET", "/")
+	v.slow = func(int) { panic("no way") }
+	func() {
+		defer func() {
+			if p := recover(); p != "no way" {
+				t.Errorf("recovered %v", p)
+			}
+		}()
+		f.Serve(v)
+	}()
+	if e := <-seen; !errors.Is(e.Err, errUnfinished) {
+		t.Errorf("recorded %v", e.Err)
+	}
+	if head := <-gone; head != "" {
+		t.Errorf("the connection was used again: %q", head)
+	}
+}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net/http"
 	"strings"
 	"sync"
@@ -231,6 +232,37 @@ func TestAnswers(t *testing.T) {
 				t.Errorf("message %v, want one about r2", m)
 			}
 		})
+	}
+}
+
+func TestPanicBreaksOneRequestOnly(t *testing.T) {
+	t.Parallel()
+	b := newTableBackend(t, "http")
+	var log bytes.Buffer
+	waits, release := make(chan bool), make(chan bool)
+	l, p, done := b.agent(&Config{Logger: slog.New(slog.NewTextHandler(&log, nil)), Handler: func(x wire.Exchange) {
+		switch x.Request().Target {
+		case "/waits":
+			close(waits)
+			<-release
+		case "/panics":
+			_ = x.WriteHead(&wire.ResponseHead{Status: 200, ContentLength: 9}, false)
+			panic("no way")
+		}
+		echo(x)
+	}})
+	p.send(request("r1", "GET", "/waits", nil, nil))
+	<-waits
+	p.send(request("r2", "GET", "/panics", nil, nil))
+	if text := p.wantError("r2", "internal_error"); text != "the agent failed: see its log" {
+		t.Errorf("the visitor reads %q", text)
+	}
+	close(release)
+	p.wantAnswer("r1", 200)
+	l.Close()
+	_ = wait(t, done)
+	if text := log.String(); !strings.Contains(text, "no way") || !strings.Contains(text, "form1_test.go") {
+		t.Errorf("the log has neither reason nor place: %s", text)
 	}
 }
 

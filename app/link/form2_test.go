@@ -128,6 +128,24 @@ func TestFrames(t *testing.T) {
 	}
 }
 
+func TestFramesPanicBreaksOneRequestOnly(t *testing.T) {
+	t.Parallel()
+	b := newFrameBackend(t, greetDeclared)
+	_, conn, _ := b.agent(t, func(x wire.Exchange) {
+		if x.Request().Target == "/panics" {
+			panic("no way")
+		}
+		hello(x)
+	})
+	var reset *wire.ResetError
+	if body, err := get(t, conn, "/panics"); !errors.As(err, &reset) || reset.Code != wire.ResetInternal || reset.Message != "the agent failed: see its log" {
+		t.Errorf("got %q, %v", body, err)
+	}
+	if body, err := get(t, conn, "/a"); err != nil || body != "hello from /a" {
+		t.Errorf("then %q, %v", body, err)
+	}
+}
+
 func TestFramesReplaced(t *testing.T) {
 	t.Parallel()
 	b := newFrameBackend(t, greetDeclared)

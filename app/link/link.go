@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"net/netip"
+	"runtime/debug"
 	"sync"
 	"time"
 
@@ -318,10 +319,19 @@ func (l *Link) onError(m *wire.ErrorMessage) {
 	}
 }
 
-// serve hands one exchange to the handler.
+// serve hands one exchange to the handler. A panic in it is a mistake of ours that
+// one request has found: it must not take the other requests and tunnels of this
+// process with it.
 func (l *Link) serve(x wire.Exchange) {
 	l.work.begin()
 	defer l.work.end()
+	defer func() {
+		if p := recover(); p != nil {
+			l.log.Error("a mistake in this program has broken a request: please report it",
+				"request", x.ID(), "panic", p, "stack", string(debug.Stack()))
+			x.Reset(wire.ResetInternal, "the agent failed: see its log")
+		}
+	}()
 	l.cfg.Handler(x)
 }
 
