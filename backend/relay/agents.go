@@ -88,8 +88,9 @@ func (s *Server) serveAgent(w http.ResponseWriter, r *http.Request, peer, from n
 		refuse(w, http.StatusServiceUnavailable, &wire.Error{Code: wire.CodeGoingAway, Message: "the relay stops or restarts: try again"})
 		return
 	}
+	throttled := &wire.Error{Code: wire.CodeThrottled, Message: "too many connections in a short time: wait a little"}
 	if !s.throttle.allow(from, time.Now()) {
-		refuse(w, http.StatusTooManyRequests, &wire.Error{Code: wire.CodeThrottled, Message: "too many connections in a short time: wait a little"})
+		refuse(w, http.StatusTooManyRequests, throttled)
 		return
 	}
 	identity, err := s.admit(r, peer)
@@ -103,6 +104,10 @@ func (s *Server) serveAgent(w http.ResponseWriter, r *http.Request, peer, from n
 	case err != nil:
 		s.log.Info("agent refused", "from", from, "cause", err)
 		refuse(w, http.StatusForbidden, &wire.Error{Code: wire.CodeForbidden, Message: err.Error()})
+		return
+	}
+	if !s.throttle.allowAdmitted(time.Now()) {
+		refuse(w, http.StatusTooManyRequests, throttled)
 		return
 	}
 	upgrader := websocket.Upgrader{

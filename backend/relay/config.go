@@ -58,7 +58,8 @@ type Limits struct {
 
 	AnswerTimeout    time.Duration // form 1: an agent's answer: 60 s
 	BodyBytes        int64         // form 1: one body: 8 MB, at most wire.MaxRelayBody
-	PendingBodyBytes int64         // form 1: all bodies in memory: 256 MB
+	PendingBodyBytes int64         // form 1: all bodies in memory: 256 MB, at least 4 bodies
+	BodyStallTimeout time.Duration // form 1: StallTimeout while a body is held in memory: 30 s
 
 	StreamsPerTunnel int // exchanges at once: 512
 	TunnelsPerOwner  int // 100
@@ -89,6 +90,7 @@ func (l *Limits) setDefaults() {
 	orDefault(&l.AnswerTimeout, time.Minute)
 	orDefault(&l.BodyBytes, wire.MaxRelayBody)
 	orDefault(&l.PendingBodyBytes, 256<<20)
+	orDefault(&l.BodyStallTimeout, min(30*time.Second, l.StallTimeout))
 	orDefault(&l.StreamsPerTunnel, 512)
 	orDefault(&l.TunnelsPerOwner, 100)
 	orDefault(&l.Tunnels, 10_000)
@@ -105,9 +107,9 @@ func (l *Limits) setDefaults() {
 func (l *Limits) validate() error {
 	for name, bad := range map[string]bool{
 		"HeaderBytes":  l.HeaderBytes < 4<<10,
-		"timeouts":     min(l.HeaderTimeout, l.IdleTimeout, l.StallTimeout, l.AnswerTimeout, l.HandshakeTimeout, l.PingInterval, l.ProbeTimeout, l.DrainTimeout, l.Grace) < 0,
+		"timeouts":     min(l.HeaderTimeout, l.IdleTimeout, l.StallTimeout, l.BodyStallTimeout, l.AnswerTimeout, l.HandshakeTimeout, l.PingInterval, l.ProbeTimeout, l.DrainTimeout, l.Grace) < 0,
 		"PingTimeout":  l.PingTimeout <= l.PingInterval,
-		"BodyBytes":    l.BodyBytes < 1 || l.BodyBytes > wire.MaxRelayBody || l.PendingBodyBytes < l.BodyBytes,
+		"BodyBytes":    l.BodyBytes < 1 || l.BodyBytes > wire.MaxRelayBody || l.PendingBodyBytes < 4*l.BodyBytes,
 		"tunnels":      l.StreamsPerTunnel < 1 || l.TunnelsPerOwner < 1 || l.Tunnels < 1,
 		"handshakes/s": l.HandshakesPerSecond < 0 || l.HandshakesPerSecondFromIP < 0,
 	} {

@@ -7,9 +7,9 @@ import (
 	"io"
 	"maps"
 	"net/http"
+	"os"
 	"slices"
 	"strconv"
-	"strings"
 	"time"
 
 	"culvert/backend/pathform"
@@ -36,13 +36,13 @@ func original(method string) bool {
 // exchange carries a visitor's request as one message.
 func (l *link1) exchange(v *visit) bool {
 	switch {
-	case strings.EqualFold(v.head.Upgrade, "websocket"):
+	case visitor.OffersUpgrade(v.head.Upgrade, "websocket"):
 		v.fail(http.StatusNotImplemented, msgNoUpgrade, true)
 		return true
 	case !l.declared && !original(v.head.Method):
 		v.fail(http.StatusNotImplemented, msgNoMethod, v.head.ContentLength == 0)
 		return true
-	case !v.readWhole():
+	case !v.readWhole(l.memory):
 		return true
 	}
 	p, err := l.begin()
@@ -101,10 +101,19 @@ func requestMessage(id string, head *wire.RequestHead, body []byte) *wire.HTTPRe
 	}
 }
 
+const (
+	// firstPart is what the first bytes of a body are read into; it doubles as they
+	// arrive.
+	firstPart = 4 << 10
+	// slowestBody is how many bytes a second of a request's body are fast enough in
+	// the long run.
+	slowestBody = 16 << 10
+)
+
 // readWhole reads the request's body, once for all attempts to send it. It returns
-// false if it has answered the visitor instead. What it takes from the memory
-// budget, visit gives back.
-func (v *visit) readWhole() bool {
+// false if it has answered the visitor instead. What it takes of the memory,
+// giveBack gives back.
+func (v *visit) readWhole(memory *share) bool {
 	limit := v.s.cfg.Limits.BodyBytes
 	switch {
 	case v.head.ContentLength == 0 || v.whole != nil:
@@ -113,30 +122,79 @@ func (v *visit) readWhole() bool {
 		v.failTooLarge(limit)
 		return false
 	}
-	size := v.head.ContentLength
-	if size < 0 {
-		size = limit
-	}
-	if !v.s.memory.take(size) {
-		v.fail(http.StatusServiceUnavailable, msgNoMemory, false)
-		return false
-	}
-	v.taken = size
-	body, err := io.ReadAll(io.LimitReader(patientBody{v}, limit+1))
+	v.memory = memory
+	v.waiting.shorten(v.s.cfg.Limits.BodyStallTimeout)
+	body, err := v.readBody(limit)
 	v.waiting.afterRead(true)
 	switch {
-	case err != nil:
-		v.fail(http.StatusBadRequest, msgBadBody, false)
-		return false
-	case int64(len(body)) > limit:
+	case err == nil:
+	case err == errBodyTooLarge:
 		v.failTooLarge(limit)
 		return false
+	case err == errNoMemory:
+		v.fail(http.StatusServiceUnavailable, msgNoMemory, false)
+		return false
+	case err == errBodyTooSlow, errors.Is(err, os.ErrDeadlineExceeded):
+		v.fail(http.StatusRequestTimeout, "The request's body came too slowly.", false)
+		return false
+	default:
+		v.fail(http.StatusBadRequest, msgBadBody, false)
+		return false
 	}
-	v.s.memory.give(v.taken - int64(len(body)))
-	v.taken = int64(len(body))
 	v.whole = body
 	v.r.Body = io.NopCloser(bytes.NewReader(body)) // should the next attempt be in form 2
 	return true
+}
+
+// Reasons for not reading a body to its end.
+var (
+	errBodyTooLarge = errors.New("the body is larger than one may be")
+	errBodyTooSlow  = errors.New("the body comes too slowly")
+	errNoMemory     = errors.New("no memory is left for the body")
+)
+
+// readBody reads the request's body into memory that is taken as bytes arrive: a
+// visitor who only announces a large body must not hold the memory for it.
+func (v *visit) readBody(limit int64) ([]byte, error) {
+	size := limit + 1 // of which the last byte shows that there is too much
+	if v.head.ContentLength > 0 {
+		size = v.head.ContentLength
+	}
+	from, start := patientBody{v}, time.Now()
+	body := []byte(nil)
+	for {
+		if len(body) == cap(body) && int64(len(body)) < size {
+			next := size
+			if !v.memory.take(requestBody, next-int64(cap(body))) {
+				return nil, errNoMemory
+			}
+			v.taken = next
+			body = append(make([]byte, 0, next), body...)
+		}
+		room := body[len(body):cap(body)]
+		if len(room) == 0 {
+			room = make([]byte, 1) // nothing but the end can follow
+		}
+		n, err := from.Read(room)
+		body = body[:min(len(body)+n, cap(body))]
+		switch {
+		case int64(len(body)) > limit:
+			return nil, errBodyTooLarge
+		case err == io.EOF:
+			return body, nil
+		case err != nil:
+			return nil, err
+		case time.Since(start) > v.s.cfg.Limits.BodyStallTimeout+time.Duration(len(body))*time.Second/slowestBody:
+			return nil, errBodyTooSlow
+		}
+	}
+}
+
+// giveBack gives back the memory of the request's body.
+func (v *visit) giveBack() {
+	if v.memory != nil {
+		v.memory.give(requestBody, v.taken)
+	}
 }
 
 func (v *visit) failTooLarge(limit int64) {
@@ -164,6 +222,7 @@ func (v *visit) answerWhole(answer *wire.HTTPResponse, mapped bool) {
 		}
 		view.MapHeader(answer.Header)
 	}
+	v.waiting.shorten(v.s.cfg.Limits.BodyStallTimeout)
 	visitor.CopyAnswer(v.w.Header(), answer.Header)
 	length, hasBody := int64(len(answer.Body)), bodyAllowed(answer.StatusCode)
 	switch {

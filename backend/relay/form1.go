@@ -34,7 +34,7 @@ type link1 struct {
 	ws       *websocket.Conn
 	log      *slog.Logger
 	limits   Limits
-	memory   *budget
+	memory   *share
 	declared bool
 	sending  chan struct{} // holds one token: whose turn it is to write a message
 	pings    chan struct{} // from the agent, not yet answered
@@ -51,7 +51,7 @@ type link1 struct {
 
 func newLink1(s *Server, ws *websocket.Conn, declared bool) *link1 {
 	l := &link1{
-		ws: ws, log: s.log, limits: s.cfg.Limits, memory: s.memory, declared: declared,
+		ws: ws, log: s.log, limits: s.cfg.Limits, memory: s.memory.share(), declared: declared,
 		sending: make(chan struct{}, 1), pings: make(chan struct{}, maxPings), over: make(chan struct{}),
 		pending: make(map[string]*pending1), idle: make(chan struct{}),
 	}

@@ -207,13 +207,85 @@ func TestForm1WhatIsNotCarried(t *testing.T) {
 		}
 	}
 	mu.Unlock()
-	eventually(t, "all of the memory budget is back", func() bool {
-		if !r.memory.take(r.cfg.Limits.PendingBodyBytes) {
-			return false
+	eventually(t, "all of the memory budget is back", func() bool { return r.held() == [bodies]int64{} })
+}
+
+// held is what bodies take of the memory.
+func (r *testRelay) held() [bodies]int64 {
+	r.memory.mu.Lock()
+	defer r.memory.mu.Unlock()
+	return r.memory.used
+}
+
+// Visitors who send slowly, or never, keep no memory from others; and what they
+// do hold is their own tunnel's.
+func TestForm1SlowUploadsStarveNobody(t *testing.T) {
+	t.Parallel()
+	const largest = 1 << 20
+	r := startRelay(t, func(c *Config) { c.Limits.BodyBytes, c.Limits.PendingBodyBytes = largest, 8*largest })
+	answer := strings.Repeat("x", largest)
+	serve := func(a *agent1, q object) object { return respond(q, 200, nil, answer) }
+	victim, other := r.startAgent1(nil, serve), r.startAgent1(nil, serve)
+	works := func(what string, a *agent1, body io.Reader) {
+		t.Helper()
+		method := "GET"
+		if body != nil {
+			method = "POST"
 		}
-		r.memory.give(r.cfg.Limits.PendingBodyBytes)
-		return true
+		if res, got := r.do(method, "/"+a.tunnel+"/", body); res.StatusCode != 200 || len(got) != largest {
+			t.Errorf("%s: %d, %d bytes", what, res.StatusCode, len(got))
+		}
+	}
+	const begun = 32
+	for range begun {
+		r.raw().send("POST /" + victim.tunnel + "/ HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n")
+	}
+	eventually(t, "all have begun", func() bool { return r.held()[requestBody] == begun*firstPart })
+	works("a body where others have begun theirs", victim, strings.NewReader(answer[:largest/2]))
+
+	half := r.raw()
+	half.send("POST /" + victim.tunnel + "/ HTTP/1.1\r\nHost: x\r\nContent-Length: 1048576\r\n\r\n")
+	half.send(answer[:largest/2+1])
+	eventually(t, "the tunnel's share to be used up", func() bool {
+		res, _ := r.do("POST", "/"+victim.tunnel+"/", strings.NewReader(answer))
+		return res.StatusCode == 503
 	})
+	works("an answer where request bodies fill the share", victim, nil)
+	works("the other tunnel's body", other, strings.NewReader(answer[:largest/2]))
+	works("the other tunnel's answer", other, nil)
+}
+
+// Memory is held for a body that stands still, or crawls, for a short time only.
+func TestForm1StalledUploadsAreCut(t *testing.T) {
+	t.Parallel()
+	r := startRelay(t, func(c *Config) { c.Limits.BodyStallTimeout = 300 * time.Millisecond })
+	a := r.startAgent1(nil, func(a *agent1, q object) object { return respond(q, 200, nil, "") })
+	begin := "POST /" + a.tunnel + "/ HTTP/1.1\r\nHost: x\r\nContent-Length: 100000\r\n\r\na"
+	stalled, crawling := r.raw(), r.raw()
+	stalled.send(begin)
+	crawling.send(begin)
+	stop, done := make(chan bool), make(chan bool)
+	go func() {
+		defer close(done)
+		ticker := time.NewTicker(50 * time.Millisecond)
+		defer ticker.Stop()
+		for {
+			select {
+			case <-stop:
+				return
+			case <-ticker.C:
+				io.WriteString(crawling, "a")
+			}
+		}
+	}()
+	for name, c := range map[string]*raw{"stalled": stalled, "crawling": crawling} {
+		if res, body, err := c.answer("POST"); err != nil || res.StatusCode != 408 {
+			t.Errorf("%s: %v %q %v, want 408", name, res, body, err)
+		}
+	}
+	close(stop)
+	<-done
+	eventually(t, "the memory is back", func() bool { return r.held() == [bodies]int64{} })
 }
 
 func TestForm1HeadHasTheLengthButNoBody(t *testing.T) {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/netip"
 	"strings"
 	"testing"
 	"time"
@@ -359,6 +360,39 @@ func TestHandshakesAreThrottled(t *testing.T) {
 	}
 	if res, _ := r.get("/_culvert/healthz"); res.StatusCode != 200 {
 		t.Errorf("visitors are throttled, too: %d", res.StatusCode)
+	}
+}
+
+// Strangers use up what their own address may, and nothing of what agents share.
+func TestStrangersDoNotThrottleAgents(t *testing.T) {
+	t.Parallel()
+	r := startRelay(t, func(c *Config) {
+		c.Limits.HandshakesPerSecond = 0.2 // one at once, the next 5 s later
+		c.TrustedProxies = []netip.Prefix{netip.MustParsePrefix("127.0.0.1/32")}
+		c.Authenticate = func(token string) (auth.Identity, error) {
+			if token != "good" {
+				return auth.Identity{}, auth.ErrInvalidToken
+			}
+			return auth.Identity{Subject: "ann"}, nil
+		}
+	})
+	dial := func(from, token string) int {
+		ws, res, err := r.dialAgent(http.Header{"X-Forwarded-For": {from}, "Authorization": {"Bearer " + token}})
+		if err == nil {
+			ws.Close()
+		}
+		return res.StatusCode
+	}
+	for i := range 5 {
+		if got := dial(fmt.Sprintf("192.0.2.%d", i), "bad"); got != http.StatusUnauthorized {
+			t.Errorf("stranger %d got %d", i, got)
+		}
+	}
+	if got := dial("198.51.100.1", "good"); got != http.StatusSwitchingProtocols {
+		t.Errorf("after strangers, an agent got %d", got)
+	}
+	if got := dial("198.51.100.2", "good"); got != http.StatusTooManyRequests {
+		t.Errorf("past the limit for all, an agent got %d", got)
 	}
 }
 

@@ -12,13 +12,15 @@ import (
 // with a full burst.
 const maxThrottled = 4096
 
-// throttle limits agents' handshakes, for each address and all together.
+// throttle limits agents' handshakes: for each address, and of those who were
+// admitted all together. Strangers must not use up what the others share.
 type throttle struct {
 	each  rate.Limit
 	burst int
 
+	all *rate.Limiter
+
 	mu    sync.Mutex
-	all   *rate.Limiter
 	table map[netip.Prefix]*rate.Limiter
 }
 
@@ -34,7 +36,7 @@ func newThrottle(all, each float64) *throttle {
 	}
 }
 
-// allow reports whether a handshake from addr may go on.
+// allow reports whether somebody at addr may try a handshake.
 func (t *throttle) allow(addr netip.Addr, now time.Time) bool {
 	key := throttleKey(addr)
 	t.mu.Lock()
@@ -47,10 +49,12 @@ func (t *throttle) allow(addr netip.Addr, now time.Time) bool {
 		limiter = rate.NewLimiter(t.each, t.burst)
 		t.table[key] = limiter
 	}
-	// The address comes first: one that is over its own limit must not use up
-	// what the others share.
-	return limiter.AllowN(now, 1) && t.all.AllowN(now, 1)
+	return limiter.AllowN(now, 1)
 }
+
+// allowAdmitted reports whether the handshake of an agent that was admitted may go
+// on.
+func (t *throttle) allowAdmitted(now time.Time) bool { return t.all.AllowN(now, 1) }
 
 // forget makes room: entries that say nothing go, and, if that is not enough, a
 // quarter of all, so that it need not be done again soon.
@@ -79,25 +83,62 @@ func throttleKey(addr netip.Addr) netip.Prefix {
 	return prefix
 }
 
-// budget bounds the memory of form 1 bodies, of all tunnels together.
+// body says whose body it is that takes memory.
+type body int
+
+const (
+	requestBody body = iota
+	answerBody
+	bodies // how many kinds there are
+)
+
+// budget bounds the memory of form 1 bodies, of all tunnels together. Those of
+// requests must leave a quarter of it to answers: visitors who send slowly must not
+// keep back what local services have answered already.
 type budget struct {
+	limit     int64
+	perTunnel int64 // of each kind
+
 	mu   sync.Mutex
-	left int64
+	used [bodies]int64
 }
 
-// take takes n bytes if that many are left.
-func (b *budget) take(n int64) bool {
+// newBudget makes a budget in which each tunnel may have a quarter of the memory,
+// but at least one body of the greatest size.
+func newBudget(limit, largest int64) *budget {
+	return &budget{limit: limit, perTunnel: max(limit/4, largest)}
+}
+
+// share is what one tunnel may take of a budget, so that its visitors use up
+// nobody else's.
+type share struct {
+	of   *budget
+	used [bodies]int64 // of.mu guards it
+}
+
+func (b *budget) share() *share { return &share{of: b} }
+
+// take takes n bytes if that many may be had.
+func (s *share) take(kind body, n int64) bool {
+	b := s.of
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if n > b.left {
+	switch {
+	case s.used[kind]+n > b.perTunnel,
+		b.used[requestBody]+b.used[answerBody]+n > b.limit,
+		kind == requestBody && b.used[kind]+n > b.limit-b.limit/4:
 		return false
 	}
-	b.left -= n
+	s.used[kind] += n
+	b.used[kind] += n
 	return true
 }
 
-func (b *budget) give(n int64) {
+// give gives back what was taken.
+func (s *share) give(kind body, n int64) {
+	b := s.of
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.left += n
+	s.used[kind] -= n
+	b.used[kind] -= n
 }

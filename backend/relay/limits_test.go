@@ -1,7 +1,6 @@
 package relay
 
 import (
-	"fmt"
 	"net/netip"
 	"testing"
 	"time"
@@ -10,7 +9,7 @@ import (
 func TestThrottle(t *testing.T) {
 	t.Parallel()
 	now := time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC)
-	th := newThrottle(4, 1) // bursts of 20 and 5
+	th := newThrottle(100, 1) // bursts of 500 and 5
 	allowed := func(addr string, n int, at time.Time) (count int) {
 		for range n {
 			if th.allow(netip.MustParseAddr(addr), at) {
@@ -27,10 +26,8 @@ func TestThrottle(t *testing.T) {
 		{"1.1.1.1", 0, 5}, {"1.1.1.1", 0, 0}, {"1.1.1.2", 0, 5},
 		{"2001:db8::1", 0, 5}, {"2001:db8::2", 0, 0}, // the same /64
 		{"2001:db8:0:1::1", 0, 5},
-		{"1.1.1.3", 0, 0}, // all together
 		{"1.1.1.1", 2 * time.Second, 2},
-		{"1.1.1.3", 2 * time.Second, 2}, // those refused counted, too
-		{"1.1.1.4", 2 * time.Second, 4}, // all together again
+		{"1.1.1.3", 2 * time.Second, 5},
 	} {
 		if got := allowed(c.addr, 10, now.Add(c.after)); got != c.want {
 			t.Errorf("%s after %v: %d handshakes, want %d", c.addr, c.after, got, c.want)
@@ -58,10 +55,33 @@ func TestThrottleTableIsBounded(t *testing.T) {
 
 func TestBudget(t *testing.T) {
 	t.Parallel()
-	b := budget{left: 10}
-	got := fmt.Sprint(b.take(6), b.take(5), b.take(4), b.take(1), b.take(0))
-	b.give(6)
-	if got += fmt.Sprint(" ", b.take(7), b.take(6)); got != "true false true false true false true" {
-		t.Error(got)
+	b := newBudget(100, 10)
+	one, two, three, four := b.share(), b.share(), b.share(), b.share()
+	for i, c := range []struct {
+		share *share
+		kind  body
+		n     int64
+		want  bool
+	}{
+		{one, requestBody, 25, true},
+		{one, requestBody, 1, false}, // a quarter for a tunnel
+		{one, answerBody, 20, true},  // of each kind
+		{two, requestBody, 25, true},
+		{three, requestBody, 25, true},
+		{four, requestBody, 1, false}, // three quarters for requests
+		{four, answerBody, 6, false},  // all together
+		{four, answerBody, 5, true},
+		{one, requestBody, -25, true},
+		{four, requestBody, 25, true},
+		{one, requestBody, 1, false},
+	} {
+		if c.n < 0 {
+			c.share.give(c.kind, -c.n)
+		} else if got := c.share.take(c.kind, c.n); got != c.want {
+			t.Errorf("step %d: %v", i+1, got)
+		}
+	}
+	if one := newBudget(40, 30).share(); !one.take(requestBody, 30) {
+		t.Error("no room for one body of the greatest size")
 	}
 }

@@ -36,6 +36,14 @@ func newPatience(rc *http.ResponseController, exact bool, limit time.Duration) *
 	return p
 }
 
+// shorten lowers the limit from the next call on.
+func (p *patience) shorten(limit time.Duration) {
+	p.writeSet = time.Time{}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.limit, p.readSet = min(p.limit, limit), time.Time{}
+}
+
 func (p *patience) beforeWrite() {
 	if now := time.Now(); p.exact || now.Sub(p.writeSet) > p.limit/4 {
 		p.rc.SetWriteDeadline(now.Add(p.limit))

@@ -28,7 +28,7 @@ func (l *link1) deliver(id string, a answer1) {
 	if p == nil || len(p.answer) > 0 {
 		return
 	}
-	if a.HTTPResponse != nil && !l.memory.take(int64(len(a.Body))) {
+	if a.HTTPResponse != nil && !l.memory.take(answerBody, int64(len(a.Body))) {
 		a = answer1{err: &wire.ResetError{Code: wire.ResetBusy, Message: msgNoMemory}}
 	}
 	p.answer <- a
@@ -64,7 +64,7 @@ func (l *link1) end(p *pending1) {
 
 func (l *link1) release(a answer1) {
 	if a.HTTPResponse != nil {
-		l.memory.give(int64(len(a.Body)))
+		l.memory.give(answerBody, int64(len(a.Body)))
 	}
 }
 

@@ -48,7 +48,7 @@ func New(cfg Config) (*Server, error) {
 	s := &Server{
 		cfg: cfg, log: cfg.Logger, baseHost: strings.TrimSuffix(cfg.PublicURL.Hostname(), "."),
 		throttle: newThrottle(cfg.Limits.HandshakesPerSecond, cfg.Limits.HandshakesPerSecondFromIP),
-		memory:   &budget{left: cfg.Limits.PendingBodyBytes},
+		memory:   newBudget(cfg.Limits.PendingBodyBytes, cfg.Limits.BodyBytes),
 		dirty:    make(chan struct{}, 1),
 	}
 	key := newSigningKey()

@@ -19,7 +19,7 @@ import (
 // both directions are over. There is no limit to how long they may be silent.
 func (x *exchange2) switchProtocols(head *wire.ResponseHead) {
 	protocol := head.Header.Get("Upgrade")
-	if x.head.Upgrade == "" || !strings.EqualFold(protocol, x.head.Upgrade) {
+	if !visitor.OffersUpgrade(x.head.Upgrade, protocol) {
 		x.st.Reset(wire.ResetProtocol, "switched to a protocol that was not asked for")
 		x.fail(http.StatusBadGateway, msgNoAnswer, x.uploaded())
 		return

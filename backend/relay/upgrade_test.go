@@ -225,6 +225,19 @@ func TestUpgradeDeclined(t *testing.T) {
 			t.Fatalf("%v %q %v", res, body, err)
 		}
 	}
+	choose := r.startAgent2(wire.Ready{}, func(st *mux.Stream) {
+		if got := st.Request().Upgrade; got != "first, second" {
+			t.Errorf("the local service is offered %q", got)
+		}
+		switchTo(st, "second")
+		<-st.Context().Done()
+	})
+	picky := r.raw()
+	picky.send("GET /" + choose.TunnelID + "/ HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: first, second\r\n\r\n")
+	if res, err := http.ReadResponse(picky.r, nil); err != nil || res.StatusCode != 101 || res.Header.Get("Upgrade") != "second" {
+		t.Errorf("one of two protocols: %v %v", res, err)
+	}
+	picky.Close()
 	c.send("GET /" + decline.TunnelID + "/other" + upgradeHeader)
 	if res, _, err := c.answer("GET"); err != nil || res.StatusCode != 502 {
 		t.Errorf("another protocol than asked for: %v %v", res, err)

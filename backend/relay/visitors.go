@@ -120,9 +120,10 @@ type visit struct {
 	uploading bool
 
 	// Form 1 only: the request's body, once it has been read, and what it takes of
-	// the memory budget.
-	whole []byte
-	taken int64
+	// a tunnel's memory.
+	whole  []byte
+	taken  int64
+	memory *share
 }
 
 func (s *Server) visit(w http.ResponseWriter, r *http.Request, rt route) {
@@ -148,7 +149,7 @@ func (s *Server) visit(w http.ResponseWriter, r *http.Request, rt route) {
 		}
 		if v == nil {
 			v = s.newVisit(w, r, rt)
-			defer func() { s.memory.give(v.taken) }()
+			defer v.giveBack()
 		}
 		if st.agent.link.exchange(v) {
 			return

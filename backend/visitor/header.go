@@ -26,18 +26,33 @@ func RemoveHopByHop(h http.Header) {
 	}
 }
 
-// UpgradeOf gives the protocol that a request wants to change to, or "". HTTP/2
-// over cleartext is none: a visitor's HTTP/2 frames would reach the local service
-// past everything that reads requests.
+// UpgradeOf gives the protocols, mostly one, that a request offers to change to, or
+// "". HTTP/2 over cleartext is none: a visitor's HTTP/2 frames would reach the local
+// service past everything that reads requests.
 func UpgradeOf(h http.Header) string {
-	if !hasToken(h["Connection"], "upgrade") || len(h["Upgrade"]) != 1 {
+	if !hasToken(h["Connection"], "upgrade") {
 		return ""
 	}
-	protocol := textproto.TrimString(h["Upgrade"][0])
-	if protocol == "" || isH2C(protocol) {
+	protocols := textproto.TrimString(strings.Join(h["Upgrade"], ", "))
+	if protocols == "" || isH2C(protocols) {
 		return ""
 	}
-	return protocol
+	return protocols
+}
+
+// OffersUpgrade reports whether the protocols that a server has changed to were
+// offered to it. It picks from the list, and may say that it has picked several, in
+// layers (RFC 9110, section 7.8).
+func OffersUpgrade(offered, chosen string) bool {
+	if textproto.TrimString(chosen) == "" {
+		return false
+	}
+	for protocol := range strings.SplitSeq(chosen, ",") {
+		if !hasToken([]string{offered}, textproto.TrimString(protocol)) {
+			return false
+		}
+	}
+	return true
 }
 
 func isH2C(protocols string) bool {

@@ -26,6 +26,23 @@ func TestRemoveHopByHop(t *testing.T) {
 	}
 }
 
+func TestOffersUpgrade(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		offered, chosen string
+		want            bool
+	}{
+		{"websocket", "websocket", true}, {"websocket", "WebSocket", true}, {"foo, bar/2", "bar/2", true}, {"foo,bar", "foo", true},
+		{"TLS/1.0, HTTP/1.1", "TLS/1.0, HTTP/1.1", true},
+		{"foo", "bar", false}, {"foo/1", "foo", false}, {"foo", "", false}, {"foo", " ", false}, {"", "foo", false}, {"", "", false},
+		{"foo", "foo, bar", false}, {"foo, bar", "foo,, bar", false},
+	} {
+		if got := OffersUpgrade(c.offered, c.chosen); got != c.want {
+			t.Errorf("%q of %q: %v", c.chosen, c.offered, got)
+		}
+	}
+}
+
 func TestUpgradeOf(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
@@ -39,6 +56,8 @@ func TestUpgradeOf(t *testing.T) {
 		{nil, []string{"websocket"}, ""},
 		{[]string{"Upgrade"}, nil, ""},
 		{[]string{"Upgrade"}, []string{""}, ""},
+		{[]string{"Upgrade"}, []string{"foo, bar"}, "foo, bar"},
+		{[]string{"Upgrade"}, []string{"foo", "bar"}, "foo, bar"},
 		{[]string{"Upgrade"}, []string{"websocket", "h2c"}, ""},
 		{[]string{"Upgrade, HTTP2-Settings"}, []string{"h2c"}, ""},
 		{[]string{"Upgrade"}, []string{"H2C"}, ""},
