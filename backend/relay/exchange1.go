@@ -164,7 +164,7 @@ func (v *visit) readBody(limit int64) ([]byte, error) {
 	body := []byte(nil)
 	for {
 		if len(body) == cap(body) && int64(len(body)) < size {
-			next := size
+			next := min(max(firstPart, 2*int64(cap(body))), size)
 			if !v.memory.take(requestBody, next-int64(cap(body))) {
 				return nil, errNoMemory
 			}
