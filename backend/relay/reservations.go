@@ -79,22 +79,30 @@ func (d *stateDir) saveReservations(log *slog.Logger, own []tunnel.Record, now t
 		}
 	}
 	sortByWorth(all)
+	return writeReservations(d.file(reservationsFile), all[:min(len(all), maxReservations)])
+}
+
+func writeReservations(path string, records []tunnel.Record) error {
 	file := savedTunnels{Version: 1, Tunnels: []savedTunnel{}}
-	for _, record := range all[:min(len(all), maxReservations)] {
+	for _, record := range records {
 		file.Tunnels = append(file.Tunnels, savedTunnel(record))
 	}
 	text, err := json.Marshal(file)
 	if err != nil {
 		return fmt.Errorf("encoding reservations: %w", err)
 	}
-	if err := writeAtomically(d.file(reservationsFile), append(text, '\n')); err != nil {
+	if err := writeAtomically(path, append(text, '\n')); err != nil {
 		return fmt.Errorf("writing reservations: %w", err)
 	}
 	return nil
 }
 
-// readReservations needs the lock. A file that makes no sense is put aside, for a
-// person to look at, and counts as empty.
+// errNewer: the file is not for this version to read, and so not to write either.
+var errNewer = errors.New("the file with reserved tunnel names was written by another version of Culvert: use that one, or move the file away, which frees all names")
+
+// readReservations needs the lock. Records that make no sense are dropped, and the
+// file is kept aside for a person to look at. One that is no such file at all is put
+// aside, and counts as empty.
 func (d *stateDir) readReservations(log *slog.Logger, now time.Time) ([]tunnel.Record, error) {
 	path := d.file(reservationsFile)
 	text, err := readBounded(path, maxReservationsBytes)
@@ -104,11 +112,22 @@ func (d *stateDir) readReservations(log *slog.Logger, now time.Time) ([]tunnel.R
 	if err != nil {
 		return nil, fmt.Errorf("reading reservations: %w", err)
 	}
-	records, err := parseReservations(text, now)
-	if err == nil {
+	records, bad, err := parseReservations(text, now)
+	if err == nil && bad == nil {
 		return records, nil
 	}
+	if errors.Is(err, errNewer) {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
 	aside := path + ".broken-" + now.UTC().Format("20060102T150405.000000000Z")
+	if err == nil {
+		if err := writeAtomically(aside, text); err != nil {
+			return nil, fmt.Errorf("keeping a copy of the damaged reservations file: %w", err)
+		}
+		log.Error("the file with reserved tunnel names has records that make no sense: these names are free, the others stay reserved",
+			"kept_as", aside, "cause", bad)
+		return records, writeReservations(path, records) // or each reading would keep a copy
+	}
 	if err := os.Rename(path, aside); err != nil {
 		return nil, fmt.Errorf("putting the broken reservations file aside: %w", err)
 	}
@@ -117,23 +136,41 @@ func (d *stateDir) readReservations(log *slog.Logger, now time.Time) ([]tunnel.R
 	return nil, nil
 }
 
-func parseReservations(text []byte, now time.Time) ([]tunnel.Record, error) {
-	var file savedTunnels
+// parseReservations gives the records of a file; bad says what is wrong with the
+// first of those that were dropped.
+func parseReservations(text []byte, now time.Time) (records []tunnel.Record, bad, err error) {
+	var file struct { // as savedTunnels, but each record fails by itself
+		Version int               `json:"version"`
+		Tunnels []json.RawMessage `json:"tunnels"`
+	}
 	if err := json.Unmarshal(text, &file); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	if file.Version != 1 {
-		return nil, fmt.Errorf("version %d is not known", file.Version)
+	switch file.Version {
+	case 1:
+	case 0:
+		return nil, nil, errors.New("it has no version")
+	default:
+		return nil, nil, fmt.Errorf("%w (version %d)", errNewer, file.Version)
 	}
-	records := make([]tunnel.Record, 0, len(file.Tunnels))
-	for _, saved := range file.Tunnels {
+	records = make([]tunnel.Record, 0, len(file.Tunnels))
+	for _, text := range file.Tunnels {
+		var saved savedTunnel
+		wrong := json.Unmarshal(text, &saved)
 		switch {
+		case wrong != nil:
 		case tunnel.ValidID(saved.ID) != nil:
-			return nil, fmt.Errorf("%q is no tunnel ID", saved.ID)
+			wrong = fmt.Errorf("%q is no tunnel ID", saved.ID)
 		case saved.Owner == "":
-			return nil, fmt.Errorf("the tunnel %s has no owner", saved.ID)
+			wrong = fmt.Errorf("the tunnel %s has no owner", saved.ID)
 		case saved.Epoch < 0 || saved.Epoch > tunnel.MaxEpoch:
-			return nil, fmt.Errorf("the tunnel %s has the epoch %d", saved.ID, saved.Epoch)
+			wrong = fmt.Errorf("the tunnel %s has the epoch %d", saved.ID, saved.Epoch)
+		}
+		if wrong != nil {
+			if bad == nil {
+				bad = wrong
+			}
+			continue
 		}
 		record := tunnel.Record(saved)
 		if record.Seen.After(now) { // the clock was set back
@@ -143,7 +180,7 @@ func parseReservations(text []byte, now time.Time) ([]tunnel.Record, error) {
 			records = append(records, record)
 		}
 	}
-	return records, nil
+	return records, bad, nil
 }
 
 // keepReservations writes the file whenever something changes, until ctx ends, and

@@ -111,6 +111,69 @@ func TestReservationsRoundTrip(t *testing.T) {
 	}
 }
 
+// One bad record must not free the names of everybody else.
+func TestBadRecordsAreDroppedAlone(t *testing.T) {
+	t.Parallel()
+	now := time.Now()
+	seen := now.Add(-time.Hour).UTC().Format(time.RFC3339)
+	good := `{"id":"good","owner":"key:g","named":true,"seen":"` + seen + `"}`
+	for name, bad := range map[string]string{
+		"bad ID":     `{"id":"../x","owner":"key:a","seen":"` + seen + `"}`,
+		"no owner":   `{"id":"shop","seen":"` + seen + `"}`,
+		"epoch":      `{"id":"shop","owner":"key:a","epoch":-1,"seen":"` + seen + `"}`,
+		"wrong type": `{"id":7}`,
+		"null":       `null`,
+	} {
+		dir := t.TempDir()
+		path := filepath.Join(dir, reservationsFile)
+		text := `{"version":1,"tunnels":[` + bad + `,` + good + `]}`
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		var log safeBuffer
+		for range 2 {
+			got, err := mustOpen(t, dir).loadReservations(slog.New(slog.NewTextHandler(&log, nil)), now)
+			if err != nil || len(got) != 1 || got[0].ID != "good" {
+				t.Errorf("%s: %v, %v", name, got, err)
+			}
+		}
+		aside, _ := filepath.Glob(path + ".broken-*")
+		if len(aside) != 1 {
+			t.Fatalf("%s: kept aside: %v", name, aside)
+		}
+		if kept, _ := os.ReadFile(aside[0]); string(kept) != text {
+			t.Errorf("%s: %q was kept", name, kept)
+		}
+		if !strings.Contains(log.String(), filepath.Base(aside[0])) {
+			t.Errorf("%s: the log does not name the file: %s", name, log.String())
+		}
+	}
+}
+
+// A relay of an older version must not free the names that a newer one has kept.
+func TestReservationsOfAnotherVersion(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	path := filepath.Join(dir, reservationsFile)
+	const text = `{"version":2,"names":{}}`
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s, err := New(Config{PublicURL: mustURL("http://127.0.0.1:1"), StateDir: dir})
+	if err == nil {
+		s.Shutdown(t.Context())
+	}
+	if err == nil || !strings.Contains(err.Error(), path) || !strings.Contains(err.Error(), "version 2") {
+		t.Errorf("New: %v", err)
+	}
+	if err := mustOpen(t, dir).saveReservations(slog.New(slog.DiscardHandler), nil, time.Now()); err == nil {
+		t.Error("the file was written over")
+	}
+	if kept, _ := os.ReadFile(path); string(kept) != text {
+		t.Errorf("the file is %q now", kept)
+	}
+}
+
 func TestReservationsAreBounded(t *testing.T) {
 	t.Parallel()
 	now := time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC)
@@ -140,10 +203,7 @@ func TestBrokenReservationsAreKeptAside(t *testing.T) {
 	t.Parallel()
 	now := time.Now()
 	for name, text := range map[string]string{
-		"cut short": `{"version":1,"tunnels":[{"id":"sh`, "empty": "", "another version": `{"version":2,"tunnels":[]}`,
-		"bad ID":   `{"version":1,"tunnels":[{"id":"../x","owner":"key:a","seen":"2026-11-21T00:00:00Z"}]}`,
-		"no owner": `{"version":1,"tunnels":[{"id":"shop","seen":"2026-11-21T00:00:00Z"}]}`,
-		"epoch":    `{"version":1,"tunnels":[{"id":"shop","owner":"key:a","epoch":-1,"seen":"2026-11-21T00:00:00Z"}]}`,
+		"cut short": `{"version":1,"tunnels":[{"id":"sh`, "empty": "", "no version": `{"tunnels":[]}`, "no list": `{"version":1,"tunnels":7}`,
 	} {
 		dir := t.TempDir()
 		path := filepath.Join(dir, reservationsFile)
