@@ -93,7 +93,11 @@ func run(ctx context.Context, out io.Writer, culvert string, stay bool) error {
 		fmt.Fprintf(out, "\nThe tunnel stays open: try the URL yourself. Ctrl-C ends it.\n")
 		t.follow(ctx)
 	}
-	return t.close()
+	if err := t.close(); err != nil {
+		return err
+	}
+	fmt.Fprintf(out, "\nNow with a service of your own, on port 3000 say: %s http 3000\n", culvert)
+	return nil
 }
 
 // greet is the whole sample service.

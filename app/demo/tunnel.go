@@ -29,8 +29,8 @@ type tunnel struct {
 }
 
 // open starts culvert for the service on port, with its files in dir. What it
-// prints is shown on out as wait, follow and close come to it. The tunnel ends with
-// ctx; close must be called.
+// prints is shown on out as wait and follow come to it. The tunnel ends with ctx;
+// close must be called.
 func open(ctx context.Context, culvert, port, dir string, out io.Writer) (*tunnel, error) {
 	log, err := os.Create(filepath.Join(dir, "log"))
 	if err != nil {
@@ -113,8 +113,7 @@ func (t *tunnel) close() error {
 	}
 	t.closed = true
 	t.stop()
-	for line := range t.lines { // Wait closes the pipe, so read it to the end first
-		t.show(line)
+	for range t.lines { // Wait closes the pipe, so read it to the end first
 	}
 	err := t.cmd.Wait()
 	if err == nil || errors.Is(err, context.Canceled) { // the latter if it ended well because of stop
