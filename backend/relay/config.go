@@ -30,6 +30,8 @@ type Config struct {
 	// PublicURL is the base of the URLs handed out: scheme and host, no path.
 	PublicURL *url.URL
 	// Subdomains hands out scheme://ID.host as public URLs; the path form works, too.
+	// Where PublicURL is of this machine, http://ID.localhost always works beside it,
+	// because every browser takes such names for this machine without any DNS.
 	Subdomains bool
 	// Open lets anybody be an agent when there is no Authenticate.
 	Open bool
@@ -151,14 +153,34 @@ func (c *Config) prepare() error {
 	return c.Limits.validate()
 }
 
-// publicURLs are the addresses of the tunnel id; subdomain is "" without Subdomains.
+// publicURLs are the addresses of the tunnel id; subdomain is "" if it has none.
 func (c *Config) publicURLs(id string) (public, path, subdomain string) {
 	path = c.PublicURL.String() + "/" + id
-	if !c.Subdomains {
-		return path, path, ""
+	if host := c.hostForm(); host != "" {
+		subdomain = c.PublicURL.Scheme + "://" + id + "." + host
 	}
-	subdomain = c.PublicURL.Scheme + "://" + id + "." + c.PublicURL.Host
-	return subdomain, path, subdomain
+	if c.Subdomains {
+		return subdomain, path, subdomain
+	}
+	return path, path, subdomain
+}
+
+// hostForm is the host[:port] below which each tunnel has a host name of its own,
+// or "". RFC 6761, section 6.3, makes names below localhost mean this machine; not
+// all resolvers do, so that they are handed out beside the path form only. Nobody
+// has a certificate for them.
+func (c *Config) hostForm() string {
+	switch {
+	case c.Subdomains:
+		return c.PublicURL.Host
+	case c.PublicURL.Scheme != "http" || !loopbackHost(c.PublicURL.Host):
+		return ""
+	}
+	host := "localhost"
+	if port := c.PublicURL.Port(); port != "" {
+		host += ":" + port
+	}
+	return host
 }
 
 func (c *Config) proxies() visitor.Proxies { return visitor.Proxies(c.TrustedProxies) }

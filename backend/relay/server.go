@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"culvert/backend/tunnel"
+	"culvert/backend/visitor"
 	"culvert/backend/wire"
 )
 
@@ -19,7 +20,7 @@ import (
 type Server struct {
 	cfg      Config
 	log      *slog.Logger
-	baseHost string // of the public URL, lower case, without port
+	hostForm string // the host below which each tunnel has a name, without port; "" if none
 	state    *stateDir
 	registry *registry
 	resumer  tunnel.Resumer
@@ -46,7 +47,7 @@ func New(cfg Config) (*Server, error) {
 		return nil, err
 	}
 	s := &Server{
-		cfg: cfg, log: cfg.Logger, baseHost: strings.TrimSuffix(cfg.PublicURL.Hostname(), "."),
+		cfg: cfg, log: cfg.Logger, hostForm: strings.TrimSuffix(visitor.HostName(cfg.hostForm()), "."),
 		throttle: newThrottle(cfg.Limits.HandshakesPerSecond, cfg.Limits.HandshakesPerSecondFromIP),
 		memory:   newBudget(cfg.Limits.PendingBodyBytes, cfg.Limits.BodyBytes),
 		dirty:    make(chan struct{}, 1),

@@ -43,8 +43,8 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 		s.refuseVisitor(w, r, http.StatusBadRequest, "Bad request: "+err.Error()+".")
 		return
 	}
-	if s.cfg.Subdomains {
-		if id, ok := visitor.HostID(r.Host, s.baseHost); ok {
+	if s.hostForm != "" {
+		if id, ok := visitor.HostID(r.Host, s.hostForm); ok {
 			s.visit(w, r, route{id: id, target: r.RequestURI})
 			return
 		}

@@ -90,15 +90,41 @@ func TestRouting(t *testing.T) {
 	}
 }
 
-func TestWithoutSubdomainsTheHostDoesNotMatter(t *testing.T) {
+func TestWithoutSubdomains(t *testing.T) {
 	t.Parallel()
-	r := startRelay(t, func(c *Config) { c.PublicURL = mustURL("http://localhost:8080") })
-	a := r.startAgent2(wire.Ready{}, serveSeen)
-	if a.PublicURL != "http://localhost:8080/"+a.TunnelID || a.SubdomainURL != "" {
-		t.Errorf("URLs %+v", a.Established)
+	for _, c := range []struct {
+		public    string
+		subdomain string // %s is the ID
+		host      string // of a request for "/"; %s is the ID
+		status    int
+	}{
+		{"http://localhost:8080", "http://%s.localhost:8080", "%s.localhost:8080", 200},
+		{"http://127.0.0.1:8080", "http://%s.localhost:8080", "%s.LOCALHOST.", 200},
+		{"http://[::1]", "http://%s.localhost", "%s.localhost", 200},
+		{"http://127.0.0.1:8080", "http://%s.localhost:8080", "none.localhost", 404},
+		{"https://localhost:8443", "", "localhost:8443", 404},
+	} {
+		r := startRelay(t, func(cfg *Config) { cfg.PublicURL = mustURL(c.public) })
+		a := r.startAgent2(wire.Ready{}, serveSeen)
+		if want := strings.ReplaceAll(c.subdomain, "%s", a.TunnelID); a.PublicURL != c.public+"/"+a.TunnelID || a.SubdomainURL != want {
+			t.Errorf("%s: URLs %+v, want subdomain %q", c.public, a.Established, want)
+		}
+		host := strings.ReplaceAll(c.host, "%s", a.TunnelID)
+		if res, _ := r.get("/", "Host", host); res.StatusCode != c.status {
+			t.Errorf("%s: status %d for the host %s, want %d", c.public, res.StatusCode, host, c.status)
+		}
 	}
-	if res, _ := r.get("/", "Host", a.TunnelID+".localhost"); res.StatusCode != 404 {
-		t.Errorf("host form: %d", res.StatusCode)
+}
+
+// A name that is not of this machine needs DNS, which only --subdomains promises.
+func TestNoSubdomainsElsewhere(t *testing.T) {
+	t.Parallel()
+	cfg := Config{PublicURL: mustURL("http://tunnel.example.com")}
+	if err := cfg.prepare(); err != nil {
+		t.Fatal(err)
+	}
+	if public, path, subdomain := cfg.publicURLs("shop"); public != path || subdomain != "" {
+		t.Errorf("URLs %q %q %q", public, path, subdomain)
 	}
 }
 
