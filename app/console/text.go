@@ -101,8 +101,10 @@ func (t *Text) online(est wire.Established) {
 	}
 	b.WriteString("\n")
 	url("public URL", bold, est.PublicURL)
-	if est.PathBasedURL != "" && est.PathBasedURL != est.PublicURL {
-		url("also      ", bold, est.PathBasedURL)
+	for _, also := range []string{est.SubdomainURL, est.PathBasedURL} {
+		if also != "" && also != est.PublicURL {
+			url("also      ", bold, also)
+		}
 	}
 	url("leads to  ", plain, t.cfg.Target)
 	b.WriteString("\n")
