@@ -50,6 +50,7 @@ type agent struct {
 	replaces *agent // until it is settled: who gets the tunnel back if it is not
 
 	link  link          // for others once ready is closed
+	crowd crowd         // its visitors
 	ready chan struct{} // closed when it was told that it has its tunnel
 	gone  chan struct{} // closed when the connection is over
 }

@@ -57,15 +57,17 @@ type Limits struct {
 	HeaderTimeout time.Duration // and the time it may take: 10 s
 	IdleTimeout   time.Duration // a visitor's connection between requests: 2 min
 	StallTimeout  time.Duration // a visitor who neither takes nor sends a byte that is due: 5 min
+	UploadTimeout time.Duration // the same, for a request's body before its answer has begun: 1 min
 
 	AnswerTimeout    time.Duration // form 1: an agent's answer: 60 s
 	BodyBytes        int64         // form 1: one body: 8 MB, at most wire.MaxRelayBody
 	PendingBodyBytes int64         // form 1: all bodies in memory: 256 MB, at least 4 bodies
 	BodyStallTimeout time.Duration // form 1: StallTimeout while a body is held in memory: 30 s
 
-	StreamsPerTunnel int // exchanges at once: 512
-	TunnelsPerOwner  int // 100
-	Tunnels          int // all together: 10,000
+	StreamsPerTunnel  int // exchanges at once: 512
+	StreamsPerVisitor int // those of one address at one tunnel: half of that
+	TunnelsPerOwner   int // 100
+	Tunnels           int // all together: 10,000
 
 	HandshakesPerSecond       float64 // of agents, all together: 100, in bursts of 5 times as many
 	HandshakesPerSecondFromIP float64 // the same from one address: 10
@@ -89,11 +91,13 @@ func (l *Limits) setDefaults() {
 	orDefault(&l.HeaderTimeout, 10*time.Second)
 	orDefault(&l.IdleTimeout, 2*time.Minute)
 	orDefault(&l.StallTimeout, 5*time.Minute)
+	orDefault(&l.UploadTimeout, min(time.Minute, l.StallTimeout))
 	orDefault(&l.AnswerTimeout, time.Minute)
 	orDefault(&l.BodyBytes, wire.MaxRelayBody)
 	orDefault(&l.PendingBodyBytes, 256<<20)
 	orDefault(&l.BodyStallTimeout, min(30*time.Second, l.StallTimeout))
 	orDefault(&l.StreamsPerTunnel, 512)
+	orDefault(&l.StreamsPerVisitor, max(1, l.StreamsPerTunnel/2))
 	orDefault(&l.TunnelsPerOwner, 100)
 	orDefault(&l.Tunnels, 10_000)
 	orDefault(&l.HandshakesPerSecond, 100)
@@ -109,10 +113,10 @@ func (l *Limits) setDefaults() {
 func (l *Limits) validate() error {
 	for name, bad := range map[string]bool{
 		"HeaderBytes":  l.HeaderBytes < 4<<10,
-		"timeouts":     min(l.HeaderTimeout, l.IdleTimeout, l.StallTimeout, l.BodyStallTimeout, l.AnswerTimeout, l.HandshakeTimeout, l.PingInterval, l.ProbeTimeout, l.DrainTimeout, l.Grace) < 0,
+		"timeouts":     min(l.HeaderTimeout, l.IdleTimeout, l.StallTimeout, l.UploadTimeout, l.BodyStallTimeout, l.AnswerTimeout, l.HandshakeTimeout, l.PingInterval, l.ProbeTimeout, l.DrainTimeout, l.Grace) < 0,
 		"PingTimeout":  l.PingTimeout <= l.PingInterval,
 		"BodyBytes":    l.BodyBytes < 1 || l.BodyBytes > wire.MaxRelayBody || l.PendingBodyBytes < 4*l.BodyBytes,
-		"tunnels":      l.StreamsPerTunnel < 1 || l.TunnelsPerOwner < 1 || l.Tunnels < 1,
+		"tunnels":      l.StreamsPerTunnel < 1 || l.StreamsPerVisitor < 1 || l.TunnelsPerOwner < 1 || l.Tunnels < 1,
 		"handshakes/s": l.HandshakesPerSecond < 0 || l.HandshakesPerSecondFromIP < 0,
 	} {
 		if bad {

@@ -72,6 +72,35 @@ func (t *throttle) forget(now time.Time) {
 	}
 }
 
+// crowd counts the requests under way of each visitor at one agent.
+type crowd struct {
+	mu    sync.Mutex
+	count map[netip.Prefix]int
+}
+
+// enter reports whether a visitor with fewer than limit requests has come; leave
+// must follow then.
+func (c *crowd) enter(visitor netip.Prefix, limit int) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.count[visitor] >= limit {
+		return false
+	}
+	if c.count == nil {
+		c.count = make(map[netip.Prefix]int)
+	}
+	c.count[visitor]++
+	return true
+}
+
+func (c *crowd) leave(visitor netip.Prefix) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.count[visitor]--; c.count[visitor] == 0 {
+		delete(c.count, visitor)
+	}
+}
+
 // throttleKey is what counts as one address: in IPv6 a /64, since a single
 // machine has all of it.
 func throttleKey(addr netip.Addr) netip.Prefix {

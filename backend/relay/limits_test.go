@@ -1,6 +1,7 @@
 package relay
 
 import (
+	"fmt"
 	"net/netip"
 	"testing"
 	"time"
@@ -32,6 +33,21 @@ func TestThrottle(t *testing.T) {
 		if got := allowed(c.addr, 10, now.Add(c.after)); got != c.want {
 			t.Errorf("%s after %v: %d handshakes, want %d", c.addr, c.after, got, c.want)
 		}
+	}
+}
+
+func TestCrowd(t *testing.T) {
+	t.Parallel()
+	var c crowd
+	a, b := netip.MustParsePrefix("1.1.1.1/32"), netip.MustParsePrefix("2001:db8::/64")
+	got := fmt.Sprint(c.enter(a, 2), c.enter(a, 2), c.enter(a, 2), c.enter(b, 2))
+	c.leave(a)
+	got += fmt.Sprint(" ", c.enter(a, 2), c.enter(a, 2))
+	c.leave(a)
+	c.leave(a)
+	c.leave(b)
+	if got += fmt.Sprint(" ", len(c.count)); got != "true true false true true false 0" {
+		t.Error(got)
 	}
 }
 

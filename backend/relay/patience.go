@@ -12,7 +12,7 @@ import (
 // and as seldom as will do: idle streams live as long as both ends want.
 type patience struct {
 	rc    *http.ResponseController
-	limit time.Duration
+	limit time.Duration // StallTimeout
 	// exact: an HTTP/2 stream ends with its deadline even if nobody is reading or
 	// writing, so that it must not outlast the call. In HTTP/1 it only counts for
 	// calls, and may lie about.
@@ -21,17 +21,19 @@ type patience struct {
 	writeSet time.Time
 
 	mu       sync.Mutex
+	upload   time.Duration // how long a body's next byte may take
 	readSet  time.Time
+	reading  bool // between beforeRead and afterRead
 	leftover bool
 	stopped  bool
 }
 
-func newPatience(rc *http.ResponseController, exact bool, limit time.Duration) *patience {
-	p := &patience{rc: rc, exact: exact, limit: limit}
+func newPatience(rc *http.ResponseController, exact bool, limits *Limits) *patience {
+	p := &patience{rc: rc, exact: exact, limit: limits.StallTimeout, upload: limits.UploadTimeout}
 	if !exact {
 		// Also for what the server itself writes at the end.
 		p.writeSet = time.Now()
-		rc.SetWriteDeadline(p.writeSet.Add(limit))
+		rc.SetWriteDeadline(p.writeSet.Add(p.limit))
 	}
 	return p
 }
@@ -41,7 +43,18 @@ func (p *patience) shorten(limit time.Duration) {
 	p.writeSet = time.Time{}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.limit, p.readSet = min(p.limit, limit), time.Time{}
+	p.limit, p.upload, p.readSet = min(p.limit, limit), min(p.upload, limit), time.Time{}
+}
+
+// answering: the answer begins, and with it what may be a conversation. Silence says
+// less in that than in half a request.
+func (p *patience) answering() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.upload = p.limit; p.reading && !p.stopped && !p.leftover {
+		p.readSet = time.Now()
+		p.rc.SetReadDeadline(p.readSet.Add(p.limit))
+	}
 }
 
 func (p *patience) beforeWrite() {
@@ -64,19 +77,21 @@ func (p *patience) beforeRead() bool {
 	if p.stopped {
 		return false
 	}
-	if now := time.Now(); !p.leftover && (p.exact || now.Sub(p.readSet) > p.limit/4) {
-		p.rc.SetReadDeadline(now.Add(p.limit))
+	p.reading = true
+	if now := time.Now(); !p.leftover && (p.exact || now.Sub(p.readSet) > p.upload/4) {
+		p.rc.SetReadDeadline(now.Add(p.upload))
 		p.readSet = now
 	}
 	return true
 }
 
 func (p *patience) afterRead(end bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.reading = false
 	if !p.exact && !end {
 		return
 	}
-	p.mu.Lock()
-	defer p.mu.Unlock()
 	if !p.stopped && !p.leftover {
 		p.rc.SetReadDeadline(time.Time{})
 	}

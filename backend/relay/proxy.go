@@ -167,6 +167,7 @@ func (x *exchange2) answer() {
 	if x.head.Upgrade != "" {
 		x.st.CloseWrite(nil) // the local service prefers to stay with HTTP
 	}
+	x.waiting.answering()
 	x.writeHead(head)
 	if x.r.Method == http.MethodHead || !bodyAllowed(head.Status) {
 		x.awaitEnd()

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/netip"
 	"strings"
 	"testing"
 	"time"
@@ -463,7 +464,7 @@ func TestForm2AgentVanishes(t *testing.T) {
 
 func TestForm2StreamsPerTunnel(t *testing.T) {
 	t.Parallel()
-	r := startRelay(t, func(c *Config) { c.Limits.StreamsPerTunnel = 2 })
+	r := startRelay(t, func(c *Config) { c.Limits.StreamsPerTunnel, c.Limits.StreamsPerVisitor = 2, 3 })
 	started, release := make(chan bool, 2), make(chan bool)
 	a := r.startAgent2(wire.Ready{}, func(st *mux.Stream) {
 		started <- true
@@ -488,6 +489,87 @@ func TestForm2StreamsPerTunnel(t *testing.T) {
 	}
 	if _, body := r.get("/" + a.TunnelID + "/"); body != "ok" {
 		t.Errorf("then %q", body)
+	}
+}
+
+// One address cannot use up what a tunnel may carry.
+func TestStreamsPerVisitor(t *testing.T) {
+	t.Parallel()
+	r := startRelay(t, func(c *Config) {
+		c.Limits.StreamsPerTunnel = 4 // of which one address gets 2
+		c.TrustedProxies = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}
+	})
+	started := make(chan bool, 4)
+	a := r.startAgent2(wire.Ready{}, func(st *mux.Stream) {
+		started <- true
+		io.Copy(io.Discard, st)
+		reply(st, 200, nil, "ok")
+	})
+	const half = " HTTP/1.1\r\nHost: a\r\nX-Forwarded-For: 1.1.1.1\r\nContent-Length: 10\r\n\r\nab"
+	var attackers []*raw
+	for range 2 {
+		c := r.raw()
+		c.send("POST /" + a.TunnelID + "/" + half)
+		<-started
+		attackers = append(attackers, c)
+	}
+	c := r.raw()
+	c.send("POST /" + a.TunnelID + "/" + half)
+	if res, body, err := c.answer("POST"); err != nil || res.StatusCode != 429 || body != msgCrowd+"\n" || res.Header.Get("Retry-After") == "" {
+		t.Errorf("one more from that address: %v %q %v", res, body, err)
+	}
+	if res, body := r.get("/"+a.TunnelID+"/", "X-Forwarded-For", "1.1.1.2"); res.StatusCode != 200 || body != "ok" {
+		t.Errorf("another address: %d %q", res.StatusCode, body)
+	}
+	for _, c := range attackers {
+		c.send("cdefghij")
+		if _, body, err := c.answer("POST"); err != nil || body != "ok" {
+			t.Errorf("%q %v", body, err)
+		}
+	}
+	eventually(t, "room again", func() bool {
+		res, _ := r.get("/"+a.TunnelID+"/", "X-Forwarded-For", "1.1.1.1")
+		return res.StatusCode == 200
+	})
+}
+
+// Half a request is given up sooner than half of a conversation.
+func TestStalledUploadsAreCutSooner(t *testing.T) {
+	t.Parallel()
+	r := startRelay(t, func(c *Config) { c.Limits.UploadTimeout = 300 * time.Millisecond })
+	ended := make(chan error, 1)
+	proceed := make(chan bool)
+	a := r.startAgent2(wire.Ready{}, func(st *mux.Stream) {
+		if st.Request().Target == "/conversation" {
+			st.WriteHead(&wire.ResponseHead{Status: 200, ContentLength: -1}, false)
+		}
+		var part [2]byte
+		_, err := io.ReadFull(st, part[:])
+		if st.Request().Target == "/conversation" {
+			close(proceed)
+		}
+		if err == nil {
+			_, err = io.ReadFull(st, part[:])
+		}
+		ended <- err
+		st.CloseWrite(nil)
+	})
+	for _, target := range []string{"/upload", "/conversation"} {
+		c := r.raw()
+		c.send("POST /" + a.TunnelID + target + " HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n\r\nab")
+		if target == "/upload" {
+			var reset *wire.ResetError
+			if err := <-ended; !errors.As(err, &reset) {
+				t.Errorf("%s: the stream ended with %v", target, err)
+			}
+			continue
+		}
+		<-proceed
+		time.Sleep(700 * time.Millisecond) // is what is tested
+		c.send("cd")
+		if err := <-ended; err != nil {
+			t.Errorf("%s: the stream ended with %v", target, err)
+		}
 	}
 }
 

@@ -27,6 +27,7 @@ const (
 	msgNoAgent  = "This tunnel's program is not connected at the moment."
 	msgAgentCut = "The connection to this tunnel's program was lost before it answered."
 	msgBusy     = "This tunnel has as many requests under way as it may: try again in a moment."
+	msgCrowd    = "Your address has as many requests under way at this tunnel as it may: try again in a moment."
 	msgNoAnswer = "This tunnel's program sent an answer that makes no sense."
 	msgBadBody  = "The request's body was malformed, or ended early."
 )
@@ -95,7 +96,7 @@ func (s *Server) refuseVisitor(w http.ResponseWriter, r *http.Request, status in
 	}
 	visitor.WriteError(w, r, status, message)
 	if rc := http.NewResponseController(w); hasBody && r.Header.Get("Expect") == "" && rc.Flush() == nil {
-		newPatience(rc, false, s.cfg.Limits.StallTimeout).takeLeftover(r.Body)
+		newPatience(rc, false, &s.cfg.Limits).takeLeftover(r.Body)
 	}
 }
 
@@ -114,6 +115,7 @@ type visit struct {
 	r       *http.Request
 	head    *wire.RequestHead
 	proto   string // http or https
+	from    netip.Prefix
 	waiting *patience
 	expects bool // to be asked for the body before it sends it
 	// uploading: a goroutine reads the body, and takes care of its rest.
@@ -151,11 +153,22 @@ func (s *Server) visit(w http.ResponseWriter, r *http.Request, rt route) {
 			v = s.newVisit(w, r, rt)
 			defer v.giveBack()
 		}
-		if st.agent.link.exchange(v) {
+		if s.exchange(st.agent, v) {
 			return
 		}
 	}
 	s.refuseVisitor(w, r, http.StatusBadGateway, msgNoAgent)
+}
+
+// exchange has the agent carry the request, unless its visitor has so many under way
+// there that others might find no room.
+func (s *Server) exchange(a *agent, v *visit) bool {
+	if !a.crowd.enter(v.from, s.cfg.Limits.StreamsPerVisitor) {
+		v.fail(http.StatusTooManyRequests, msgCrowd, v.head.ContentLength == 0)
+		return true
+	}
+	defer a.crowd.leave(v.from)
+	return a.link.exchange(v)
 }
 
 // redirectToSlash gives a browser the URL at which a page's relative links work.
@@ -176,7 +189,7 @@ func (s *Server) newVisit(w http.ResponseWriter, r *http.Request, rt route) *vis
 	if r.TLS != nil {
 		v.proto = "https"
 	}
-	v.waiting = newPatience(http.NewResponseController(w), r.ProtoMajor >= 2, s.cfg.Limits.StallTimeout)
+	v.waiting = newPatience(http.NewResponseController(w), r.ProtoMajor >= 2, &s.cfg.Limits)
 	v.head = &wire.RequestHead{
 		Method: r.Method, Target: rt.target, Host: r.Host, Prefix: rt.prefix,
 		ContentLength: r.ContentLength, Header: r.Header,
@@ -197,7 +210,8 @@ func (s *Server) newVisit(w http.ResponseWriter, r *http.Request, rt route) *vis
 	if !peer.IsValid() {
 		peer = netip.IPv6Unspecified()
 	}
-	v.head.RemoteAddr = s.cfg.proxies().Forward(h, visitor.Hop{Peer: peer, Proto: v.proto, Host: r.Host}).String()
+	from := s.cfg.proxies().Forward(h, visitor.Hop{Peer: peer, Proto: v.proto, Host: r.Host})
+	v.head.RemoteAddr, v.from = from.String(), throttleKey(from)
 	return v
 }
 
