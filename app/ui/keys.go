@@ -26,6 +26,13 @@ func (w *Window) addShortcuts() {
 	}
 }
 
+// typedKey serves keys that nothing with the focus has taken.
+func (w *Window) typedKey(ev *fyne.KeyEvent) {
+	if ev.Name == fyne.KeyEscape {
+		w.escape()
+	}
+}
+
 // typedShortcut serves an entry that has the focus.
 func (w *Window) typedShortcut(s fyne.Shortcut) {
 	c, ok := s.(*desktop.CustomShortcut)

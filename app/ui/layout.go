@@ -12,12 +12,11 @@ import (
 const (
 	minWidth, minHeight float32 = 720, 480
 
-	topHeight    float32 = 64
-	barHeight    float32 = 48
-	footHeight   float32 = 32
-	detailHeight float32 = 44
-	leftMost     float32 = 372 // of the column of cards in a wide window
-	leftLeast    float32 = 272 // and in a narrow one
+	topHeight  float32 = 64
+	barHeight  float32 = 48
+	footHeight float32 = 32
+	leftMost   float32 = 372 // of the column of cards in a wide window
+	leftLeast  float32 = 272 // and in a narrow one
 )
 
 func place(o fyne.CanvasObject, x, y, w, h float32) {
@@ -32,7 +31,7 @@ func (l rootLayout) MinSize([]fyne.CanvasObject) fyne.Size { return fyne.NewSize
 
 func (l rootLayout) Layout(o []fyne.CanvasObject, size fyne.Size) {
 	top, topLine, notice, left, leftLine := o[0], o[1], o[2], o[3], o[4]
-	bar, barLine, table, detail, footLine, foot, fresh := o[5], o[6], o[7], o[8], o[9], o[10], o[11]
+	bar, barLine, table, footLine, foot := o[5], o[6], o[7], o[9], o[10]
 
 	y := topHeight
 	if h := l.w.openError.HeightFor(size.Width - 2*16); h > 0 {
@@ -61,16 +60,12 @@ func (l rootLayout) Layout(o []fyne.CanvasObject, size fyne.Size) {
 	place(bar, x, y, rw, barHeight)
 	place(barLine, x, y+barHeight, rw, 1)
 	end := bottom
-	if detail.Visible() {
-		end -= detailHeight
-		place(detail, x, end, rw, detailHeight)
+	if l.w.detail.Visible() {
+		h := l.w.detail.heightFor(rw)
+		end -= h
+		place(l.w.detail, x, end, rw, h)
 	}
 	place(table, x, y+barHeight+1, rw, end-y-barHeight-1)
-
-	// The way back to the newest rows floats over the table:
-	// the bar has no room for it in a narrow window.
-	w := fresh.MinSize().Width
-	place(fresh, x+float32(math.Floor(float64(rw-w)/2)), y+barHeight+40, w, look.Low)
 }
 
 // topLayout: field, button, where tunnels lead; the error beneath the field.
@@ -120,12 +115,15 @@ type barLayout struct{ w *Window }
 const (
 	filterHint      = "Filter: path, method, status…"
 	filterHintShort = "Filter"
+
+	filterLeast float32 = 88
+	nameLeast   float32 = 64
 )
 
 func (barLayout) MinSize([]fyne.CanvasObject) fyne.Size { return fyne.NewSize(0, barHeight) }
 
 func (l barLayout) Layout(o []fyne.CanvasObject, size fyne.Size) {
-	title, name, all, filter, pause, clear := o[0].(*look.Text), o[1].(*look.Text), o[2], o[3], o[4], o[5]
+	title, name, filter, pause, clear := o[0].(*look.Text), o[1].(*look.Text), o[4], o[5], o[6]
 	y := (barHeight - look.Low) / 2
 	right := size.Width - 12
 	for _, b := range []fyne.CanvasObject{clear, pause} {
@@ -135,23 +133,41 @@ func (l barLayout) Layout(o []fyne.CanvasObject, size fyne.Size) {
 		right -= look.Gap
 	}
 	x := float32(12)
-	natural := title.Natural().Width
-	place(title, x, 0, natural, barHeight)
-	x += natural + look.Gap
-
-	taken := float32(0)
-	if all.Visible() {
-		taken = all.MinSize().Width + look.Gap
+	label := "Show all"
+	if size.Width < 520 {
+		label = "All"
 	}
-	// The filter gives way down to 110, then the name of the scope does.
-	filterWidth := float32(math.Floor(float64(min(max(right-x-taken-name.Natural().Width-look.Gap, 110), 248))))
+	l.w.scopeAll.SetText(label)
+	taken := float32(0)
+	for _, b := range []fyne.CanvasObject{l.w.scopeAll, l.w.fresh} {
+		if b.Visible() {
+			taken += b.MinSize().Width + look.Gap
+		}
+	}
+	natural := title.Natural().Width
+	// Where all of it is shown and the window is narrow, the word that never
+	// changes goes first.
+	title.Hidden = right-x-natural-look.Gap-taken-filterLeast-look.Gap < min(nameLeast, name.Natural().Width)
+	if !title.Hidden {
+		place(title, x, 0, natural, barHeight)
+		x += natural + look.Gap
+	}
+
+	// The filter gives way, then the name of the scope does.
+	filterWidth := float32(math.Floor(float64(min(max(right-x-taken-name.Natural().Width-look.Gap, filterLeast), 248))))
 	nameWidth := min(name.Natural().Width, max(right-filterWidth-look.Gap-taken-x, 0))
-	name.Hidden = nameWidth < min(64, name.Natural().Width)
+	name.Hidden = nameWidth < min(32, name.Natural().Width)
 	if !name.Hidden {
 		place(name, x, 0, nameWidth, barHeight)
 		x += nameWidth + look.Gap
 	}
-	place(all, x, y, all.MinSize().Width, look.Low)
+	for _, b := range []fyne.CanvasObject{l.w.scopeAll, l.w.fresh} {
+		if b.Visible() {
+			w := b.MinSize().Width
+			place(b, x, y, w, look.Low)
+			x += w + look.Gap
+		}
+	}
 	hint := filterHint
 	if filterWidth < 220 {
 		hint = filterHintShort
@@ -160,24 +176,6 @@ func (l barLayout) Layout(o []fyne.CanvasObject, size fyne.Size) {
 		l.w.filter.SetPlaceHolder(hint)
 	}
 	place(filter, right-filterWidth, (barHeight-look.Middle)/2, filterWidth, look.Middle)
-}
-
-// detailLayout: the selected request in full, and the button that copies its URL.
-type detailLayout struct{}
-
-func (detailLayout) MinSize([]fyne.CanvasObject) fyne.Size { return fyne.NewSize(0, detailHeight) }
-
-func (detailLayout) Layout(o []fyne.CanvasObject, size fyne.Size) {
-	o[0].Resize(size)
-	place(o[1], 0, 0, size.Width, 1)
-	right := size.Width - 12
-	if o[3].Visible() {
-		b := o[3].MinSize()
-		right -= b.Width
-		place(o[3], right, (size.Height-b.Height)/2, b.Width, b.Height)
-		right -= 12
-	}
-	place(o[2], 12, 0, right-12, size.Height)
 }
 
 // footLayout: counts at the left, who can reach the tunnels at the right.

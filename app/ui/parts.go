@@ -46,9 +46,7 @@ type parts struct {
 	pause      *look.Button
 	clearAll   *look.Button
 	noRequests *lesson
-	detailBar  *fyne.Container
-	detail     *look.Text
-	detailCopy *look.Button
+	detail     *detail
 
 	// Bottom: what is public.
 	summary *summary
@@ -73,7 +71,7 @@ func (w *Window) build() {
 
 	w.cards = cards.NewColumn(cards.Actions{
 		Select: w.selectTunnel, Copy: w.copyURL, OpenURL: w.openURL,
-		Start: w.start, Stop: w.stop, RetryNow: w.retryNow, Remove: w.remove,
+		Start: w.start, Stop: w.stop, RetryNow: w.retryNow, Remove: w.remove, Escape: w.escape,
 	})
 	w.noTunnels = newLesson(w.copyWith)
 	w.noTunnels.set("No tunnels yet",
@@ -84,19 +82,27 @@ func (w *Window) build() {
 	w.scopeAll = look.NewButton("Show all", look.Low, func() { w.selectTunnel("") })
 	w.table = requests.NewTable(w.view)
 	w.table.OnSelect = w.showDetail
+	w.table.OnEscape = w.escape
 	w.table.OnFresh = w.showFresh
 	w.fresh = look.NewFilledButton("", look.Low, func() { w.table.ShowNewest(); w.showPaused() })
 	w.filter = newField(filterHint, w.typedShortcut)
 	w.fresh.Hide()
 	w.filter.OnChanged = func(text string) { w.table.Filter(w.scope, text); w.Sync() }
-	w.filter.onEscape = func() { w.filter.SetText("") }
+	w.filter.onEscape = func() {
+		if w.filter.Text == "" {
+			w.escape()
+		}
+		w.filter.SetText("")
+	}
+	w.target.onEscape = w.escape
 	w.pause = look.NewButton("Pause", look.Low, w.togglePause)
 	w.clearAll = look.NewButton("Clear", look.Low, w.clear)
 	w.noRequests = newLesson(w.copyWith)
-	w.detail = look.NewText("", look.ColorText, look.TextSmall, fyne.TextStyle{Monospace: true})
-	w.detailCopy = look.NewButton("Copy URL", look.Low, w.copyDetail)
-	w.detailBar = container.New(detailLayout{}, look.NewPanel(look.ColorPanel, "", 0), look.NewLine(), w.detail, w.detailCopy)
-	w.detailBar.Hide()
+	w.detail = newDetail(w.copyURLOfRequest, w.copyCause)
+	w.detail.Hide()
+	for _, b := range []*look.Button{w.openButton, w.scopeAll, w.fresh, w.pause, w.clearAll, w.detail.copyURL, w.detail.copyCause} {
+		b.OnEscape = w.escape
+	}
 
 	w.summary = newSummary()
 	w.reach = look.NewText("", look.ColorMuted, look.TextSmall, fyne.TextStyle{})
@@ -105,9 +111,9 @@ func (w *Window) build() {
 	top := container.New(topLayout{w}, look.NewPanel(look.ColorPanel, "", 0), w.target.box, w.openButton, w.backend, w.openError)
 	left := container.NewStack(w.cards, w.noTunnels)
 	title := look.NewText("Requests", look.ColorText, look.TextBody, bold)
-	bar := container.New(barLayout{w}, title, w.scopeName, w.scopeAll, w.filter.box, w.pause, w.clearAll)
+	bar := container.New(barLayout{w}, title, w.scopeName, w.scopeAll, w.fresh, w.filter.box, w.pause, w.clearAll)
 	foot := container.New(footLayout{w}, look.NewPanel(look.ColorPanel, "", 0), w.summary.Container, w.reach, w.lan)
 	w.root = container.New(rootLayout{w},
 		top, look.NewLine(), w.noticeBar, left, look.NewLine(), bar, look.NewLine(),
-		container.NewStack(w.table, w.noRequests), w.detailBar, look.NewLine(), foot, w.fresh)
+		container.NewStack(w.table, w.noRequests), w.detail, look.NewLine(), foot)
 }

@@ -63,9 +63,20 @@ func reachWords(tunnels []model.Tunnel, b model.Backend) string {
 }
 
 func (w *Window) syncRequests(tunnels []model.Tunnel, backend model.Backend) {
+	labels := model.Labels(tunnels)
 	name := "all tunnels"
-	if t := w.tunnel(w.scope); t != nil {
-		name = t.Name
+	if w.scope != "" {
+		name = labels[w.scope]
+	}
+	if w.scope == "" && len(tunnels) > 1 {
+		w.table.SetLabels(labels)
+	} else {
+		w.table.SetLabels(nil)
+	}
+	if r := w.detail.request; r != nil {
+		if _, known := labels[r.Tunnel]; !known {
+			w.table.Unselect() // its tunnel has been removed, and it with it
+		}
 	}
 	relayout := name != w.scopeName.Text()
 	w.scopeName.Set(name, look.ColorMuted)
@@ -173,6 +184,9 @@ func (w *Window) clear() {
 // showFresh offers the way back to the newest rows while others are held still.
 func (w *Window) showFresh(n int) {
 	text := model.Number(n) + " new ↑"
+	if n > 999 {
+		text = "999+ new ↑" // it has to fit into a narrow window
+	}
 	longer := n > 0 && len(text) != len(w.fresh.Text())
 	if n > 0 {
 		w.fresh.SetText(text)
@@ -183,31 +197,46 @@ func (w *Window) showFresh(n int) {
 }
 
 func (w *Window) showDetail(r *model.Request) {
+	if r == nil {
+		w.detail.request = nil
+	} else {
+		tunnels := w.cfg.Store.Tunnels()
+		w.detail.set(r, model.Labels(tunnels)[r.Tunnel])
+		show(w.detail.copyURL, w.requestURL(r) != "")
+	}
+	show(w.detail, r != nil)
+	w.root.Refresh()
+	w.detail.Refresh()
 	if r != nil {
-		t := w.tunnel(r.Tunnel)
-		text := r.Method + " " + r.Path
-		if t != nil {
-			text = t.Name + "  ·  " + text
-		}
-		if r.Err != "" {
-			text = r.StatusText() + "  " + r.Err + "  ·  " + text
-		}
-		w.detail.Set(text, look.ColorText)
-		show(w.detailCopy, t != nil && t.URL != "")
+		w.table.ShowSelected()
 	}
-	if show(w.detailBar, r != nil) {
-		w.root.Refresh()
-	}
-	w.detailBar.Refresh()
 }
 
-// copyDetail copies the public URL of the selected request.
-func (w *Window) copyDetail() {
-	r := w.table.Selected()
-	if r == nil {
-		return
-	}
+// requestURL is the public URL that the request asked for.
+func (w *Window) requestURL(r *model.Request) string {
 	if t := w.tunnel(r.Tunnel); t != nil && t.URL != "" {
-		w.copyWith(w.detailCopy, strings.TrimSuffix(t.URL, "/")+r.Path)
+		return strings.TrimSuffix(t.URL, "/") + r.Path
+	}
+	return ""
+}
+
+func (w *Window) copyURLOfRequest() {
+	if r := w.detail.request; r != nil {
+		w.copyWith(w.detail.copyURL, w.requestURL(r))
+	}
+}
+
+func (w *Window) copyCause() {
+	if w.detail.request != nil {
+		w.copyWith(w.detail.copyCause, w.detail.causeText())
+	}
+}
+
+// escape goes one step back from what has been narrowed or selected.
+func (w *Window) escape() {
+	if w.detail.request != nil {
+		w.table.Unselect()
+	} else if w.scope != "" {
+		w.selectTunnel("")
 	}
 }

@@ -31,6 +31,7 @@ type Window struct {
 
 	scope    string // key of the selected tunnel, "" for all
 	visible  bool
+	shown    bool // has been visible before
 	asking   bool // the question whether to quit is on the screen
 	underWay int  // how many tunnels are about to be opened
 	flashes  map[*look.Button]flash
@@ -47,6 +48,7 @@ func New(cfg Config) (*Window, error) {
 	w.win.SetPadded(false)
 	w.win.Resize(fyne.NewSize(1280, 800))
 	w.addShortcuts()
+	w.win.Canvas().SetOnTypedKey(w.typedKey)
 	w.tray = tray.New(cfg.App, tray.Actions{
 		CopyURL: w.copyURL, OpenURL: w.openURL, Start: w.start, Stop: w.stop,
 		NewTunnel: w.newTunnel, Show: w.Show, Quit: w.RequestQuit,
@@ -65,6 +67,10 @@ func (w *Window) Show() {
 	w.cfg.Bridge.SetVisible(true)
 	w.win.Show()
 	w.win.RequestFocus()
+	if !w.shown {
+		w.shown = true
+		w.focusTarget() // the first thing to do is to type a port
+	}
 }
 
 // Hide leaves only the tray.
@@ -131,7 +137,7 @@ func (w *Window) OpenAll(targets []string) {
 	w.cfg.Bridge.Go(func(ctx context.Context) error {
 		for _, t := range targets {
 			if _, err := w.cfg.Controller.Open(ctx, t); err != nil {
-				w.cfg.Store.AddNotice(model.Sentence("could not open " + t + ": " + err.Error()))
+				w.cfg.Store.AddNotice(model.Sentence("could not open "+t) + " " + model.Sentence(err.Error()))
 			}
 		}
 		return nil
@@ -163,25 +169,26 @@ func (w *Window) selectTunnel(key string) {
 	w.Sync()
 }
 
-// command runs one of the controller's, and says what went wrong.
-func (w *Window) command(what string, run func(context.Context) error) {
+// command runs one of the controller's; when it fails the user reads what did not
+// happen, and why.
+func (w *Window) command(failed string, run func(context.Context) error) {
 	w.cfg.Bridge.Go(run, func(err error) {
 		if err != nil {
-			w.cfg.Store.AddNotice(model.Sentence(what + " failed: " + err.Error()))
+			w.cfg.Store.AddNotice(model.Sentence(failed) + " " + model.Sentence(err.Error()))
 		}
 	})
 }
 
 func (w *Window) start(key string) {
-	w.command("Start", func(ctx context.Context) error { return w.cfg.Controller.Start(ctx, key) })
+	w.command("the tunnel was not started", func(ctx context.Context) error { return w.cfg.Controller.Start(ctx, key) })
 }
 
 func (w *Window) stop(key string) {
-	w.command("Stop", func(ctx context.Context) error { return w.cfg.Controller.Stop(ctx, key) })
+	w.command("the tunnel was not stopped", func(ctx context.Context) error { return w.cfg.Controller.Stop(ctx, key) })
 }
 
 func (w *Window) retryNow(key string) {
-	w.command("Try now", func(ctx context.Context) error { return w.cfg.Controller.RetryNow(ctx, key) })
+	w.command("the tunnel did not try again", func(ctx context.Context) error { return w.cfg.Controller.RetryNow(ctx, key) })
 }
 
 // remove takes a stopped tunnel away; a running one has no such button, because
@@ -190,11 +197,15 @@ func (w *Window) remove(key string) {
 	if w.scope == key {
 		w.selectTunnel("")
 	}
-	w.command("Remove", func(ctx context.Context) error { return w.cfg.Controller.Remove(ctx, key) })
+	w.command("the tunnel was not removed", func(ctx context.Context) error { return w.cfg.Controller.Remove(ctx, key) })
 }
 
 func (w *Window) allowLAN(allow bool) {
-	w.command("Changing who can reach the tunnels", func(ctx context.Context) error {
+	failed := "other devices were not let in"
+	if !allow {
+		failed = "other devices were not shut out"
+	}
+	w.command(failed, func(ctx context.Context) error {
 		return w.cfg.Controller.AllowLAN(ctx, allow)
 	})
 }
@@ -252,7 +263,7 @@ func (w *Window) openURL(key string) {
 	if t == nil || t.URL == "" {
 		return
 	}
-	w.command("Opening the browser", func(context.Context) error {
+	w.command("the browser was not opened", func(context.Context) error {
 		// A path-form URL is a folder: relative links need its slash.
 		u, err := url.Parse(t.URL)
 		if err != nil {

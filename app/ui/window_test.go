@@ -2,6 +2,7 @@ package ui
 
 import (
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 
@@ -9,6 +10,7 @@ import (
 	"culvert/app/ui/model"
 
 	"fyne.io/fyne/v2"
+	"fyne.io/fyne/v2/canvas"
 	"fyne.io/fyne/v2/driver/desktop"
 	"fyne.io/fyne/v2/test"
 	"github.com/google/go-cmp/cmp"
@@ -191,7 +193,7 @@ func TestLANSwitchSaysWhatIsInForce(t *testing.T) {
 	s.engine.fail = errors.New("no network")
 	test.Tap(s.lan)
 	s.settle()
-	if text, _ := s.cfg.Store.Notice(); s.lan.On() || !strings.Contains(text, "no network") || !s.noticeBar.Visible() {
+	if text, _ := s.cfg.Store.Notice(); s.lan.On() || text != "Other devices were not let in. No network." || !s.noticeBar.Visible() {
 		t.Errorf("after a failure: on %v, notice %q", s.lan.On(), text)
 	}
 	test.Tap(s.noticeDismiss)
@@ -274,15 +276,200 @@ func TestEmptyTableTeaches(t *testing.T) {
 func TestDetailOfTheSelectedRequest(t *testing.T) {
 	s := newStage(t, wide)
 	s.online("1", "shop")
-	long := "/" + strings.Repeat("long", 100)
-	s.request("1", long, 200)
-	s.table.OnSelect(s.view.At(0))
-	if !s.detailBar.Visible() || s.detail.Text() != "shop  ·  GET "+long {
-		t.Errorf("detail %q, visible %v", s.detail.Text(), s.detailBar.Visible())
+	s.request("1", "/a", 200)
+	s.tapRow(0)
+	if !s.detail.Visible() || s.detail.head.Text() != "GET /a" || s.detail.copyCause.Visible() {
+		t.Errorf("detail %q, visible %v, offers an error: %v", s.detail.head.Text(), s.detail.Visible(), s.detail.copyCause.Visible())
 	}
-	s.table.OnSelect(nil)
-	if s.detailBar.Visible() {
+	if got := s.detail.facts.Text(); got != "shop  ·  200 ✓  ·  <1 ms  ·  0 B  ·  from 127.0.0.1" {
+		t.Errorf("the facts are %q", got)
+	}
+	test.Tap(s.detail.copyURL)
+	s.settle()
+	if s.clipboard.text != "http://127.0.0.1:40001/shop/a" || s.detail.copyURL.Text() != "Copied" {
+		t.Errorf("the clipboard holds %q, the button says %q", s.clipboard.text, s.detail.copyURL.Text())
+	}
+	s.now = s.now.Add(copiedFor)
+	s.Sync()
+	if s.detail.copyURL.Text() != "Copy URL" {
+		t.Errorf("later the button says %q", s.detail.copyURL.Text())
+	}
+	one := s.detail.Size().Height
+	s.request("1", "/"+strings.Repeat("long", 60), 200)
+	s.tapRow(0)
+	if s.detail.Size().Height <= one {
+		t.Error("a long path gets no more room than a short one")
+	}
+	s.table.Unselect()
+	if s.detail.Visible() {
 		t.Error("the detail stays without a selection")
+	}
+}
+
+// tapRow taps row i of the table as it stands on the screen.
+func (s *stage) tapRow(i int) {
+	s.t.Helper()
+	p := fyne.CurrentApp().Driver().AbsolutePositionForObject(s.table)
+	test.TapCanvas(s.win.Canvas(), p.AddXY(200, 29+28*(float32(i)+0.5)))
+}
+
+const refused = "nothing is listening on localhost:3000: start the service, or open the tunnel to its port"
+
+func (s *stage) fail(key, path string) {
+	s.cfg.Store.AddRequest(&model.Request{Tunnel: key, Time: s.now, Method: "GET", Path: path, Status: 503, Visitor: "127.0.0.1",
+		Err: refused, Detail: "dial tcp [::1]:3000: connect: connection refused", NoTarget: true})
+	s.Sync()
+}
+
+// Whoever selects a failed request reads the whole cause, at any size of the window.
+func TestDetailSaysWhyARequestFailed(t *testing.T) {
+	for _, size := range []fyne.Size{wide, {Width: minWidth, Height: minHeight}} {
+		s := newStage(t, size)
+		s.online("1", "shop")
+		s.fail("1", "/cart")
+		s.tapRow(0)
+		whole := ""
+		for _, o := range test.LaidOutObjects(s.detail.cause) {
+			if line, ok := o.(*canvas.Text); ok {
+				whole += " " + line.Text
+				if w := line.MinSize().Width; w > s.detail.cause.Size().Width {
+					t.Errorf("at %v: a line is %v wide in room for %v", size, w, s.detail.cause.Size().Width)
+				}
+			}
+		}
+		if want := " " + model.Sentence(refused); whole != want {
+			t.Errorf("at %v: on the screen is %q, want %q", size, whole, want)
+		}
+		if end := s.detail.system.Position().Y + s.detail.system.Size().Height; s.detail.system.Size().Height <= 0 || end > s.detail.Size().Height {
+			t.Errorf("at %v: the system's words end at %v of %v", size, end, s.detail.Size().Height)
+		}
+		test.Tap(s.detail.copyCause)
+		s.settle()
+		want := "GET /cart: 503 ✕\n" + model.Sentence(refused) + "\ndial tcp [::1]:3000: connect: connection refused\n"
+		if s.clipboard.text != want {
+			t.Errorf("at %v: the clipboard holds %q, want %q", size, s.clipboard.text, want)
+		}
+	}
+}
+
+// The detail takes room from the table: what it is about must stay in sight.
+func TestDetailDoesNotHideItsRow(t *testing.T) {
+	s := newStage(t, fyne.NewSize(minWidth, minHeight))
+	s.online("1", "shop")
+	for range 30 {
+		s.fail("1", "/a")
+	}
+	before := s.view.At(8).ID
+	s.tapRow(8)
+	if r := s.table.Selected(); r == nil || r.ID != before {
+		t.Fatalf("selected is %+v, want request %d", r, before)
+	}
+	top := fyne.CurrentApp().Driver().AbsolutePositionForObject(s.table).Y
+	for _, o := range test.LaidOutObjects(s.table) {
+		if r, ok := o.(*canvas.Rectangle); ok && r.FillColor == look.Color(look.ColorSelected) {
+			y := fyne.CurrentApp().Driver().AbsolutePositionForObject(r).Y - top
+			if y < 29 || y+28 > s.table.Size().Height+0.5 {
+				t.Errorf("the selected row stands at %v of %v", y, s.table.Size().Height)
+			}
+			return
+		}
+	}
+	t.Error("no row is drawn as selected")
+}
+
+func TestRemovedTunnelTakesItsRequestsWithIt(t *testing.T) {
+	s := newStage(t, wide)
+	s.online("1", "shop")
+	s.online("2", "api")
+	s.request("1", "/a", 200)
+	s.request("2", "/b", 200)
+	s.tapRow(0)
+	s.cfg.Store.RemoveTunnel("2")
+	s.Sync()
+	if s.view.Len() != 1 || s.view.At(0).Path != "/a" {
+		t.Errorf("%d rows are left", s.view.Len())
+	}
+	if s.detail.Visible() || s.table.Selected() != nil {
+		t.Error("the removed tunnel's request is still selected")
+	}
+}
+
+func TestTunnelColumnOnlyAmongSeveral(t *testing.T) {
+	s := newStage(t, wide)
+	s.online("1", "shop")
+	s.request("1", "/a", 200)
+	want := func(labels ...string) {
+		t.Helper()
+		var got []string
+		for _, o := range test.LaidOutObjects(s.table) {
+			if text, ok := o.(*canvas.Text); ok && slices.Contains([]string{"shop", "api", "k3v", "localhost:3000"}, text.Text) && text.Visible() {
+				got = append(got, text.Text)
+			}
+		}
+		if diff := cmp.Diff(labels, got); diff != "" {
+			t.Errorf("the tunnels' column (-want +got):\n%s", diff)
+		}
+	}
+	want()
+	s.online("2", "api")
+	s.request("2", "/b", 200)
+	want("api", "shop")
+	s.selectTunnel("1")
+	want()
+	s.selectTunnel("1") // the second tap shows all again
+	want("api", "shop")
+	s.cfg.Store.PutTunnel(model.Tunnel{Key: "3", Name: "api", Detail: "k3v", State: model.Online})
+	s.request("3", "/c", 200)
+	want("k3v", "localhost:3000", "shop") // two are called api: what stands beside the name tells them apart
+}
+
+func TestEscapeGoesBackStepByStep(t *testing.T) {
+	s := newStage(t, wide)
+	s.online("1", "shop")
+	s.online("2", "api")
+	s.request("1", "/a", 200)
+	escape := func() {
+		if f := s.win.Canvas().Focused(); f != nil {
+			f.TypedKey(&fyne.KeyEvent{Name: fyne.KeyEscape})
+		} else {
+			s.win.Canvas().OnTypedKey()(&fyne.KeyEvent{Name: fyne.KeyEscape})
+		}
+	}
+	for name, focus := range map[string]func(){
+		"nothing": s.win.Canvas().Unfocus, "the target": s.focusTarget, "a button": func() { s.win.Canvas().Focus(s.pause) },
+		"the filter": func() { s.win.Canvas().Focus(s.filter) },
+	} {
+		s.selectTunnel("1")
+		s.tapRow(0)
+		focus()
+		escape()
+		if s.detail.Visible() || s.scope != "1" {
+			t.Errorf("focus on %s: the first Escape leaves detail %v, scope %q", name, s.detail.Visible(), s.scope)
+		}
+		escape()
+		if s.scope != "" {
+			t.Errorf("focus on %s: the second Escape leaves scope %q", name, s.scope)
+		}
+	}
+	s.selectTunnel("1")
+	s.tapRow(0) // which takes the focus
+	escape()
+	escape()
+	if s.detail.Visible() || s.scope != "" {
+		t.Errorf("focus on the table: detail %v, scope %q", s.detail.Visible(), s.scope)
+	}
+}
+
+func TestTypingAtTheStartGoesToTheField(t *testing.T) {
+	s := newStage(t, wide)
+	if s.win.Canvas().Focused() != fyne.Focusable(s.target) {
+		t.Fatal("the field has no focus when the window appears")
+	}
+	s.win.Canvas().Focus(s.filter)
+	s.Hide()
+	s.Show()
+	if s.win.Canvas().Focused() != fyne.Focusable(s.filter) {
+		t.Error("coming back moves the focus away from where it was left")
 	}
 }
 
@@ -330,7 +517,7 @@ func TestSecondLaunch(t *testing.T) {
 	s.engine.fail = errors.New("the config folder is read-only")
 	s.HandleLaunch([]string{"4000"}, false)
 	s.settle()
-	if text, _ := s.cfg.Store.Notice(); !s.visible || text != "Could not open 4000: the config folder is read-only." {
+	if text, _ := s.cfg.Store.Notice(); !s.visible || text != "Could not open 4000. The config folder is read-only." {
 		t.Errorf("visible %v, notice %q", s.visible, text)
 	}
 	if diff := cmp.Diff([]string{"open 3000", "open 3001", "open 3002", "open 4000"}, s.engine.took()); diff != "" {
@@ -353,13 +540,18 @@ func TestEverythingFits(t *testing.T) {
 		s.selectTunnel("1")
 		s.table.SetPaused(true)
 		s.request("1", "/", 200)
-		s.table.OnSelect(s.view.At(0))
+		s.fail("1", "/"+strings.Repeat("path", 300))
+		s.table.ShowNewest()
+		s.tapRow(0)
+		s.table.SetPaused(true)
+		s.request("1", "/", 200)
 		s.Sync()
 		if got := s.win.Canvas().Size(); got != size {
 			t.Errorf("the window grew from %v to %v", size, got)
 		}
 		named := map[string]fyne.CanvasObject{"field": s.target.box, "open": s.openButton, "filter": s.filter.box, "pause": s.pause,
-			"clear": s.clearAll, "all": s.scopeAll, "table": s.table, "LAN": s.lan, "detail": s.detailCopy, "dismiss": s.noticeDismiss}
+			"clear": s.clearAll, "all": s.scopeAll, "table": s.table, "LAN": s.lan, "copy URL": s.detail.copyURL, "copy error": s.detail.copyCause,
+			"head": s.detail.head, "cause": s.detail.cause, "system": s.detail.system, "fresh": s.fresh, "scope": s.scopeName, "dismiss": s.noticeDismiss}
 		type box struct {
 			name           string
 			x1, y1, x2, y2 float32

@@ -21,6 +21,7 @@ type Actions struct {
 	Stop     func(key string)
 	RetryNow func(key string)
 	Remove   func(key string)
+	Escape   func() // the Escape key, while something on a card has the focus
 }
 
 // copiedFor is how long a Copy button says that it has copied.
@@ -73,6 +74,9 @@ func newCard(t model.Tunnel, a *Actions) *card {
 	c.start = look.NewButton("Start", look.Low, func() { a.Start(key) })
 	c.stop = look.NewButton("Stop", look.Low, func() { a.Stop(key) })
 	c.drop = look.NewButton("Remove", look.Low, func() { a.Remove(key) })
+	for _, b := range []*look.Button{c.copy, c.open, c.try, c.start, c.stop, c.drop} {
+		b.OnEscape = a.Escape
+	}
 	c.tunnel = t
 	c.ExtendBaseWidget(c)
 	return c
@@ -80,18 +84,22 @@ func newCard(t model.Tunnel, a *Actions) *card {
 
 // set shows the tunnel as it is now, and reports whether the card's height may have changed.
 func (c *card) set(t model.Tunnel, selected bool, now time.Time) bool {
-	reshaped := c.tunnel.State != t.State || c.tunnel.Cause != t.Cause || (c.tunnel.URL == "") != (t.URL == "") || c.name.Text() == ""
+	reshaped := c.tunnel.State != t.State || c.tunnel.Cause != t.Cause || c.tunnel.Warning != t.Warning || c.tunnel.URL != t.URL || c.name.Text() == ""
 	c.tunnel, c.selected = t, selected
 	count, status := c.count.Text(), c.status.Text()
 
 	tint := stateColor(t.State)
-	c.dot.Set(tint, "")
+	why, whyTint := causeText(t), look.ColorMuted
+	dot := tint
+	if warned(t) {
+		why, whyTint, dot = model.Sentence(t.Warning), look.ColorWarn, look.ColorWarn
+	}
+	c.dot.Set(dot, "")
 	c.name.Set(t.Name, look.ColorText)
 	c.detail.Set(t.Detail, look.ColorMuted)
 	c.status.Set(model.StatusWords(t, now), tint)
-	c.cause.Set(causeText(t), look.ColorMuted)
+	c.cause.Set(why, whyTint)
 	c.count.Set(model.Plural(t.Requests, "request"), look.ColorMuted)
-	c.url.Set(t.URL, look.ColorText)
 	if now.Sub(c.copied) < copiedFor {
 		c.copy.SetText("Copied")
 	} else {
@@ -115,6 +123,9 @@ func (c *card) paintEdge() {
 	}
 	c.back.Set(look.ColorCard, edge)
 }
+
+// warned reports whether the tunnel works but leads nowhere.
+func warned(t model.Tunnel) bool { return t.State == model.Online && t.Warning != "" }
 
 // causeText says why the tunnel is not online, and what becomes of its URL.
 func causeText(t model.Tunnel) string {
@@ -188,6 +199,8 @@ func (c *card) TypedKey(ev *fyne.KeyEvent) {
 	switch ev.Name {
 	case fyne.KeySpace, fyne.KeyReturn, fyne.KeyEnter:
 		c.Tapped(nil)
+	case fyne.KeyEscape:
+		c.actions.Escape()
 	case fyne.KeyDelete:
 		if !c.tunnel.State.Running() {
 			c.actions.Remove(c.tunnel.Key)

@@ -23,7 +23,7 @@ func newTestColumn(t *testing.T) (*Column, *calls, fyne.Window) {
 	var c calls
 	note := func(what string) func(string) { return func(key string) { c = append(c, what+" "+key) } }
 	col := NewColumn(Actions{Select: note("select"), Copy: note("copy"), OpenURL: note("open"), Start: note("start"),
-		Stop: note("stop"), RetryNow: note("retry"), Remove: note("remove")})
+		Stop: note("stop"), RetryNow: note("retry"), Remove: note("remove"), Escape: func() { c = append(c, "escape") }})
 	w := test.NewTempWindow(t, col)
 	w.SetPadded(false)
 	w.Resize(fyne.NewSize(372, 700))
@@ -54,6 +54,8 @@ func TestCardShowsTheTunnel(t *testing.T) {
 		{"connecting", model.Tunnel{State: model.Connecting}, "Connecting…", "", false, "Stop"},
 		{"online", model.Tunnel{State: model.Online, Since: now.Add(-12 * time.Minute), URL: url, Cause: "old news"},
 			"Online · 12 min", "", true, "Copy Open Stop"},
+		{"online, leading nowhere", model.Tunnel{State: model.Online, Since: now.Add(-12 * time.Minute), URL: url, Warning: "nothing is listening on localhost:3000"},
+			"Online · 12 min", "Nothing is listening on localhost:3000.", true, "Copy Open Stop"},
 		{"reconnecting", model.Tunnel{State: model.Reconnecting, Attempt: 3, NextTry: now.Add(4 * time.Second), Cause: "connection refused", URL: url},
 			"Reconnecting in 4 s · attempt 3", "Connection refused. Visitors get an error page until the tunnel is back.", true, "Copy Try now Stop"},
 		{"never online", model.Tunnel{State: model.Reconnecting, Attempt: 1, NextTry: now, Cause: "connection refused"},
@@ -86,6 +88,39 @@ func TestCardShowsTheTunnel(t *testing.T) {
 				t.Errorf("buttons %q, want %q", got, tt.buttons)
 			}
 		})
+	}
+}
+
+// A warning makes the card higher, and goes as it came.
+func TestWarningComesAndGoes(t *testing.T) {
+	col, _, _ := newTestColumn(t)
+	online := model.Tunnel{Key: "1", State: model.Online, Since: now, URL: "http://x/a"}
+	col.Sync([]model.Tunnel{online}, "", now)
+	c := col.stack.cards[0]
+	plain := c.Size().Height
+	warned := online
+	warned.Warning = "nothing is listening on localhost:3000: start the service, or open the tunnel to its port"
+	col.Sync([]model.Tunnel{warned}, "", now)
+	if c.Size().Height <= plain || !c.cause.Visible() {
+		t.Errorf("warned, the card is %v high, %v before; visible %v", c.Size().Height, plain, c.cause.Visible())
+	}
+	col.Sync([]model.Tunnel{online}, "", now)
+	if c.Size().Height != plain || c.cause.Visible() {
+		t.Errorf("later, the card is %v high, %v before; visible %v", c.Size().Height, plain, c.cause.Visible())
+	}
+}
+
+// The end of a URL tells tunnels apart: its beginning gives way.
+func TestNarrowCardLeavesTheSchemeOut(t *testing.T) {
+	col, _, w := newTestColumn(t)
+	tunnel := model.Tunnel{Key: "1", State: model.Online, Since: now, URL: "http://127.0.0.1:22850/hyhbpez1a7jy"}
+	for width, want := range map[float32]string{372: tunnel.URL, 272: "127.0.0.1:22850/hyhbpez1a7jy"} {
+		w.Resize(fyne.NewSize(width, 700))
+		col.Sync([]model.Tunnel{tunnel}, "", now)
+		c := col.stack.cards[0]
+		if c.url.Text() != want || c.url.Natural().Width > c.url.Size().Width {
+			t.Errorf("at %v: the card shows %q, %v wide in room for %v", width, c.url.Text(), c.url.Natural().Width, c.url.Size().Width)
+		}
 	}
 }
 
@@ -125,7 +160,9 @@ func TestCardAsksForWhatIsPressed(t *testing.T) {
 		c.TypedKey(&fyne.KeyEvent{Name: fyne.KeyReturn})
 		c.TypedKey(&fyne.KeyEvent{Name: fyne.KeyDelete}) // only a stopped one may go so easily
 	}
-	want := []string{"copy 1", "open 1", "stop 1", "select 1", "copy 2", "retry 2", "stop 2", "select 2", "start 3", "remove 3", "select 3", "remove 3"}
+	col.stack.cards[0].TypedKey(&fyne.KeyEvent{Name: fyne.KeyEscape})
+	col.stack.cards[0].copy.TypedKey(&fyne.KeyEvent{Name: fyne.KeyEscape})
+	want := []string{"copy 1", "open 1", "stop 1", "select 1", "copy 2", "retry 2", "stop 2", "select 2", "start 3", "remove 3", "select 3", "remove 3", "escape", "escape"}
 	if diff := cmp.Diff(want, []string(*calls)); diff != "" {
 		t.Errorf("asked for (-want +got):\n%s", diff)
 	}

@@ -1,6 +1,8 @@
 package cards
 
 import (
+	"strings"
+
 	"culvert/app/ui/look"
 	"culvert/app/ui/model"
 
@@ -47,6 +49,7 @@ func (r *cardRenderer) Layout(size fyne.Size) {
 	if shown {
 		y += 8
 		place(c.urlBox, pad, y, inner, look.Middle)
+		c.url.Set(fitURL(c.tunnel.URL, inner-16), look.ColorText)
 		place(c.url, pad+8, y, inner-16, look.Middle)
 		y += look.Middle
 	}
@@ -76,6 +79,16 @@ func (r *cardRenderer) Layout(size fyne.Size) {
 			right -= look.Gap
 		}
 	}
+}
+
+// fitURL leaves the scheme out where the URL is too wide: its end tells one tunnel
+// from another.
+func fitURL(url string, width float32) string {
+	if _, rest, ok := strings.Cut(url, "://"); ok &&
+		fyne.MeasureText(url, look.TextSmall, fyne.TextStyle{Monospace: true}).Width > width {
+		return rest
+	}
+	return url
 }
 
 func place(o fyne.CanvasObject, x, y, w, h float32) {

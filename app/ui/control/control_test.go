@@ -237,6 +237,47 @@ func TestNoticesReachTheWindow(t *testing.T) {
 	}
 }
 
+// What the forwarder says about a service that is not there, in words for people
+// first, and the tunnel's card warns.
+func TestClosedPort(t *testing.T) {
+	t.Parallel()
+	service := httptest.NewServer(http.NotFoundHandler())
+	address := strings.TrimPrefix(service.URL, "http://")
+	service.Close()
+	c, store := newControl(t, Backend{})
+	if _, err := c.Open(t.Context(), service.URL); err != nil {
+		t.Fatal(err)
+	}
+	online := await(t, store, "online", is(model.Online))
+	if online.Warning != "" {
+		t.Errorf("before any request the warning is %q", online.Warning)
+	}
+	transport := &http.Transport{}
+	defer transport.CloseIdleConnections()
+	resp, err := (&http.Client{Transport: transport}).Get(online.URL + "/a")
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp.Body.Close()
+	var rows []*model.Request
+	for deadline := time.Now().Add(30 * time.Second); len(rows) == 0 && time.Now().Before(deadline); time.Sleep(time.Millisecond) {
+		rows, _, _ = store.Since(0, nil)
+	}
+	if len(rows) != 1 {
+		t.Fatalf("%d rows in the log, want 1", len(rows))
+	}
+	want := "nothing is listening on " + address + ": start the service, or open the tunnel to its port"
+	if r := rows[0]; r.Status != http.StatusServiceUnavailable || r.Err != want || !r.NoTarget {
+		t.Errorf("the row is %+v, want the cause %q", *r, want)
+	}
+	if d := rows[0].Detail; !strings.HasPrefix(d, "dial tcp "+address) || strings.HasSuffix(d, ")") {
+		t.Errorf("in the system's words: %q", d)
+	}
+	if got := store.Tunnels()[0].Warning; got != want {
+		t.Errorf("the warning is %q, want %q", got, want)
+	}
+}
+
 func TestRow(t *testing.T) {
 	t.Parallel()
 	now := time.Unix(1, 0)

@@ -1,10 +1,14 @@
 package control
 
 import (
+	"errors"
+	"strings"
+
 	"culvert/app/capture"
 	"culvert/app/engine"
 	"culvert/app/session"
 	"culvert/app/ui/model"
+	"culvert/backend/wire"
 )
 
 // OnEvent takes the engine's events. It never waits for the window.
@@ -81,7 +85,22 @@ func row(tunnel string, x *capture.Exchange) *model.Request {
 		Duration: x.Duration, Size: x.BytesOut, Visitor: x.RemoteAddr,
 	}
 	if x.Err != nil {
-		r.Err = x.Err.Error()
+		r.Err, r.Detail = explain(x.Err)
+		var reset *wire.ResetError
+		r.NoTarget = errors.As(x.Err, &reset) && reset.Code == wire.ResetUnavailable
 	}
 	return r
+}
+
+// explain divides an error into what is meant for people and what the system said,
+// which the forwarder appends in brackets.
+func explain(err error) (plain, detail string) {
+	var reset *wire.ResetError
+	if !errors.As(err, &reset) || reset.Message == "" {
+		return err.Error(), ""
+	}
+	if rest, ok := strings.CutPrefix(err.Error(), reset.Message+" ("); ok {
+		detail = strings.TrimSuffix(rest, ")")
+	}
+	return reset.Message, detail
 }

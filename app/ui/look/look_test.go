@@ -113,6 +113,19 @@ func TestWrap(t *testing.T) {
 	if len(lines) != 2 || !strings.HasSuffix(lines[1], "…") {
 		t.Errorf("two lines at most, the rest cut: got %q", lines)
 	}
+	path := "GET /" + strings.Repeat("segment/", 40)
+	lines = Wrap(path, 150, TextBody, fyne.TextStyle{}, 100)
+	if got := strings.Join(lines, ""); got != strings.Replace(path, " ", "", 1) {
+		t.Errorf("wrapping a long path gave %q", lines)
+	}
+	for _, l := range lines {
+		if fyne.MeasureText(l, TextBody, fyne.TextStyle{}).Width > 150 {
+			t.Errorf("line %q of a path is too wide", l)
+		}
+	}
+	if lines = Wrap("wide", 1, TextBody, fyne.TextStyle{}, 10); strings.Join(lines, "") != "wide" {
+		t.Errorf("a width for nothing gave %q", lines)
+	}
 	if got := Wrap("", 150, TextBody, fyne.TextStyle{}, 3); len(got) != 0 {
 		t.Errorf("no text gave lines %q", got)
 	}

@@ -14,12 +14,20 @@ type Paragraph struct {
 	color fyne.ThemeColorName
 	size  float32
 	max   int
+	style fyne.TextStyle
 }
 
 // NewParagraph returns a paragraph of at most max lines.
 func NewParagraph(text string, color fyne.ThemeColorName, size float32, max int) *Paragraph {
 	p := &Paragraph{text: text, color: color, size: size, max: max}
 	p.ExtendBaseWidget(p)
+	return p
+}
+
+// NewCode returns a paragraph in the fixed-width font.
+func NewCode(text string, color fyne.ThemeColorName, size float32, max int) *Paragraph {
+	p := NewParagraph(text, color, size, max)
+	p.style.Monospace = true
 	return p
 }
 
@@ -37,7 +45,7 @@ func (p *Paragraph) Text() string { return p.text }
 
 // HeightFor is the height needed at that width.
 func (p *Paragraph) HeightFor(width float32) float32 {
-	return float32(len(Wrap(p.text, width, p.size, fyne.TextStyle{}, p.max))) * p.lineHeight()
+	return float32(len(Wrap(p.text, width, p.size, p.style, p.max))) * p.lineHeight()
 }
 
 func (p *Paragraph) lineHeight() float32 { return p.size + 6 }
@@ -53,8 +61,8 @@ type paragraphRenderer struct {
 func (r *paragraphRenderer) Layout(size fyne.Size) {
 	p := r.owner
 	r.lines = r.lines[:0]
-	for i, s := range Wrap(p.text, size.Width, p.size, fyne.TextStyle{}, p.max) {
-		t := &canvas.Text{Text: s, Color: Color(p.color), TextSize: p.size}
+	for i, s := range Wrap(p.text, size.Width, p.size, p.style, p.max) {
+		t := &canvas.Text{Text: s, Color: Color(p.color), TextSize: p.size, TextStyle: p.style}
 		t.Resize(fyne.NewSize(size.Width, p.lineHeight()))
 		t.Move(fyne.NewPos(0, float32(i)*p.lineHeight()))
 		r.lines = append(r.lines, t)

@@ -80,19 +80,25 @@ func Ellipsis(text string, width, size float32, style fyne.TextStyle) string {
 		return text
 	}
 	runes := []rune(text)
+	return string(runes[:prefix(runes, "…", width, size, style)]) + "…"
+}
+
+// prefix is how many runes of a text that is too wide fit together with the suffix.
+func prefix(runes []rune, suffix string, width, size float32, style fyne.TextStyle) int {
 	lo, hi := 0, len(runes) // the longest prefix that fits lies in [lo, hi)
 	for lo+1 < hi {
 		mid := (lo + hi) / 2
-		if fyne.MeasureText(string(runes[:mid])+"…", size, style).Width <= width {
+		if fyne.MeasureText(string(runes[:mid])+suffix, size, style).Width <= width {
 			lo = mid
 		} else {
 			hi = mid
 		}
 	}
-	return string(runes[:lo]) + "…"
+	return lo
 }
 
-// Wrap breaks text into at most max lines of the width; the last is cut with an ellipsis.
+// Wrap breaks text into at most max lines of the width, between words where that is
+// possible; the last is cut with an ellipsis.
 func Wrap(text string, width, size float32, style fyne.TextStyle, max int) []string {
 	var lines []string
 	rest := strings.Fields(Clean(text))
@@ -104,10 +110,25 @@ func Wrap(text string, width, size float32, style fyne.TextStyle, max int) []str
 		for n < len(rest) && fyne.MeasureText(strings.Join(rest[:n+1], " "), size, style).Width <= width {
 			n++
 		}
-		lines = append(lines, Ellipsis(strings.Join(rest[:n], " "), width, size, style))
+		line := strings.Join(rest[:n], " ")
+		if head, tail := split(line, width, size, style); n == 1 && tail != "" {
+			lines, rest[0] = append(lines, head), tail
+			continue
+		}
+		lines = append(lines, line)
 		rest = rest[n:]
 	}
 	return lines
+}
+
+// split divides a word that is wider than a line, as paths and URLs are.
+func split(word string, width, size float32, style fyne.TextStyle) (head, tail string) {
+	if width <= 0 || fyne.MeasureText(word, size, style).Width <= width {
+		return word, ""
+	}
+	runes := []rune(word)
+	n := max(prefix(runes, "", width, size, style), 1)
+	return string(runes[:n]), string(runes[n:])
 }
 
 // Clean makes text that came from elsewhere harmless to draw: one line, no

@@ -18,6 +18,8 @@ type Request struct {
 	Size     int64 // bytes of the answer's body
 	Visitor  string
 	Err      string // why it failed, for people
+	Detail   string // the same in the system's words, "" if there is no more to say
+	NoTarget bool   // it failed because the local service could not be reached
 }
 
 // Kind sorts answers for colour and sign, so that neither stands alone.
@@ -59,7 +61,7 @@ func (r *Request) StatusText() string {
 func (r *Request) Matches(words []string) bool {
 	for _, w := range words {
 		if !containsFold(r.Path, w) && !containsFold(r.Method, w) && !strings.HasPrefix(strconv.Itoa(r.Status), w) &&
-			!containsFold(r.Visitor, w) && !containsFold(r.Err, w) {
+			!containsFold(r.Visitor, w) && !containsFold(r.Err, w) && !containsFold(r.Detail, w) {
 			return false
 		}
 	}

@@ -23,7 +23,7 @@ type Store struct {
 	ring  []*Request // grows to Capacity, then wraps
 	head  int        // index of the oldest row once it has wrapped
 	next  uint64     // ID of the next request
-	epoch int        // counts Clear, so that views know to start again
+	epoch int        // counts removals, so that views know to start again
 
 	changed chan struct{}
 }
@@ -49,7 +49,10 @@ func (s *Store) PutTunnel(t Tunnel) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if i := s.index(t.Key); i >= 0 {
-		t.Requests = s.tunnels[i].Requests
+		t.Requests, t.Warning = s.tunnels[i].Requests, s.tunnels[i].Warning
+		if t.State == Stopped {
+			t.Warning = "" // who starts it again may have mended the service
+		}
 		if s.tunnels[i] == t {
 			return
 		}
@@ -70,12 +73,14 @@ func (s *Store) AddTunnel(t Tunnel) {
 	}
 }
 
-// RemoveTunnel forgets a tunnel; its requests stay in the log.
+// RemoveTunnel forgets a tunnel and its requests: nothing could say any more
+// whose they were.
 func (s *Store) RemoveTunnel(key string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if i := s.index(key); i >= 0 {
 		s.tunnels = slices.Delete(s.tunnels, i, i+1)
+		s.drop(key)
 		s.mark()
 	}
 }
@@ -154,12 +159,18 @@ func (s *Store) AddRequest(r *Request) {
 		s.head = (s.head + 1) % Capacity
 	}
 	if i := s.index(r.Tunnel); i >= 0 {
-		s.tunnels[i].Requests++
+		t := &s.tunnels[i]
+		t.Requests++
+		if r.NoTarget {
+			t.Warning = r.Err
+		} else if r.Status != 0 { // a visitor who left says nothing about the service
+			t.Warning = ""
+		}
 	}
 }
 
 // Since appends the rows younger than the ID to rows, oldest first. The epoch
-// changes whenever rows were removed by ClearRequests.
+// changes whenever rows were removed out of their turn.
 func (s *Store) Since(id uint64, rows []*Request) (_ []*Request, last uint64, epoch int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -176,6 +187,11 @@ func (s *Store) Since(id uint64, rows []*Request) (_ []*Request, last uint64, ep
 func (s *Store) ClearRequests(tunnel string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.drop(tunnel)
+	s.mark()
+}
+
+func (s *Store) drop(tunnel string) {
 	kept := make([]*Request, 0, len(s.ring))
 	for i := range s.ring {
 		if r := s.ring[(s.head+i)%len(s.ring)]; tunnel != "" && r.Tunnel != tunnel {
@@ -184,5 +200,4 @@ func (s *Store) ClearRequests(tunnel string) {
 	}
 	s.ring, s.head = kept, 0
 	s.epoch++
-	s.mark()
 }

@@ -65,6 +65,60 @@ func TestStoreClears(t *testing.T) {
 	}
 }
 
+func TestRemovedTunnelLeavesNoRequests(t *testing.T) {
+	t.Parallel()
+	s := NewStore()
+	for _, key := range []string{"a", "b"} {
+		s.PutTunnel(Tunnel{Key: key})
+		s.AddRequest(&Request{Tunnel: key})
+	}
+	_, _, before := s.Since(0, nil)
+	s.RemoveTunnel("a")
+	rows, _, after := s.Since(0, nil)
+	if len(rows) != 1 || rows[0].Tunnel != "b" || before == after {
+		t.Errorf("%d rows are left, epoch %d then %d", len(rows), before, after)
+	}
+}
+
+// The warning of a tunnel that leads nowhere follows the last request.
+func TestStoreWarns(t *testing.T) {
+	t.Parallel()
+	s := NewStore()
+	online := Tunnel{Key: "a", State: Online}
+	s.PutTunnel(online)
+	down := Request{Tunnel: "a", Status: 503, Err: "nothing is listening", NoTarget: true}
+	warning := func() string { return s.Tunnels()[0].Warning }
+	add := func(r Request) { s.AddRequest(&r) }
+	for _, step := range []struct {
+		name string
+		do   func()
+		want string
+	}{
+		{"a failure", func() { add(down) }, down.Err},
+		{"news of the link", func() { s.PutTunnel(online) }, down.Err},
+		{"a visitor who left", func() { add(Request{Tunnel: "a"}) }, down.Err},
+		{"another tunnel's success", func() { add(Request{Tunnel: "b", Status: 200}) }, down.Err},
+		{"an answer", func() { add(Request{Tunnel: "a", Status: 404}) }, ""},
+		{"a 503 of the service itself", func() { add(Request{Tunnel: "a", Status: 503}) }, ""},
+		{"a failure again", func() { add(down) }, down.Err},
+		{"stopping", func() { s.PutTunnel(Tunnel{Key: "a", State: Stopped}) }, ""},
+	} {
+		step.do()
+		if got := warning(); got != step.want {
+			t.Fatalf("after %s the warning is %q, want %q", step.name, got, step.want)
+		}
+	}
+}
+
+func TestLabels(t *testing.T) {
+	t.Parallel()
+	got := Labels([]Tunnel{{Key: "1", Name: "shop"}, {Key: "2", Name: "localhost:3000", Detail: "a"}, {Key: "3", Name: "localhost:3000", Detail: "b"}, {Key: "4", Name: "localhost:3000"}})
+	want := map[string]string{"1": "shop", "2": "a", "3": "b", "4": "localhost:3000"}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("labels (-want +got):\n%s", diff)
+	}
+}
+
 func TestStoreTunnels(t *testing.T) {
 	t.Parallel()
 	s := NewStore()

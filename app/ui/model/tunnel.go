@@ -50,6 +50,26 @@ type Tunnel struct {
 	URL     string // public URL, "" before the first connection
 
 	Requests int // seen since the tunnel was opened; kept by the Store
+	// Warning is why the last request did not reach the local service, "" if it did
+	// or if there was none since the tunnel was started; kept by the Store.
+	Warning string
+}
+
+// Labels gives each tunnel, by its key, what tells it from the others: its name,
+// and where two have the same name, what stands beside it.
+func Labels(tunnels []Tunnel) map[string]string {
+	times := make(map[string]int, len(tunnels))
+	for _, t := range tunnels {
+		times[t.Name]++
+	}
+	labels := make(map[string]string, len(tunnels))
+	for _, t := range tunnels {
+		labels[t.Key] = t.Name
+		if times[t.Name] > 1 && t.Detail != "" {
+			labels[t.Key] = t.Detail
+		}
+	}
+	return labels
 }
 
 // Backend is where the tunnels lead.

@@ -52,7 +52,7 @@ func (b *body) update(force bool) {
 		b.char = fyne.MeasureText("0123456789", look.TextSmall, mono).Width / 10
 	}
 	if b.width != size.Width {
-		b.width, b.spans, force = size.Width, arrange(b.table.cols, size.Width), true
+		b.width, b.spans, force = size.Width, b.table.arrange(size.Width), true
 	}
 	grown := false
 	for want := int(size.Height/rowHeight) + 2; len(b.pool) < want; grown = true {
@@ -69,23 +69,25 @@ func (b *body) update(force bool) {
 		if first+i < view.Len() {
 			req = view.At(first + i)
 		}
-		r.show(req, req != nil && req.ID == b.table.selected, force, b.table.cols, b.spans, b.char)
+		r.show(req, req != nil && req.ID == b.table.selected, force, b)
 	}
 	if grown || force {
 		b.Refresh()
 	}
 }
 
-// Tapped selects the row under the pointer. The click has also given the body
-// the focus, so that the arrow keys go on from there.
+// Tapped selects the row under the pointer, and takes the focus, so that the arrow
+// keys go on from there.
 func (b *body) Tapped(ev *fyne.PointEvent) {
 	if i := int(ev.Position.Y / rowHeight); i >= 0 && i < b.table.view.Len() {
 		b.table.selectRequest(b.table.view.At(i))
 	}
+	if c := fyne.CurrentApp().Driver().CanvasForObject(b); c != nil {
+		c.Focus(b)
+	}
 }
 
-// FocusGained implements fyne.Focusable. A selection shows where the focus is;
-// nothing scrolls, because a click gives the focus before it is a tap.
+// FocusGained implements fyne.Focusable. A selection shows where the focus is.
 func (b *body) FocusGained() {
 	if view := b.table.view; b.table.Selected() == nil && b.first < view.Len() {
 		b.table.selectRequest(view.At(b.first))
@@ -115,7 +117,7 @@ func (b *body) TypedKey(ev *fyne.KeyEvent) {
 	case fyne.KeyEnd:
 		b.table.move(b.n)
 	case fyne.KeyEscape:
-		b.table.Unselect()
+		b.table.escape()
 	}
 }
 

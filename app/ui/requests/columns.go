@@ -9,29 +9,42 @@ import (
 
 // column is one column of the table. The path takes what the others leave.
 type column struct {
-	title string
-	width float32
-	// from is the table's width from which on the column is shown: what says
-	// least about a request gives way first.
-	from float32
-	text func(*model.Request) string
-	tint func(*model.Request) fyne.ThemeColorName
-	bold bool
+	title  string
+	width  float32
+	narrow float32 // its width in a narrow table, 0 for the same
+	// yields is when the column gives way, to leave the path some room: what says
+	// least about a request goes first, and 0 never does.
+	yields int
+	text   func(*model.Request) string
+	brief  func(*model.Request) string // in a narrow table; nil for the same
+	tint   func(*model.Request) fyne.ThemeColorName
+	bold   bool
 }
 
-const pathColumn = 2
+// Columns by their index.
+const (
+	tunnelColumn = 1
+	pathColumn   = 3
+)
 
-func columns() []column {
+const (
+	narrowTable float32 = 560 // below this width columns are narrow
+	pathRoom    float32 = 160 // columns give way until the path has so much
+)
+
+func columns(tunnel func(*model.Request) string) []column {
 	plain := func(*model.Request) fyne.ThemeColorName { return look.ColorText }
 	muted := func(*model.Request) fyne.ThemeColorName { return look.ColorMuted }
 	return []column{
-		{title: "Time", width: 108, tint: muted, text: func(r *model.Request) string { return r.Time.Format("15:04:05.000") }},
-		{title: "Method", width: 76, tint: plain, text: func(r *model.Request) string { return r.Method }},
+		{title: "Time", width: 108, narrow: 72, tint: muted, text: func(r *model.Request) string { return r.Time.Format("15:04:05.000") },
+			brief: func(r *model.Request) string { return r.Time.Format("15:04:05") }},
+		{title: "Tunnel", width: 124, narrow: 92, tint: muted, text: tunnel},
+		{title: "Method", width: 76, narrow: 64, tint: plain, text: func(r *model.Request) string { return r.Method }},
 		{title: "Path", tint: plain, text: func(r *model.Request) string { return r.Path }},
-		{title: "Status", width: 76, tint: kindColor, bold: true, text: (*model.Request).StatusText},
-		{title: "Duration", width: 84, from: 480, tint: plain, text: func(r *model.Request) string { return model.Took(r.Duration) }},
-		{title: "Size", width: 84, from: 580, tint: plain, text: func(r *model.Request) string { return model.Size(r.Size) }},
-		{title: "Visitor", width: 132, from: 720, tint: muted, text: func(r *model.Request) string { return r.Visitor }},
+		{title: "Status", width: 76, narrow: 64, tint: kindColor, bold: true, text: (*model.Request).StatusText},
+		{title: "Duration", width: 84, yields: 3, tint: plain, text: func(r *model.Request) string { return model.Took(r.Duration) }},
+		{title: "Size", width: 84, yields: 2, tint: plain, text: func(r *model.Request) string { return model.Size(r.Size) }},
+		{title: "Visitor", width: 132, yields: 1, tint: muted, text: func(r *model.Request) string { return r.Visitor }},
 	}
 }
 
@@ -51,14 +64,29 @@ func kindColor(r *model.Request) fyne.ThemeColorName {
 // span is where a column stands at a certain width of the table.
 type span struct{ x, w float32 }
 
-// arrange gives each column its place; a hidden column has no width.
-func arrange(cols []column, width float32) []span {
+// arrange gives each column its place; a hidden column has no width. The tunnel's
+// is shown only on demand: with one tunnel it would say the same in every row.
+func arrange(cols []column, width float32, tunnel bool) []span {
 	spans := make([]span, len(cols))
 	rest := width - 2*look.Inset
+	most := 0
 	for i, c := range cols {
-		if i != pathColumn && width >= c.from {
-			spans[i].w = c.width
-			rest -= c.width
+		if i == pathColumn || i == tunnelColumn && !tunnel {
+			continue
+		}
+		spans[i].w = c.width
+		if width < narrowTable && c.narrow > 0 {
+			spans[i].w = c.narrow
+		}
+		rest -= spans[i].w
+		most = max(most, c.yields)
+	}
+	for turn := 1; turn <= most && rest < pathRoom; turn++ {
+		for i, c := range cols {
+			if c.yields == turn {
+				rest += spans[i].w
+				spans[i].w = 0
+			}
 		}
 	}
 	spans[pathColumn].w = max(rest, 40)
@@ -68,4 +96,12 @@ func arrange(cols []column, width float32) []span {
 		x += spans[i].w
 	}
 	return spans
+}
+
+// words are what the column says at a width of the table.
+func (c *column) words(r *model.Request, width float32) string {
+	if c.brief != nil && width < narrowTable {
+		return c.brief(r)
+	}
+	return c.text(r)
 }

@@ -58,7 +58,7 @@ func (r *row) place(y, width float32, spans []span) {
 
 // show fills the row; nil empties it. Only what differs is drawn again, unless
 // force says that widths or colours have changed.
-func (r *row) show(req *model.Request, selected, force bool, cols []column, spans []span, char float32) {
+func (r *row) show(req *model.Request, selected, force bool, b *body) {
 	if r.request == req && r.selected == selected && !force {
 		return
 	}
@@ -70,18 +70,19 @@ func (r *row) show(req *model.Request, selected, force bool, cols []column, span
 		r.back.Refresh()
 	}
 	r.request, r.selected = req, selected
-	for i, col := range cols {
+	for i := range b.table.cols {
+		col := &b.table.cols[i]
 		var text string
 		var tint color.Color = color.Transparent
 		if req != nil {
-			text, tint = look.Clean(col.text(req)), look.Color(col.tint(req))
+			text, tint = look.Clean(col.words(req, b.width)), look.Color(col.tint(req))
 		}
 		cell := r.cells[i]
 		if !force && r.whole[i] == text && cell.Color == tint {
 			continue
 		}
 		r.whole[i] = text
-		cell.Text, cell.Color = cut(text, spans[i].w-8, char), tint
+		cell.Text, cell.Color = cut(text, b.spans[i].w-8, b.char), tint
 		cell.Refresh()
 	}
 }

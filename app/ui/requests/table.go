@@ -4,6 +4,8 @@
 package requests
 
 import (
+	"maps"
+
 	"culvert/app/ui/look"
 	"culvert/app/ui/model"
 
@@ -23,18 +25,22 @@ type Table struct {
 	scroll *container.Scroll
 	body   *body
 
+	labels   map[string]string // of the tunnels, by key; nil hides their column
 	paused   bool
 	selected uint64 // ID of the request, never a row number: rows move
 
 	// OnSelect is told the selected request, or nil.
 	OnSelect func(*model.Request)
+	// OnEscape is told of the Escape key when nothing is selected.
+	OnEscape func()
 	// OnFresh is told how many requests wait above rows that are held still.
 	OnFresh func(n int)
 }
 
 // NewTable returns a table over the view.
 func NewTable(view *model.View) *Table {
-	t := &Table{view: view, cols: columns()}
+	t := &Table{view: view}
+	t.cols = columns(func(r *model.Request) string { return t.labels[r.Tunnel] })
 	t.body = newBody(t)
 	t.scroll = container.NewVScroll(t.body)
 	t.scroll.OnScrolled = func(fyne.Position) { t.scrolled() }
@@ -48,6 +54,19 @@ func (t *Table) Sync() {
 		t.refreshRows(false)
 	}
 }
+
+// SetLabels shows a column that says which tunnel a request came through, by the
+// labels of the tunnels' keys; nil hides it.
+func (t *Table) SetLabels(labels map[string]string) {
+	if maps.Equal(t.labels, labels) && (t.labels == nil) == (labels == nil) {
+		return
+	}
+	t.labels = labels
+	t.body.width = 0 // the columns are arranged anew
+	t.Refresh()
+}
+
+func (t *Table) arrange(width float32) []span { return arrange(t.cols, width, t.labels != nil) }
 
 // Filter narrows the table; the rows start at the top again.
 func (t *Table) Filter(tunnel, text string) {
@@ -103,6 +122,15 @@ func (t *Table) Selected() *model.Request {
 // Unselect clears the selection.
 func (t *Table) Unselect() { t.selectRequest(nil) }
 
+// escape undoes what the user did last: the selection, then what the window knows.
+func (t *Table) escape() {
+	if t.selected != 0 {
+		t.Unselect()
+	} else if t.OnEscape != nil {
+		t.OnEscape()
+	}
+}
+
 func (t *Table) selectRequest(r *model.Request) {
 	t.selected = 0
 	if r != nil {
@@ -125,6 +153,13 @@ func (t *Table) move(by int) {
 	} else {
 		i = min(max(i+by, 0), t.view.Len()-1)
 	}
+	r := t.view.At(i)
+	t.reveal(i)
+	t.selectRequest(r)
+}
+
+// reveal scrolls by as little as shows row i.
+func (t *Table) reveal(i int) {
 	top, bottom := float32(i)*rowHeight, float32(i+1)*rowHeight
 	switch {
 	case top < t.scroll.Offset.Y:
@@ -132,10 +167,15 @@ func (t *Table) move(by int) {
 	case bottom > t.scroll.Offset.Y+t.scroll.Size().Height:
 		t.scroll.Offset.Y = bottom - t.scroll.Size().Height
 	}
-	r := t.view.At(i)
 	t.scroll.Refresh()
 	t.scrolled()
-	t.selectRequest(r)
+}
+
+// ShowSelected scrolls to the selected row: the table may have become lower.
+func (t *Table) ShowSelected() {
+	if i := t.view.Index(t.selected); t.selected != 0 && i >= 0 {
+		t.reveal(i)
+	}
 }
 
 // CreateRenderer implements fyne.Widget.
@@ -161,7 +201,7 @@ func (r *tableRenderer) paint() {
 }
 
 func (r *tableRenderer) Layout(size fyne.Size) {
-	for i, s := range arrange(r.owner.cols, size.Width) {
+	for i, s := range r.owner.arrange(size.Width) {
 		h := r.heads[i].MinSize().Height
 		r.heads[i].Move(fyne.NewPos(s.x, (rowHeight-h)/2))
 		r.heads[i].Resize(fyne.NewSize(s.w, h))

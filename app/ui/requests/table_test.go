@@ -45,8 +45,9 @@ func screen(table *Table, column int) []string {
 func TestRowSaysEverything(t *testing.T) {
 	table, s, _ := newTestTable(t, fyne.NewSize(908, 300))
 	fill(s, 1)
+	table.SetLabels(map[string]string{"1": "shop"})
 	table.Sync()
-	want := []string{"14:02:11.482", "GET", "/0", "200 ✓", "6 ms", "4.1 KB", "203.0.113.7"}
+	want := []string{"14:02:11.482", "shop", "GET", "/0", "200 ✓", "6 ms", "4.1 KB", "203.0.113.7"}
 	for i, text := range want {
 		c := table.body.pool[0].cells[i]
 		if c.Text != text || c.Hidden {
@@ -59,15 +60,43 @@ func TestNarrowTableKeepsWhatMatters(t *testing.T) {
 	table, s, w := newTestTable(t, fyne.NewSize(440, 300))
 	fill(s, 1)
 	table.Sync()
-	for i, hidden := range []bool{false, false, false, false, true, true, true} {
-		if c := table.body.pool[0].cells[i]; c.Hidden != hidden {
-			t.Errorf("at 440: column %s hidden is %v, want %v", table.cols[i].title, c.Hidden, hidden)
+	for _, labels := range []map[string]string{nil, {"1": "shop"}} {
+		table.SetLabels(labels)
+		for i, hidden := range []bool{false, labels == nil, false, false, false, true, true, true} {
+			if c := table.body.pool[0].cells[i]; c.Hidden != hidden {
+				t.Errorf("at 440, labels %v: column %s hidden is %v, want %v", labels, table.cols[i].title, c.Hidden, hidden)
+			}
+		}
+		if got := table.body.pool[0].cells[0].Text; got != "14:02:11" {
+			t.Errorf("at 440 the time is %q, want one that fits", got)
 		}
 	}
 	w.Resize(fyne.NewSize(908, 300))
 	for i, c := range table.body.pool[0].cells {
 		if c.Hidden || c.Text == "" {
 			t.Errorf("at 908: column %s is hidden or empty (%q)", table.cols[i].title, c.Text)
+		}
+	}
+	table.SetLabels(nil)
+	if !table.body.pool[0].cells[tunnelColumn].Hidden {
+		t.Error("without labels the tunnels' column stays")
+	}
+}
+
+// Whatever the width, columns stand beside each other and inside the table.
+func TestColumnsFit(t *testing.T) {
+	for width := float32(440); width <= 1600; width++ {
+		for _, tunnel := range []bool{false, true} {
+			x := look.Inset
+			for i, s := range arrange(columns(nil), width, tunnel) {
+				if s.x != x {
+					t.Fatalf("at %v: column %d starts at %v, want %v", width, i, s.x, x)
+				}
+				x += s.w
+			}
+			if x > width-look.Inset+0.5 {
+				t.Fatalf("at %v: the columns end at %v", width, x)
+			}
 		}
 	}
 }
@@ -145,9 +174,18 @@ func TestSelectionStaysWithItsRequest(t *testing.T) {
 			t.Errorf("row %d selected is %v", i, row.selected)
 		}
 	}
-	table.Unselect()
-	if table.Selected() != nil || told != nil {
-		t.Error("the selection did not go away")
+	if w.Canvas().Focused() != fyne.Focusable(table.body) {
+		t.Error("a click does not lead the arrow keys to the table")
+	}
+	escaped := 0
+	table.OnEscape = func() { escaped++ }
+	table.body.TypedKey(&fyne.KeyEvent{Name: fyne.KeyEscape})
+	if table.Selected() != nil || told != nil || escaped != 0 {
+		t.Error("the selection did not go away, or more than it did")
+	}
+	table.body.TypedKey(&fyne.KeyEvent{Name: fyne.KeyEscape})
+	if escaped != 1 {
+		t.Error("with nothing selected, Escape is not handed on")
 	}
 }
 
@@ -186,8 +224,8 @@ func TestHostileTextsAreDrawnHarmlessly(t *testing.T) {
 	s.AddRequest(&model.Request{Method: "GET\n\x1b[2J", Path: "/\u202e" + string(make([]byte, 10000)), Status: 200})
 	table.Sync()
 	row := table.body.pool[0]
-	if row.cells[1].Text != "GET  [2J" {
-		t.Errorf("method drawn as %q", row.cells[1].Text)
+	if row.cells[2].Text != "GET  [2J" {
+		t.Errorf("method drawn as %q", row.cells[2].Text)
 	}
 	if n := len([]rune(row.cells[pathColumn].Text)); n > 100 {
 		t.Errorf("a path of 10,000 characters is drawn with %d", n)
