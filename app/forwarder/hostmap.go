@@ -38,15 +38,35 @@ func firstOf(h http.Header, name string) string {
 }
 
 // mapOrigin makes a page's own origin the one that the service believes in: it
-// would refuse what seems to come from another.
+// would refuse what seems to come from another. In the path form all tunnels of a
+// backend have one origin, so that a page which shows itself as another tunnel's
+// stays a stranger. One that hides where it is cannot be told from the service's
+// own: WebSockets never say, and many services have their pages say nothing.
 func (f *Forwarder) mapOrigin(h *wire.RequestHead, value string) string {
 	if f.cfg.HostHeader == HostPublic {
 		return value
 	}
-	if rest, ok := cutPublicOrigin(h, value); ok && rest == "" {
+	if rest, ok := cutPublicOrigin(h, value); ok && rest == "" && !f.othersPage(h) {
 		return f.origin
 	}
 	return value
+}
+
+// othersPage: the request comes from a page of another tunnel at the same origin. A
+// Referer that is the origin alone is a policy, not a page.
+func (f *Forwarder) othersPage(h *wire.RequestHead) bool {
+	path, ok := cutPublicOrigin(h, h.Header.Get("Referer"))
+	if !ok || path == "" || path == "/" {
+		return false
+	}
+	_, own := cutPrefix(path, h.Prefix)
+	return !own
+}
+
+// cutPrefix takes a tunnel's prefix off a path.
+func cutPrefix(path, prefix string) (rest string, ok bool) {
+	rest, ok = strings.CutPrefix(path, prefix)
+	return rest, ok && (prefix == "" || rest == "" || rest[0] == '/' || rest[0] == '?')
 }
 
 // mapReferer does the same for the page itself, without the path's prefix. Pages
@@ -59,7 +79,7 @@ func (f *Forwarder) mapReferer(h *wire.RequestHead, value string) string {
 	if !ok {
 		return value
 	}
-	if path, ok = strings.CutPrefix(path, h.Prefix); !ok || h.Prefix != "" && path != "" && path[0] != '/' && path[0] != '?' {
+	if path, ok = cutPrefix(path, h.Prefix); !ok {
 		return value
 	}
 	if !strings.HasPrefix(path, "/") {
