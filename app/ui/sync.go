@@ -51,7 +51,7 @@ func reachWords(tunnels []model.Tunnel, b model.Backend) string {
 	switch {
 	case b.BuiltIn && b.LAN:
 		return "Anyone on your network can open the URLs"
-	case b.BuiltIn:
+	case b.BuiltIn, b.Local:
 		return "Only this computer can open the URLs"
 	case online == 0:
 		return "Nothing is public"
@@ -93,7 +93,12 @@ func (w *Window) syncRequests(tunnels []model.Tunnel, backend model.Backend) {
 
 // lessonFor says why the table is empty and what would fill it.
 func (w *Window) lessonFor(tunnels []model.Tunnel, backend model.Backend) (title, text, command string) {
-	url := ""
+	url, seen := "", 0
+	for _, t := range tunnels {
+		if w.scope == "" || w.scope == t.Key {
+			seen += t.Requests
+		}
+	}
 	for _, t := range tunnels {
 		if t.State == model.Online && (w.scope == "" || w.scope == t.Key) {
 			url = t.URL
@@ -108,7 +113,9 @@ func (w *Window) lessonFor(tunnels []model.Tunnel, backend model.Backend) (title
 			"By keyboard: " + modifier() + "+L opens a tunnel, +U copies its URL, +F filters, +P pauses.", ""
 	case url == "":
 		return "Waiting for a tunnel to come online", "Requests are listed here once visitors can reach the service.", ""
-	case backend.BuiltIn && !backend.LAN:
+	case seen > 0:
+		return "The list is empty again", "New requests are listed here the moment they are answered.", ""
+	case backend.BuiltIn && !backend.LAN, backend.Local:
 		text = "Open the URL in a browser on this computer, or send the first request from a terminal:"
 	case backend.BuiltIn:
 		text = "Open the URL on a phone or computer in your network, or send the first request from a terminal:"

@@ -1,6 +1,7 @@
 package ui
 
 import (
+	"cmp"
 	"context"
 	"net/url"
 	"time"
@@ -265,7 +266,7 @@ func (w *Window) openURL(key string) {
 	}
 	w.command("the browser was not opened", func(context.Context) error {
 		// A path-form URL is a folder: relative links need its slash.
-		u, err := url.Parse(t.URL)
+		u, err := url.Parse(cmp.Or(t.Browse, t.URL))
 		if err != nil {
 			return err
 		}

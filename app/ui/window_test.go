@@ -233,6 +233,34 @@ func TestSelectingACardNarrowsTheTable(t *testing.T) {
 	}
 }
 
+func TestOpenPrefersAnAddressOfItsOwn(t *testing.T) {
+	s := newStage(t, wide)
+	s.cfg.Store.PutTunnel(model.Tunnel{Key: "1", Name: "shop", State: model.Online, URL: "http://127.0.0.1:4000/shop", Browse: "http://shop.localhost:4000"})
+	s.openURL("1")
+	s.copyURL("1")
+	s.settle()
+	if diff := cmp.Diff([]string{"http://shop.localhost:4000"}, s.opened); diff != "" || s.clipboard.text != "http://127.0.0.1:4000/shop" {
+		t.Errorf("copied %q, opened (-want +got):\n%s", s.clipboard.text, diff)
+	}
+}
+
+func TestReachSaysNoMoreThanIsTrue(t *testing.T) {
+	online := []model.Tunnel{{State: model.Online}}
+	for _, tt := range []struct {
+		backend model.Backend
+		want    string
+	}{
+		{model.Backend{BuiltIn: true}, "Only this computer can open the URLs"},
+		{model.Backend{BuiltIn: true, LAN: true}, "Anyone on your network can open the URLs"},
+		{model.Backend{Local: true}, "Only this computer can open the URLs"},
+		{model.Backend{}, "1 service is public: anyone with its URL can reach it"},
+	} {
+		if got := reachWords(online, tt.backend); got != tt.want {
+			t.Errorf("%+v: %q, want %q", tt.backend, got, tt.want)
+		}
+	}
+}
+
 func TestEmptyTableTeaches(t *testing.T) {
 	s := newStage(t, wide)
 	if !s.noTunnels.Visible() || !s.noRequests.Visible() {
@@ -268,8 +296,8 @@ func TestEmptyTableTeaches(t *testing.T) {
 		t.Error("Escape does not clear the filter")
 	}
 	s.clear()
-	if !s.noRequests.Visible() {
-		t.Error("a cleared table shows nothing at all")
+	if !s.noRequests.Visible() || s.noRequests.title.Text() != "The list is empty again" {
+		t.Errorf("a cleared table says %q", s.noRequests.title.Text())
 	}
 }
 

@@ -91,6 +91,10 @@ func TestTunnelFromOpenToRemove(t *testing.T) {
 		t.Errorf("beside the name stands %q, want the ID at the end of %s", online.Detail, online.URL)
 	}
 
+	if want := "http://" + online.Detail + ".localhost:"; !strings.HasPrefix(online.Browse, want) {
+		t.Errorf("the browser would open %q, want %s…", online.Browse, want)
+	}
+
 	transport := &http.Transport{}
 	defer transport.CloseIdleConnections()
 	resp, err := (&http.Client{Transport: transport}).Get(online.URL + "/pot?x=1")
@@ -281,11 +285,25 @@ func TestClosedPort(t *testing.T) {
 func TestRow(t *testing.T) {
 	t.Parallel()
 	now := time.Unix(1, 0)
-	got := row("7", &capture.Exchange{ID: "x", Start: now, Duration: time.Second, RemoteAddr: "192.0.2.1", Method: "POST", Path: "/a",
+	got := row("7", "shop", &capture.Exchange{ID: "x", Start: now, Duration: time.Second, RemoteAddr: "192.0.2.1", Method: "POST", Path: "/a",
 		Status: 503, BytesIn: 5, BytesOut: 9, Err: &wire.Error{Message: "nobody listens on port 3000"}})
-	want := &model.Request{Tunnel: "7", Time: now, Duration: time.Second, Visitor: "192.0.2.1", Method: "POST", Path: "/a", Status: 503, Size: 9,
+	want := &model.Request{Tunnel: "7", Name: "shop", Time: now, Duration: time.Second, Visitor: "192.0.2.1", Method: "POST", Path: "/a", Status: 503, Size: 9,
 		Err: "nobody listens on port 3000"}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("row (-want +got):\n%s", diff)
+	}
+}
+
+func TestLocalBackends(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]bool{"http://127.0.0.1:8080": true, "http://[::1]:1": true, "http://LOCALHOST": true, "https://x.localhost.": true,
+		"https://localhost.example.com": false, "http://10.0.0.1": false, "wss://tunnel.example.com/prod": false} {
+		u, err := url.Parse(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := local(u); got != want {
+			t.Errorf("%s: local is %v, want %v", text, got, want)
+		}
 	}
 }

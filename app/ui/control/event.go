@@ -2,6 +2,7 @@ package control
 
 import (
 	"errors"
+	"net/url"
 	"strings"
 
 	"culvert/app/capture"
@@ -17,7 +18,7 @@ func (c *Control) OnEvent(event engine.Event) {
 	case engine.StatusChanged:
 		c.store.PutTunnel(shown(e.Tunnel, e.Status))
 	case engine.RequestDone:
-		c.store.AddRequest(row(e.Tunnel.Key(), e.Exchange))
+		c.store.AddRequest(row(e.Tunnel.Key(), name(e.Tunnel), e.Exchange))
 	case engine.Dropped:
 		c.store.AddNotice("Some requests to " + name(e.Tunnel) + " are missing from the list, because they came faster than it takes them. They were answered as always.")
 	case engine.Notice:
@@ -55,6 +56,9 @@ func shown(t *engine.Tunnel, s session.Status) model.Tunnel {
 		Key: t.Key(), Name: name(t), Detail: s.Established.TunnelID, State: state(s.State),
 		Since: s.Since, Attempt: s.Attempt, NextTry: s.NextTry, URL: s.Established.PublicURL,
 	}
+	if u, err := url.Parse(s.Established.SubdomainURL); err == nil && strings.HasSuffix(u.Hostname(), ".localhost") {
+		m.Browse = s.Established.SubdomainURL
+	}
 	if spec := t.Spec(); spec.Name != "" {
 		m.Detail = short(spec)
 	}
@@ -79,9 +83,9 @@ func state(s session.State) model.State {
 	}
 }
 
-func row(tunnel string, x *capture.Exchange) *model.Request {
+func row(tunnel, name string, x *capture.Exchange) *model.Request {
 	r := &model.Request{
-		Tunnel: tunnel, Time: x.Start, Method: x.Method, Path: x.Path, Status: x.Status,
+		Tunnel: tunnel, Name: name, Time: x.Start, Method: x.Method, Path: x.Path, Status: x.Status,
 		Duration: x.Duration, Size: x.BytesOut, Visitor: x.RemoteAddr,
 	}
 	if x.Err != nil {

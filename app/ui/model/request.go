@@ -10,6 +10,7 @@ import (
 type Request struct {
 	ID       uint64 // given by the Store, counts up
 	Tunnel   string // key of the tunnel
+	Name     string // and its name
 	Time     time.Time
 	Method   string
 	Path     string // raw path and query
@@ -61,7 +62,7 @@ func (r *Request) StatusText() string {
 func (r *Request) Matches(words []string) bool {
 	for _, w := range words {
 		if !containsFold(r.Path, w) && !containsFold(r.Method, w) && !strings.HasPrefix(strconv.Itoa(r.Status), w) &&
-			!containsFold(r.Visitor, w) && !containsFold(r.Err, w) && !containsFold(r.Detail, w) {
+			!containsFold(r.Visitor, w) && !containsFold(r.Err, w) && !containsFold(r.Detail, w) && !containsFold(r.Name, w) {
 			return false
 		}
 	}

@@ -48,6 +48,9 @@ type Tunnel struct {
 	NextTry time.Time
 	Cause   string
 	URL     string // public URL, "" before the first connection
+	// Browse is what this computer's browser opens, "" for URL: where it can be had, an
+	// address with a host of its own, on which absolute links work too.
+	Browse string
 
 	Requests int // seen since the tunnel was opened; kept by the Store
 	// Warning is why the last request did not reach the local service, "" if it did
@@ -77,6 +80,7 @@ type Backend struct {
 	Name    string // "Built-in relay", or the URL
 	BuiltIn bool
 	LAN     bool // the built-in relay listens to the network around
+	Local   bool // only this computer reaches it, although it is not the built-in relay
 }
 
 // Overall is what the tray icon says: the worst news first, then the best.

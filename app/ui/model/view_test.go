@@ -6,7 +6,7 @@ import (
 )
 
 func add(s *Store, tunnel, path string, status int) *Request {
-	r := &Request{Tunnel: tunnel, Method: "GET", Path: path, Status: status, Visitor: "192.0.2.1"}
+	r := &Request{Tunnel: tunnel, Name: "localhost:300" + tunnel, Method: "GET", Path: path, Status: status, Visitor: "192.0.2.1"}
 	s.AddRequest(r)
 	return r
 }
@@ -47,6 +47,7 @@ func TestViewFilters(t *testing.T) {
 		{"status", "", "404", "/admin"},
 		{"status class by prefix", "", "5", "/ADMIN?x=1"},
 		{"visitor", "", "192.0.2", "/ADMIN?x=1/admin/shop"},
+		{"tunnel by its name", "", "LOCALHOST:3002", "/admin"},
 		{"every word must match", "", "get admin 404", "/admin"},
 		{"nothing", "", "nowhere", ""},
 	} {
