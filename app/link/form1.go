@@ -46,6 +46,7 @@ type form1 struct {
 	write    sync.Mutex // one message at a time
 	slots    chan struct{}
 	buffered atomic.Int64 // bytes of answers being gathered
+	offers   offers       // on API Gateway only
 	signs    signs
 	wg       sync.WaitGroup
 
@@ -194,6 +195,11 @@ func (f *form1) onMessage(ctx context.Context, text []byte) {
 		}
 	case *wire.Pong:
 	case *wire.Unknown:
+		if f.gateway && m.Type == "" && gatewayMessage(m.Text) != "" {
+			log.Warn("API Gateway reports a message that its function did not take", "message", printable(m.Text))
+			f.wg.Go(f.offerAgain)
+			return
+		}
 		log.Info("message from the backend ignored", "type", printable(string(m.Type)), "message", printable(m.Text))
 	default:
 		log.Info("message from the backend ignored", "type", fmt.Sprintf("%T", m))
@@ -243,6 +249,27 @@ func (f *form1) send(message any) error {
 	if len(text) > f.limit {
 		return errMessageTooLarge
 	}
+	if err := f.sendText(text); err != nil {
+		return err
+	}
+	if f.gateway && answers(message) {
+		f.offers.note(text, time.Now())
+	}
+	return nil
+}
+
+// answers: the message is the end of a request.
+func answers(message any) bool {
+	switch m := message.(type) {
+	case *wire.HTTPResponse:
+		return true
+	case *wire.ErrorMessage:
+		return m.RequestID != ""
+	}
+	return false
+}
+
+func (f *form1) sendText(text []byte) error {
 	f.write.Lock()
 	defer f.write.Unlock()
 	_ = f.ws.SetWriteDeadline(time.Now().Add(writeTimeout))
