@@ -29,24 +29,37 @@ const maxPorts = 8
 // BrokenStateError says that the state file made no sense and was put aside.
 // What was remembered is lost; the state that comes with the error is usable.
 type BrokenStateError struct {
-	Kept  string // where the file is now
+	Kept  string // where the file is now; "" if it had to stay where it is
 	Cause error
 }
 
 func (e *BrokenStateError) Error() string {
+	if e.Kept == "" {
+		return fmt.Sprintf("what was remembered from earlier runs could not be read: %v", e.Cause)
+	}
 	return fmt.Sprintf("what was remembered from earlier runs could not be read (%v): the file is kept as %s", e.Cause, e.Kept)
 }
 
 func (e *BrokenStateError) Unwrap() error { return e.Cause }
 
-// State reads what is remembered: nothing, if there is no file.
+// State reads what is remembered: nothing, if there is no file. Only a file that
+// must be put aside needs the lock, so that a folder that cannot be written, such as
+// a mounted secret, will do.
 func (d *Dir) State() (State, error) {
 	var s State
-	err := d.locked(func() error {
-		_, err := d.readState(&s)
+	_, err := d.parseState(&s)
+	broken := (*BrokenStateError)(nil)
+	if !errors.As(err, &broken) {
+		return s, err
+	}
+	locked := d.locked(func() error {
+		_, err = d.readState(&s)
 		return err
 	})
-	return s, err
+	if IsReadOnly(locked) {
+		return State{}, broken
+	}
+	return s, locked
 }
 
 // UpdateState changes what is remembered while nobody else does, and gives the
@@ -84,10 +97,25 @@ func (d *Dir) RememberPort(port int) error {
 	return err
 }
 
-// readState needs the lock. It gives all keys of the file, also unknown ones.
+// readState needs the lock. It gives all keys of the file, also unknown ones. A file
+// that makes no sense is put aside.
 func (d *Dir) readState(s *State) (map[string]any, error) {
+	all, err := d.parseState(s)
+	broken := (*BrokenStateError)(nil)
+	if !errors.As(err, &broken) {
+		return all, err
+	}
 	path := d.file(stateFile)
-	text, err := readBounded(path)
+	broken.Kept = path + ".broken-" + time.Now().UTC().Format("20060102T150405.000000000")
+	if err := os.Rename(path, broken.Kept); err != nil {
+		return nil, fmt.Errorf("putting the broken state file aside: %w", err)
+	}
+	return nil, broken
+}
+
+// parseState is readState without putting anything aside.
+func (d *Dir) parseState(s *State) (map[string]any, error) {
+	text, err := readBounded(d.file(stateFile))
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
@@ -105,11 +133,7 @@ func (d *Dir) readState(s *State) (map[string]any, error) {
 		return all, nil
 	}
 	*s = State{}
-	kept := path + ".broken-" + time.Now().UTC().Format("20060102T150405.000000000")
-	if moved := os.Rename(path, kept); moved != nil {
-		return nil, fmt.Errorf("putting the broken state file aside: %w", moved)
-	}
-	return nil, &BrokenStateError{Kept: kept, Cause: err}
+	return nil, &BrokenStateError{Cause: err}
 }
 
 // encodeState writes s over what else the file had.
