@@ -104,6 +104,9 @@ func (b *builtIn) dialer(t *Tunnel) func(context.Context, link.Hello) (session.L
 	var cfg *link.Config
 	return func(ctx context.Context, h link.Hello) (session.Link, error) {
 		local, err := b.endpoint(ctx)
+		if here := (*LocalError)(nil); errors.As(err, &here) {
+			return nil, t.failHere(here)
+		}
 		if err != nil {
 			return nil, err
 		}
@@ -161,13 +164,19 @@ func (b *builtIn) start(ctx context.Context, lan bool, port int) (*url.URL, erro
 	if lan {
 		r.public = httpURL(lanIP, port)
 	}
-	r.server, err = relay.New(relay.Config{
+	cfg := relay.Config{
 		PublicURL: r.public, Authenticate: b.authenticate, StateDir: b.dir.BuiltInState(),
 		Logger: b.log, Version: version.Agent(),
-	})
+	}
+	r.server, err = relay.New(cfg)
+	if config.IsReadOnly(err) {
+		b.engine.notice(fmt.Sprintf("the built-in relay keeps nothing, and URLs will be others next time: %v", err))
+		cfg.StateDir = ""
+		r.server, err = relay.New(cfg)
+	}
 	if err != nil {
 		ln.Close()
-		return nil, fmt.Errorf("starting the built-in relay: %w", err)
+		return nil, &LocalError{fmt.Errorf("starting the built-in relay: %w", err)}
 	}
 	go func() {
 		defer close(r.done)

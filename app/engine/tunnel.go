@@ -12,6 +12,7 @@ import (
 	"culvert/app/link"
 	"culvert/app/session"
 	"culvert/app/version"
+	"culvert/backend/wire"
 )
 
 // Tunnel is one local service with its public URL. Its methods may be called by
@@ -39,6 +40,9 @@ type Tunnel struct {
 	refused bool               // and was refused since that was last said
 	removed bool               // Remove was called
 	cancel  context.CancelFunc // ends the run that is under way
+	// See failHere; both nil if it has not failed.
+	localRefusal *wire.Error
+	localError   *LocalError
 }
 
 // Counters are what a tunnel has seen since it was opened.
@@ -103,7 +107,7 @@ func (t *Tunnel) Key() string { return t.key }
 func (t *Tunnel) Spec() Spec { return t.spec }
 
 // Status is where the tunnel stands at this moment, without the resume secret.
-func (t *Tunnel) Status() session.Status { return withoutSecret(t.session.Status()) }
+func (t *Tunnel) Status() session.Status { return t.told(t.session.Status()) }
 
 // Counters are the numbers at this moment.
 func (t *Tunnel) Counters() Counters {
@@ -185,7 +189,7 @@ func (t *Tunnel) run() {
 	defer t.mu.Unlock()
 	t.cancel = nil
 	if t.refused { // and nobody has asked for another try since
-		t.log.Info("refused by the backend", "error", err)
+		t.log.Info("ended for good", "error", err)
 		t.want = false
 	}
 }
@@ -196,7 +200,7 @@ func (t *Tunnel) onStatus(s session.Status) {
 		t.refused = true
 		t.mu.Unlock()
 	}
-	t.emit(StatusChanged{t, withoutSecret(s)})
+	t.emit(StatusChanged{t, t.told(s)})
 }
 
 func (t *Tunnel) onExchange(x *capture.Exchange) {
@@ -214,12 +218,6 @@ func (t *Tunnel) emit(event Event) {
 	t.events.Lock()
 	defer t.events.Unlock()
 	t.engine.emit(event)
-}
-
-// withoutSecret keeps the resume secret out of logs and windows.
-func withoutSecret(s session.Status) session.Status {
-	s.Established.Resume = ""
-	return s
 }
 
 // String names the tunnel in logs; it has no secret in it.

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -125,6 +126,9 @@ func (c *httpCmd) Run(out *output) error {
 			cause = "stopped by " + signalName(s)
 		case err = <-refused:
 			cause = "refused by the backend: " + err.Error()
+			if errors.As(err, new(*engine.LocalError)) {
+				cause = "failed: " + err.Error()
+			}
 		}
 	}
 	ctx, cancel := untilSecond(signals, closeTimeout)

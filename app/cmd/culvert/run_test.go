@@ -365,6 +365,26 @@ func serveFunc(t *testing.T, f http.HandlerFunc) string {
 	return "http://" + ln.Addr().String()
 }
 
+// TestBuiltInCannotRun ends with an error that is nobody's refusal.
+func TestBuiltInCannotRun(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, "builtin-relay"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	p := spawn(t, "http", "3000", "--json", "--config", dir)
+	p.read()
+	if code := p.wait(t); code != exitFailed {
+		t.Errorf("exit code %d", code)
+	}
+	if offline := p.next(t, "offline"); !strings.HasPrefix(offline["cause"].(string), "failed: ") {
+		t.Errorf("%v", offline)
+	}
+	if said := p.stderr.String(); !strings.Contains(said, "builtin-relay") {
+		t.Errorf("stderr %q", said)
+	}
+}
+
 func TestRelayWarnings(t *testing.T) {
 	t.Parallel()
 	secret := filepath.Join(t.TempDir(), "secret")
