@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"runtime"
+	"strings"
 	"syscall"
 	"testing"
 )
@@ -89,5 +90,38 @@ func TestIsReadOnly(t *testing.T) {
 	}
 	if IsReadOnly(nil) {
 		t.Error("no error")
+	}
+}
+
+// TestOwnerKeyIsProtected takes a key away from others, and says so once.
+func TestOwnerKeyIsProtected(t *testing.T) {
+	t.Parallel()
+	if runtime.GOOS == "windows" {
+		t.Skip("there are no such permissions")
+	}
+	d := open(t)
+	if notice := d.ProtectOwnerKey(); notice != "" {
+		t.Errorf("without a key: %q", notice)
+	}
+	if _, err := d.OwnerKey(); err != nil {
+		t.Fatal(err)
+	}
+	if notice := d.ProtectOwnerKey(); notice != "" {
+		t.Errorf("a new key: %q", notice)
+	}
+	for _, mode := range []fs.FileMode{0o644, 0o640, 0o604} {
+		if err := os.Chmod(d.file(ownerFile), mode); err != nil {
+			t.Fatal(err)
+		}
+		if loose := LooseMode(d.file(ownerFile)); !strings.Contains(loose, fmt.Sprintf("%04o", mode)) {
+			t.Errorf("%o: %q", mode, loose)
+		}
+		if notice := d.ProtectOwnerKey(); !strings.Contains(notice, d.file(ownerFile)) {
+			t.Errorf("%o: %q", mode, notice)
+		}
+		info, err := os.Stat(d.file(ownerFile))
+		if err != nil || info.Mode().Perm() != 0o600 {
+			t.Errorf("%o: now %v, %v", mode, info.Mode(), err)
+		}
 	}
 }

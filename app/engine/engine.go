@@ -87,6 +87,9 @@ func newEngine(cfg Config, lanAddress func() (netip.Addr, error)) (*Engine, erro
 		cfg: cfg, log: cfg.Logger, owner: owner,
 		watcher: session.NewWatcher(session.WatchConfig{}),
 	}
+	if notice := cfg.Dir.ProtectOwnerKey(); notice != "" {
+		e.notice(notice)
+	}
 	state, err := cfg.Dir.State()
 	if err := e.reportState(err); err != nil {
 		return nil, err

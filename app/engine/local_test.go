@@ -69,3 +69,20 @@ func TestReadOnlyFolder(t *testing.T) {
 	wait(t, l, "notice", func(n Notice) bool { return strings.Contains(n.Message, "URLs will be others next time") })
 	wantHello(t, state(t, l, session.Online).Established.PublicURL)
 }
+
+// TestLooseOwnerKey is told.
+func TestLooseOwnerKey(t *testing.T) {
+	t.Parallel()
+	if runtime.GOOS == "windows" {
+		t.Skip("there are no such permissions")
+	}
+	dir := folder(t)
+	if _, err := dir.OwnerKey(); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Chmod(filepath.Join(dir.Path(), "owner.key"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	_, l := start(t, Config{Dir: dir})
+	wait(t, l, "notice", func(n Notice) bool { return strings.Contains(n.Message, "owner.key") })
+}

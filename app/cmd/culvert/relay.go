@@ -9,8 +9,6 @@ import (
 	"net"
 	"net/netip"
 	"net/url"
-	"os"
-	"runtime"
 	"strconv"
 	"strings"
 	"syscall"
@@ -160,13 +158,13 @@ func (c *relayCmd) plan(log *slog.Logger) (*relayPlan, error) {
 			return nil, err
 		}
 		p.config.Authenticate = verifier.Verify
-		p.warnings = append(p.warnings, looseMode(c.JWTSecretFile)...)
+		p.warn(config.LooseMode(string(c.JWTSecretFile)))
 	}
 	if c.TLSCert != "" {
 		if p.cert, err = loadCertificate(string(c.TLSCert), string(c.TLSKey), log); err != nil {
 			return nil, err
 		}
-		p.warnings = append(p.warnings, looseMode(c.TLSKey)...)
+		p.warn(config.LooseMode(string(c.TLSKey)))
 	}
 	if c.Open {
 		p.warnings = append(p.warnings, "OPEN RELAY: everybody who reaches this address can open tunnels here, without a token; anything they publish is published under your name")
@@ -203,6 +201,13 @@ func (c *relayCmd) defaultURL(host string, port int) *url.URL {
 	return &url.URL{Scheme: c.scheme(), Host: net.JoinHostPort(host, strconv.Itoa(port))}
 }
 
+// warn adds a warning unless there is none.
+func (p *relayPlan) warn(warning string) {
+	if warning != "" {
+		p.warnings = append(p.warnings, warning)
+	}
+}
+
 // unreachable warns of relays that nobody, or no agent, will ever reach.
 func (c *relayCmd) unreachable(public *url.URL, host string) (warnings []string) {
 	loopback := isLoopback(public.Hostname())
@@ -237,15 +242,6 @@ func parsePrefix(s string) (netip.Prefix, error) {
 	}
 	prefix, err := netip.ParsePrefix(s)
 	return prefix.Masked(), err
-}
-
-// looseMode warns of a secret that others on this machine can read.
-func looseMode(path filePath) []string {
-	info, err := os.Stat(string(path))
-	if err != nil || runtime.GOOS == "windows" || info.Mode().Perm()&0o077 == 0 {
-		return nil
-	}
-	return []string{fmt.Sprintf("other users of this machine can read %s (mode %04o): run chmod 600 on it", path, info.Mode().Perm())}
 }
 
 func listen(host string, port int) (net.Listener, error) {

@@ -48,6 +48,9 @@ func (c *httpCmd) spec(dir *config.Dir, envToken string) (spec engine.Spec, noti
 		if spec.Token, err = config.ReadToken(tokenFile); err != nil {
 			return spec, nil, fmt.Errorf("%s: %w", where.tokenFile, err)
 		}
+		if loose := config.LooseMode(tokenFile); loose != "" {
+			notices = append(notices, loose)
+		}
 	default:
 		spec.Token = envToken
 	}
@@ -59,7 +62,7 @@ func (c *httpCmd) spec(dir *config.Dir, envToken string) (spec engine.Spec, noti
 	if err := spec.Validate(); err != nil {
 		return spec, nil, blame(where.backend, err)
 	}
-	return spec, c.surprises(&spec), nil
+	return spec, append(notices, c.surprises(&spec)...), nil
 }
 
 // blame names the profile, or the flag: what is wrong with a backend begins with

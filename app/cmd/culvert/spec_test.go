@@ -3,6 +3,7 @@ package main
 import (
 	"os"
 	"path/filepath"
+	"runtime"
 	"testing"
 	"time"
 
@@ -14,16 +15,22 @@ import (
 func TestTokenGoesWhereItBelongs(t *testing.T) {
 	t.Parallel()
 	folder := t.TempDir()
-	write := func(name, text string) string {
+	writeMode := func(name, text string, mode os.FileMode) string {
 		path := filepath.Join(folder, name)
-		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		if err := os.WriteFile(path, []byte(text), mode); err != nil {
 			t.Fatal(err)
 		}
 		return path
 	}
+	write := func(name, text string) string { return writeMode(name, text, 0o600) }
 	write("config.toml", "profile = \"home\"\n[profiles.home]\nbackend = \"https://home.example.com\"\ntoken_file = \"home.token\"\n")
 	write("home.token", "home\n")
 	file := write("file.token", " file\n")
+	public := writeMode("public.token", "file\n", 0o644)
+	warnings := 1
+	if runtime.GOOS == "windows" {
+		warnings = 0
+	}
 	dir, err := config.Open(folder)
 	if err != nil {
 		t.Fatal(err)
@@ -44,6 +51,7 @@ func TestTokenGoesWhereItBelongs(t *testing.T) {
 		"profile, other token":   {dir, httpCmd{Token: "flag"}, "env", "https://home.example.com", "flag", 0},
 		"profile, environment":   {dir, httpCmd{}, "env", "https://home.example.com", "env", 0},
 		"profile, token file":    {dir, httpCmd{TokenFile: filePath(file)}, "env", "https://home.example.com", "file", 0},
+		"readable token file":    {dir, httpCmd{TokenFile: filePath(public)}, "", "https://home.example.com", "file", warnings},
 		"another backend":        {dir, httpCmd{Backend: other}, "", other, "", 0},
 		"another, environment":   {dir, httpCmd{Backend: other}, "env", other, "env", 0},
 		"no profile":             {empty, httpCmd{}, "", "", "", 1},
