@@ -66,6 +66,10 @@ func requestHead(m *wire.HTTPRequest, u urls) wire.RequestHead {
 		h.RemoteAddr = ip.String()
 	}
 	visitor.RemoveHopByHop(header)
+	if header.Get("X-Forwarded-Proto") == "" {
+		// Not every backend says so, and the local service needs it for URLs.
+		header.Set("X-Forwarded-Proto", u.scheme)
+	}
 	header.Del("Host")
 	header.Del("Content-Length")
 	return h

@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -57,7 +58,7 @@ func TestRelayThatKnowsNoFrames(t *testing.T) {
 	want := &wire.RequestHead{
 		Method: "POST", Target: "/a%2Fb?q=1&q=2", Host: "relay.test", Prefix: "/t1", RemoteAddr: "192.0.2.7",
 		ContentLength: int64(len(body)),
-		Header:        http.Header{"X-Forwarded-For": {"192.0.2.7, 198.51.100.1"}, "Accept": {"a", "b"}},
+		Header:        http.Header{"X-Forwarded-For": {"192.0.2.7, 198.51.100.1"}, "X-Forwarded-Proto": {"http"}, "Accept": {"a", "b"}},
 	}
 	if diff := cmp.Diff(want, <-heads); diff != "" {
 		t.Errorf("head (-want +got):\n%s", diff)
@@ -468,6 +469,24 @@ func TestErrorsFromTheBackend(t *testing.T) {
 			t.Errorf("message %v, want pong", m)
 		}
 	})
+}
+
+func TestSchemeOfTheVisitor(t *testing.T) {
+	t.Parallel()
+	u := parseURLs(&wire.Established{PublicURL: "https://r.test/t1"})
+	for _, tt := range []struct {
+		header http.Header
+		want   []string
+	}{
+		{http.Header{}, []string{"https"}},
+		{http.Header{"x-forwarded-proto": {"http"}}, []string{"http"}},
+		{http.Header{"X-Forwarded-Proto": {""}}, []string{"https"}},
+	} {
+		h := requestHead(&wire.HTTPRequest{Method: "GET", URI: "/", Header: tt.header}, u)
+		if got := h.Header["X-Forwarded-Proto"]; !slices.Equal(got, tt.want) {
+			t.Errorf("%v: %q, want %q", tt.header, got, tt.want)
+		}
+	}
 }
 
 func TestPrefix(t *testing.T) {

@@ -57,10 +57,12 @@ type urls struct {
 	subdomain string // host[:port], lower case; "" if there is none
 	path      string
 	prefix    string // of the path form: "/shop", or "/stage/shop"
+	scheme    string // of all of them
 }
 
 func parseURLs(est *wire.Established) urls {
 	var u urls
+	u.scheme, _, _ = strings.Cut(est.PublicURL, "://")
 	if sub, err := url.Parse(est.SubdomainURL); err == nil {
 		u.subdomain = canonicalHost(sub.Host)
 	}
