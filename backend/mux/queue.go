@@ -15,6 +15,10 @@ const (
 	// maxPending bounds the frames that do not wait. Only a peer that makes us
 	// answer and does not read the answers gets us there.
 	maxPending = 16 << 20
+	// maxPendingHeads is how many bytes may be pending before heads and trailers
+	// wait, and before no stream is opened: far above what DATA alone makes pending,
+	// so that heads pass it by, and far enough below maxPending.
+	maxPendingHeads = 4 << 20
 	// maxPendingText bounds the text messages that wait, in bytes.
 	maxPendingText = 1 << 20
 	// headDelay is how long a head that promises a body waits for its first part,
@@ -206,6 +210,9 @@ func (c *Conn) sendRequest(s *Stream, h *wire.RequestHead, end bool) error {
 	if w.refused != nil {
 		return w.refused
 	}
+	if len(w.pending) > maxPendingHeads {
+		return fmt.Errorf("%w: the agent is slow to take those before", ErrTooManyStreams)
+	}
 	w.buffer()
 	start := w.openFrame(s.id, wire.FrameRequest, end)
 	var err error
@@ -217,7 +224,7 @@ func (c *Conn) sendResponse(s *Stream, h *wire.ResponseHead, end bool) error {
 	w := &c.w
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if err := c.sendable(s); err != nil {
+	if err := c.awaitRoom(s, maxPendingHeads); err != nil {
 		return err
 	}
 	w.buffer()
@@ -235,7 +242,7 @@ func (c *Conn) sendTrailer(s *Stream, trailer http.Header) error {
 	w := &c.w
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if err := c.sendable(s); err != nil {
+	if err := c.awaitRoom(s, maxPendingHeads); err != nil {
 		return err
 	}
 	w.buffer()
@@ -255,16 +262,8 @@ func (c *Conn) sendData(s *Stream, p []byte, end bool) error {
 	w := &c.w
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	for {
-		if err := c.sendable(s); err != nil {
-			return err
-		}
-		if len(w.pending) <= maxPendingData {
-			break
-		}
-		w.waiting++
-		w.room.Wait()
-		w.waiting--
+	if err := c.awaitRoom(s, maxPendingData); err != nil {
+		return err
 	}
 	w.buffer()
 	w.pending = wire.AppendFrameHeader(w.pending, wire.FrameHeader{
@@ -274,6 +273,20 @@ func (c *Conn) sendData(s *Stream, p []byte, end bool) error {
 	c.sent(s, end)
 	w.signal()
 	return nil
+}
+
+// awaitRoom waits until at most limit bytes are pending and a frame of s may be
+// appended, or never may. w.mu is held, but not while it waits.
+func (c *Conn) awaitRoom(s *Stream, limit int) error {
+	w := &c.w
+	for {
+		if err := c.sendable(s); err != nil || len(w.pending) <= limit {
+			return err
+		}
+		w.waiting++
+		w.room.Wait()
+		w.waiting--
+	}
 }
 
 // openFrame appends a frame header without a length and says where. w.mu is held.

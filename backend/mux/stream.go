@@ -110,7 +110,8 @@ func (s *Stream) endContext(cause error) {
 }
 
 // WriteHead sends a response head, on the agent's side; end says that no body
-// follows. Informational heads (1xx but 101) may come before the final one.
+// follows. Informational heads (1xx but 101) may come before the final one. It waits
+// only while a peer that takes nothing has very much to take.
 func (s *Stream) WriteHead(h *wire.ResponseHead, end bool) error {
 	final := finalStatus(h.Status)
 	s.mu.Lock()

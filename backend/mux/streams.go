@@ -8,7 +8,8 @@ import (
 )
 
 // Open opens a stream for a request, on the backend's side; end says that no body
-// follows. It does not wait for the agent. Errors: ErrTooManyStreams,
+// follows. It does not wait for the agent. Errors: ErrTooManyStreams (also for an
+// agent that is slow to take the requests that are there already),
 // ErrGoingAway, one that wraps wire.ErrProtocol if h cannot be sent, or the
 // connection's end.
 func (c *Conn) Open(h *wire.RequestHead, end bool) (*Stream, error) {
