@@ -65,7 +65,8 @@ func TestAnswersWaitForABackendThatTakesNone(t *testing.T) {
 			}
 		}
 		synctest.Wait()
-		if n := written.Load(); n < 30 || n > 50 {
+		// As many may be on their way, and as many wait.
+		if n := written.Load(); n < 30 || n > 90 {
 			t.Errorf("%d answers of 100 KB wait in memory", n)
 		}
 		go io.Copy(io.Discard, b.NetConn())
