@@ -43,7 +43,7 @@ func (c *Config) Dial(ctx context.Context, h Hello) (*Link, error) {
 		return nil, c.dialFailed(ctx, err, to)
 	}
 	l := newLink(c, ws)
-	if err := l.greet(h); err != nil {
+	if err := l.greet(h, d.challenge); err != nil {
 		_ = ws.Close()
 		return nil, c.dialFailed(ctx, err, to)
 	}
@@ -74,6 +74,8 @@ type dialer struct {
 	config *Config
 	target *url.URL
 	conn   closer
+	// challenge is what the backend wants an owner to sign, once it has answered.
+	challenge string
 }
 
 func (d *dialer) close() { d.conn.close() }
@@ -106,6 +108,9 @@ func (d *dialer) upgrade(ctx context.Context) (*websocket.Conn, error) {
 	ws, resp, err := wd.DialContext(ctx, d.target.String(), header)
 	if errors.Is(err, websocket.ErrBadHandshake) && resp != nil {
 		return nil, refusedUpgrade(resp, d.target)
+	}
+	if err == nil {
+		d.challenge = resp.Header.Get(wire.ChallengeHeader)
 	}
 	return ws, err
 }

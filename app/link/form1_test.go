@@ -43,7 +43,7 @@ func TestRelayThatKnowsNoFrames(t *testing.T) {
 	}
 	public, _ := p.ready["owner"].(string)
 	proof, _ := p.ready["proof"].(string)
-	if err := tunnel.VerifyOwner(public, proof, r.Host); err != nil || public != owner.Public() {
+	if err := tunnel.VerifyOwner(public, proof, "", r.Host); err != nil || public != owner.Public() {
 		t.Errorf("owner proof: %v", err)
 	}
 	if est := l.Established(); est.TunnelID != "t1" || est.Resume != "" || est.MaxAgeMS != 0 {

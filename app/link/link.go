@@ -75,14 +75,14 @@ func newLink(c *Config, ws *websocket.Conn) *Link {
 const maxEarly = 64
 
 // greet says ready and waits for connection_established.
-func (l *Link) greet(h Hello) error {
+func (l *Link) greet(h Hello, challenge string) error {
 	ready := &wire.Ready{
 		Protocol: wire.ProtocolVersion, Capabilities: []wire.Capability{wire.CapResume},
 		Agent: l.cfg.Agent, TunnelID: h.TunnelID, Resume: h.Resume, Epoch: h.Epoch, Instance: h.Instance,
 	}
 	if !l.cfg.Owner.IsZero() {
 		ready.Owner = l.cfg.Owner.Public()
-		ready.Proof = l.cfg.Owner.Sign(l.cfg.address().Host)
+		ready.Proof = l.cfg.Owner.Sign(l.cfg.address().Host, challenge)
 	}
 	text, err := wire.Encode(ready)
 	if err != nil {

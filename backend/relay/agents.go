@@ -2,6 +2,7 @@ package relay
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"net/http"
 	"net/netip"
@@ -117,12 +118,13 @@ func (s *Server) serveAgent(w http.ResponseWriter, r *http.Request, peer, from n
 		Subprotocols: []string{wire.Subprotocol},
 		CheckOrigin:  func(*http.Request) bool { return true }, // admit has
 	}
-	ws, err := upgrader.Upgrade(w, r, nil)
+	challenge := rand.Text()
+	ws, err := upgrader.Upgrade(w, r, http.Header{wire.ChallengeHeader: {challenge}})
 	if err != nil {
 		return // the upgrader has answered
 	}
 	defer ws.Close()
-	h := &handshake{s: s, ws: ws, identity: identity, from: from, hosts: s.ownHosts(r, peer)}
+	h := &handshake{s: s, ws: ws, identity: identity, from: from, hosts: s.ownHosts(r, peer), challenge: challenge}
 	stop := context.AfterFunc(s.ctx, func() { ws.Close() })
 	a, err := h.run()
 	stop()

@@ -28,7 +28,9 @@ type handshake struct {
 	identity auth.Identity
 	from     netip.Addr
 	hosts    []string
-	ready    wire.Ready
+	// challenge is new for each connection, and part of what an owner has to sign.
+	challenge string
+	ready     wire.Ready
 }
 
 func (h *handshake) form2() bool { return h.ws.Subprotocol() == wire.Subprotocol }
@@ -113,7 +115,7 @@ func (h *handshake) claim() (tunnel.Claim, error) {
 	case h.identity.Subject != "":
 		c.Owner = "user:" + h.identity.Subject
 	case r.Owner != "":
-		if err := tunnel.VerifyOwner(r.Owner, r.Proof, h.hosts...); err != nil {
+		if err := tunnel.VerifyOwner(r.Owner, r.Proof, h.challenge, h.hosts...); err != nil {
 			return c, &wire.Error{Code: wire.CodeUnauthorized,
 				Message: fmt.Sprintf("%v: connect to the relay by its public address %s", err, h.s.cfg.PublicURL)}
 		}

@@ -31,9 +31,12 @@ func (r *testRelay) claim(owner tunnel.OwnerKey, fields object) *claimer {
 	ws := r.mustDialAgent(nil)
 	ready := object{"type": "ready", "protocol": 2, "capabilities": []string{"resume"}}
 	if !owner.IsZero() {
-		ready["owner"], ready["proof"] = owner.Public(), owner.Sign(r.addr)
+		ready["owner"], ready["proof"] = owner.Public(), r.prove(ws, owner, r.addr)
 	}
 	for k, v := range fields {
+		if of, ok := v.(func(*websocket.Conn) string); ok {
+			v = of(ws)
+		}
 		ready[k] = v
 	}
 	writeObject(r.t, ws, ready)
@@ -83,7 +86,9 @@ func TestReadyIsChecked(t *testing.T) {
 		{"a path", object{"tunnel_id": "../x"}, "invalid_request"},
 		{"epoch", object{"tunnel_id": "shop", "epoch": -1}, "invalid_request"},
 		{"instance", object{"instance": strings.Repeat("a", maxInstance+1)}, "invalid_request"},
-		{"another key's proof", object{"proof": other.Sign(r.addr)}, "unauthorized"},
+		{"another key's proof", object{"proof": func(ws *websocket.Conn) string { return r.prove(ws, other, r.addr) }}, "unauthorized"},
+		{"an earlier connection's proof", object{"proof": r.prove(r.mustDialAgent(nil), owner, r.addr)}, "unauthorized"},
+		{"a proof without the challenge", object{"proof": owner.Sign(r.addr, "")}, "unauthorized"},
 		{"no proof", object{"proof": ""}, "unauthorized"},
 		{"wrong type", object{"tunnel_id": 7}, "invalid_request"},
 	} {

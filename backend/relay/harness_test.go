@@ -38,6 +38,8 @@ type testRelay struct {
 	base string // http://127.0.0.1:port
 	log  *safeBuffer
 	http *http.Client
+
+	challenges sync.Map // *websocket.Conn → string
 }
 
 type safeBuffer struct {
@@ -204,7 +206,14 @@ func (r *testRelay) mustDialAgent(header http.Header, protocols ...string) *webs
 		}
 		r.t.Fatalf("the agent was refused: %v %s", err, body)
 	}
+	r.challenges.Store(ws, res.Header.Get(wire.ChallengeHeader))
 	return ws
+}
+
+// prove is the owner's proof for the connection ws, to the relay called host.
+func (r *testRelay) prove(ws *websocket.Conn, owner tunnel.OwnerKey, host string) string {
+	challenge, _ := r.challenges.Load(ws)
+	return owner.Sign(host, challenge.(string))
 }
 
 // object is a JSON message as an agent sees it that knows none of our code.
@@ -323,12 +332,11 @@ func (r *testRelay) startAgent2(ready wire.Ready, serve func(*mux.Stream)) *agen
 	return a
 }
 
-// connectAgent2 gives the refusal as an error.
-func (r *testRelay) connectAgent2(header http.Header, ready wire.Ready, serve func(*mux.Stream)) (*agent2, error) {
+// sendReady proves what ready says of the owner.
+func (r *testRelay) sendReady(ws *websocket.Conn, ready wire.Ready) {
 	r.t.Helper()
-	ws := r.mustDialAgent(header, wire.Subprotocol)
-	if ws.Subprotocol() != wire.Subprotocol {
-		r.t.Fatalf("subprotocol %q", ws.Subprotocol())
+	if owner, ok := owners.Load(ready.Owner); ok {
+		ready.Proof = r.prove(ws, owner.(tunnel.OwnerKey), r.addr)
 	}
 	text, err := wire.Encode(&ready)
 	if err != nil {
@@ -337,8 +345,18 @@ func (r *testRelay) connectAgent2(header http.Header, ready wire.Ready, serve fu
 	if err := ws.WriteMessage(websocket.TextMessage, text); err != nil {
 		r.t.Fatal(err)
 	}
+}
+
+// connectAgent2 gives the refusal as an error.
+func (r *testRelay) connectAgent2(header http.Header, ready wire.Ready, serve func(*mux.Stream)) (*agent2, error) {
+	r.t.Helper()
+	ws := r.mustDialAgent(header, wire.Subprotocol)
+	if ws.Subprotocol() != wire.Subprotocol {
+		r.t.Fatalf("subprotocol %q", ws.Subprotocol())
+	}
+	r.sendReady(ws, ready)
 	ws.SetReadDeadline(time.Now().Add(patienceForTests))
-	_, text, err = ws.ReadMessage()
+	_, text, err := ws.ReadMessage()
 	if err != nil {
 		r.t.Fatalf("instead of an answer to ready: %v", err)
 	}
@@ -370,6 +388,10 @@ func (r *testRelay) connectAgent2(header http.Header, ready wire.Ready, serve fu
 	return a, nil
 }
 
+// owners are the owner keys of the tests by their public key, since a proof can be
+// made only for a connection.
+var owners sync.Map
+
 func newOwner(t testing.TB) tunnel.OwnerKey {
 	t.Helper()
 	k, err := tunnel.NewOwnerKey()
@@ -379,11 +401,12 @@ func newOwner(t testing.TB) tunnel.OwnerKey {
 	return k
 }
 
-// readyFor is what our own agents send.
+// readyFor is what our own agents send; the proof is added once connected.
 func (r *testRelay) readyFor(owner tunnel.OwnerKey, id, instance string) wire.Ready {
+	owners.Store(owner.Public(), owner)
 	return wire.Ready{
 		Protocol: wire.ProtocolVersion, Capabilities: []wire.Capability{wire.CapResume}, Agent: "test",
-		TunnelID: id, Owner: owner.Public(), Proof: owner.Sign(r.addr), Instance: instance,
+		TunnelID: id, Owner: owner.Public(), Instance: instance,
 	}
 }
 

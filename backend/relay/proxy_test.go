@@ -122,14 +122,14 @@ func TestForm2AnswersAreFramedAsTheyCame(t *testing.T) {
 		t.Run(c.method+c.path, func(t *testing.T) {
 			t.Parallel()
 			conn := r.raw()
-			conn.send(c.method + " /" + a.TunnelID + c.path + " HTTP/1.1\r\nHost: a\r\n\r\n")
+			conn.send(c.method + " /" + a.TunnelID + c.path + " HTTP/1.1\r\nHost: localhost\r\n\r\n")
 			got := make([]byte, len(c.want))
 			n, err := io.ReadFull(conn.r, got)
 			if string(got[:n]) != c.want {
 				t.Errorf("got  %q (%v)\nwant %q", got[:n], err, c.want)
 			}
 			// Nothing stands between this answer and the next.
-			conn.send("GET /_culvert/healthz HTTP/1.1\r\nHost: a\r\n\r\n")
+			conn.send("GET /_culvert/healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
 			if next, _, err := conn.answer("GET"); err != nil || next.StatusCode != 200 {
 				t.Errorf("the connection cannot be used again: %v", err)
 			}
@@ -157,7 +157,7 @@ func TestChunksCloseTheConnection(t *testing.T) {
 		"/" + a.TunnelID + "?x#": "HTTP/1.1 400 Bad Request\r\n", // malformed
 	} {
 		c := r.raw()
-		c.send("POST " + path + " HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx\r\n0\r\n\r\n")
+		c.send("POST " + path + " HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx\r\n0\r\n\r\n")
 		got, err := io.ReadAll(c.r)
 		if !strings.HasPrefix(string(got), want) || !strings.Contains(string(got), "\r\nConnection: close\r\n") || err != nil {
 			t.Errorf("%s: got  %q (%v)\nwant %q", path, got, err, want)
@@ -280,7 +280,7 @@ func TestForm2EarlyAnswer(t *testing.T) {
 		}
 	})
 	c := r.raw()
-	c.send(fmt.Sprintf("POST /%s/read-on HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n", a.TunnelID, size))
+	c.send(fmt.Sprintf("POST /%s/read-on HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n", a.TunnelID, size))
 	res, body, err := c.answer("POST")
 	if err != nil || res.StatusCode != 202 || body != "taken" {
 		t.Fatalf("%v %q %v", res, body, err)
@@ -291,11 +291,11 @@ func TestForm2EarlyAnswer(t *testing.T) {
 	}
 	// It does not want the body: the visitor gets the answer all the same, and then the end.
 	c = r.raw()
-	c.send("POST /" + a.TunnelID + "/ HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n")
+	c.send("POST /" + a.TunnelID + "/ HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n")
 	if res, body, err := c.answer("POST"); err != nil || body != "taken" || !res.Close {
 		t.Errorf("%v %q %v", res, body, err)
 	}
-	c.Write([]byte("0\r\n\r\nGET /_culvert/healthz HTTP/1.1\r\nHost: a\r\n\r\n"))
+	c.Write([]byte("0\r\n\r\nGET /_culvert/healthz HTTP/1.1\r\nHost: localhost\r\n\r\n"))
 	if rest, _ := io.ReadAll(c.r); len(rest) > 0 {
 		t.Errorf("after the end: %q", rest)
 	}
@@ -312,7 +312,7 @@ func TestForm2ExpectContinue(t *testing.T) {
 		reply(st, 200, nil, string(body))
 	})
 	c := r.raw()
-	c.send("POST /" + a.TunnelID + "/ HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nExpect: 100-continue\r\n\r\n")
+	c.send("POST /" + a.TunnelID + "/ HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\nExpect: 100-continue\r\n\r\n")
 	if line, err := c.r.ReadString('\n'); err != nil || !strings.HasPrefix(line, "HTTP/1.1 100 ") {
 		t.Fatalf("%q, %v", line, err)
 	}
@@ -412,7 +412,7 @@ func TestForm2BodyCutShort(t *testing.T) {
 		"oversized": "Transfer-Encoding: chunked\r\n\r\nfffffffffffffffff\r\nhello",
 	} {
 		c := r.raw()
-		c.send("POST /" + a.TunnelID + "/ HTTP/1.1\r\nHost: a\r\n" + request)
+		c.send("POST /" + a.TunnelID + "/ HTTP/1.1\r\nHost: localhost\r\n" + request)
 		c.Conn.(interface{ CloseWrite() error }).CloseWrite()
 		var reset *wire.ResetError
 		if err := <-read; !errors.As(err, &reset) || reset.Code != wire.ResetCancel {
@@ -505,7 +505,7 @@ func TestStreamsPerVisitor(t *testing.T) {
 		io.Copy(io.Discard, st)
 		reply(st, 200, nil, "ok")
 	})
-	const half = " HTTP/1.1\r\nHost: a\r\nX-Forwarded-For: 1.1.1.1\r\nContent-Length: 10\r\n\r\nab"
+	const half = " HTTP/1.1\r\nHost: localhost\r\nX-Forwarded-For: 1.1.1.1\r\nContent-Length: 10\r\n\r\nab"
 	var attackers []*raw
 	for range 2 {
 		c := r.raw()
@@ -556,7 +556,7 @@ func TestStalledUploadsAreCutSooner(t *testing.T) {
 	})
 	for _, target := range []string{"/upload", "/conversation"} {
 		c := r.raw()
-		c.send("POST /" + a.TunnelID + target + " HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n\r\nab")
+		c.send("POST /" + a.TunnelID + target + " HTTP/1.1\r\nHost: localhost\r\nContent-Length: 4\r\n\r\nab")
 		if target == "/upload" {
 			var reset *wire.ResetError
 			if err := <-ended; !errors.As(err, &reset) {
@@ -594,8 +594,8 @@ func TestStalledVisitorsAreCut(t *testing.T) {
 		}
 	})
 	for name, request := range map[string]string{
-		"reads nothing": "GET /" + a.TunnelID + "/ HTTP/1.1\r\nHost: a\r\n\r\n",
-		"sends nothing": "POST /" + a.TunnelID + "/ HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\n",
+		"reads nothing": "GET /" + a.TunnelID + "/ HTTP/1.1\r\nHost: localhost\r\n\r\n",
+		"sends nothing": "POST /" + a.TunnelID + "/ HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\n\r\n",
 	} {
 		r.raw().send(request)
 		var reset *wire.ResetError
@@ -648,7 +648,7 @@ func TestAnswersSurviveUnwantedBodies(t *testing.T) {
 			fmt.Sprintf("Transfer-Encoding: chunked\r\n\r\n%x\r\n%s\r\n0\r\n\r\n", size, strings.Repeat("x", size)),
 		} {
 			conn := r.raw()
-			conn.send("POST " + c.path + " HTTP/1.1\r\nHost: a\r\n" + framing)
+			conn.send("POST " + c.path + " HTTP/1.1\r\nHost: localhost\r\n" + framing)
 			if res, _, err := conn.answer("POST"); err != nil || res.StatusCode != c.status || !res.Close {
 				t.Errorf("%s, %.20s: %v, %v; want %d", c.path, framing, res, err, c.status)
 			}

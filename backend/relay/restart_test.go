@@ -169,8 +169,7 @@ func TestForm2HalfDeadHolderIsDisplaced(t *testing.T) {
 	r := startRelay(t, func(c *Config) { c.Limits.ProbeTimeout = 100 * time.Millisecond })
 	ann := newOwner(t)
 	ws := r.mustDialAgent(nil, wire.Subprotocol)
-	text, _ := wire.Encode(new(r.readyFor(ann, "shop", "one")))
-	ws.WriteMessage(1, text)
+	r.sendReady(ws, r.readyFor(ann, "shop", "one"))
 	ws.ReadMessage() // established, and from here on nobody reads
 	two := r.startAgent2(r.readyFor(ann, "shop", "two"), serveName("two"))
 	if two.Epoch != 2 {

@@ -180,7 +180,7 @@ func TestOwnHosts(t *testing.T) {
 			header.Set("Host", c.host)
 		}
 		ws := c.relay.mustDialAgent(header)
-		writeObject(t, ws, object{"type": "ready", "protocol": 2, "owner": owner.Public(), "proof": owner.Sign(c.proof)})
+		writeObject(t, ws, object{"type": "ready", "protocol": 2, "owner": owner.Public(), "proof": c.relay.prove(ws, owner, c.proof)})
 		got := readObject(t, ws)
 		if c.ok != (got["type"] == "connection_established") || !c.ok && got["code"] != "unauthorized" {
 			t.Errorf("%s: %v", c.name, got)

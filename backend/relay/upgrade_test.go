@@ -63,7 +63,7 @@ func (c *streamConn) SetDeadline(time.Time) error      { return nil }
 func (c *streamConn) SetReadDeadline(time.Time) error  { return nil }
 func (c *streamConn) SetWriteDeadline(time.Time) error { return nil }
 
-const upgradeHeader = " HTTP/1.1\r\nHost: a\r\nConnection: keep-alive, Upgrade\r\nUpgrade: raw/1\r\n\r\n"
+const upgradeHeader = " HTTP/1.1\r\nHost: localhost\r\nConnection: keep-alive, Upgrade\r\nUpgrade: raw/1\r\n\r\n"
 
 // A visitor's WebSocket, with a local service that speaks WebSocket itself.
 func TestUpgradeWebSocket(t *testing.T) {
@@ -233,7 +233,7 @@ func TestUpgradeDeclined(t *testing.T) {
 		<-st.Context().Done()
 	})
 	picky := r.raw()
-	picky.send("GET /" + choose.TunnelID + "/ HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: first, second\r\n\r\n")
+	picky.send("GET /" + choose.TunnelID + "/ HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: first, second\r\n\r\n")
 	if res, err := http.ReadResponse(picky.r, nil); err != nil || res.StatusCode != 101 || res.Header.Get("Upgrade") != "second" {
 		t.Errorf("one of two protocols: %v %v", res, err)
 	}
@@ -244,9 +244,9 @@ func TestUpgradeDeclined(t *testing.T) {
 	}
 	// h2c is never offered to the local service, and neither is an upgrade with a body.
 	for _, request := range []string{
-		"GET /" + decline.TunnelID + "/ HTTP/1.1\r\nHost: a\r\nConnection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQAAP__\r\n\r\n",
-		"POST /" + decline.TunnelID + "/ HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: raw/1\r\nContent-Length: 1\r\n\r\nx",
-		"GET /" + decline.TunnelID + "/ HTTP/1.0\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: raw/1\r\n\r\n",
+		"GET /" + decline.TunnelID + "/ HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQAAP__\r\n\r\n",
+		"POST /" + decline.TunnelID + "/ HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: raw/1\r\nContent-Length: 1\r\n\r\nx",
+		"GET /" + decline.TunnelID + "/ HTTP/1.0\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: raw/1\r\n\r\n",
 	} {
 		c := r.raw()
 		c.send(request)

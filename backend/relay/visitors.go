@@ -28,6 +28,7 @@ const (
 	msgAgentCut = "The connection to this tunnel's program was lost before it answered."
 	msgBusy     = "This tunnel has as many requests under way as it may: try again in a moment."
 	msgCrowd    = "Your address has as many requests under way at this tunnel as it may: try again in a moment."
+	msgPointed  = "This relay is for its own machine only, and knows no host of this name: if it should, its operator names it with --public-url."
 	msgNoAnswer = "This tunnel's program sent an answer that makes no sense."
 	msgBadBody  = "The request's body was malformed, or ended early."
 )
@@ -52,6 +53,8 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 	}
 	path, _, _ := strings.Cut(r.RequestURI, "?")
 	switch {
+	case s.pointedHere(r):
+		s.refuseVisitor(w, r, http.StatusMisdirectedRequest, msgPointed)
 	case path == "*":
 		s.refuseVisitor(w, r, http.StatusBadRequest, "Bad request: a request for * needs a tunnel's host name.")
 	case path == "/" && websocket.IsWebSocketUpgrade(r):
@@ -63,6 +66,22 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 		id, rest, bare := visitor.SplitPath(r.RequestURI)
 		s.visit(w, r, route{id: id, prefix: "/" + id, target: rest, bare: bare})
 	}
+}
+
+// pointedHere reports whether a browser on this machine may have been brought here
+// by a host name that somebody else has made to point to this machine, for a page of
+// his to read what is meant for this machine alone. The local service cannot see it:
+// it gets a Host field of its own. Addresses cannot be made to point elsewhere.
+func (s *Server) pointedHere(r *http.Request) bool {
+	if r.Host == "" || !loopbackHost(s.cfg.PublicURL.Host) {
+		return false
+	}
+	name := strings.TrimSuffix(strings.ToLower(visitor.HostName(r.Host)), ".")
+	if _, err := netip.ParseAddr(name); err == nil || name == "localhost" || strings.HasSuffix(name, ".localhost") {
+		return false
+	}
+	peer, ok := visitor.ParseIP(r.RemoteAddr)
+	return ok && peer.IsLoopback() && !s.cfg.proxies().Trusts(peer)
 }
 
 // closeIfDoubtful makes the answer the last one of its connection where a proxy

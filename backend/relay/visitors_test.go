@@ -207,46 +207,46 @@ func TestSmuggling(t *testing.T) {
 		reply(st, 200, nil, "ok")
 	})
 	p := "/" + a.TunnelID
-	evil := "GET " + p + "/evil HTTP/1.1\r\nHost: a\r\n\r\n"
+	evil := "GET " + p + "/evil HTTP/1.1\r\nHost: localhost\r\n\r\n"
 	for _, c := range []struct {
 		name, request string
 		status        int // of the first answer; 0: none at all, or an error
 		seen          []string
 	}{
-		{"absolute form", "GET http://a" + p + "/x HTTP/1.1\r\nHost: a\r\n\r\n", 400, nil},
-		{"absolute form, local", "GET http://127.0.0.1:22/ HTTP/1.1\r\nHost: a\r\n\r\n", 400, nil},
-		{"CONNECT", "CONNECT 127.0.0.1:22 HTTP/1.1\r\nHost: a\r\n\r\n", 400, nil},
-		{"CONNECT path", "CONNECT " + p + "/x HTTP/1.1\r\nHost: a\r\n\r\n", 400, nil},
-		{"no slash", "GET " + p[1:] + "/x HTTP/1.1\r\nHost: a\r\n\r\n", 400, nil},
-		{"asterisk", "GET * HTTP/1.1\r\nHost: a\r\n\r\n", 400, nil},
-		{"fragment", "GET " + p + "/x#y HTTP/1.1\r\nHost: a\r\n\r\n", 400, nil},
-		{"NUL in the target", "GET " + p + "/\x00 HTTP/1.1\r\nHost: a\r\n\r\n", 400, nil},
-		{"control in the target", "GET " + p + "/\x01 HTTP/1.1\r\nHost: a\r\n\r\n", 400, nil},
-		{"space in the target", "GET " + p + "/a b HTTP/1.1\r\nHost: a\r\n\r\n", 400, nil},
+		{"absolute form", "GET http://localhost" + p + "/x HTTP/1.1\r\nHost: localhost\r\n\r\n", 400, nil},
+		{"absolute form, local", "GET http://127.0.0.1:22/ HTTP/1.1\r\nHost: localhost\r\n\r\n", 400, nil},
+		{"CONNECT", "CONNECT 127.0.0.1:22 HTTP/1.1\r\nHost: localhost\r\n\r\n", 400, nil},
+		{"CONNECT path", "CONNECT " + p + "/x HTTP/1.1\r\nHost: localhost\r\n\r\n", 400, nil},
+		{"no slash", "GET " + p[1:] + "/x HTTP/1.1\r\nHost: localhost\r\n\r\n", 400, nil},
+		{"asterisk", "GET * HTTP/1.1\r\nHost: localhost\r\n\r\n", 400, nil},
+		{"fragment", "GET " + p + "/x#y HTTP/1.1\r\nHost: localhost\r\n\r\n", 400, nil},
+		{"NUL in the target", "GET " + p + "/\x00 HTTP/1.1\r\nHost: localhost\r\n\r\n", 400, nil},
+		{"control in the target", "GET " + p + "/\x01 HTTP/1.1\r\nHost: localhost\r\n\r\n", 400, nil},
+		{"space in the target", "GET " + p + "/a b HTTP/1.1\r\nHost: localhost\r\n\r\n", 400, nil},
 		{"HTTP/2 preface", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 0, nil},
-		{"two lengths", "POST " + p + "/x HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nxx", 400, nil},
-		{"two lengths in one", "POST " + p + "/x HTTP/1.1\r\nHost: a\r\nContent-Length: 1, 2\r\n\r\nxx", 400, nil},
-		{"signed length", "POST " + p + "/x HTTP/1.1\r\nHost: a\r\nContent-Length: +1\r\n\r\nx", 400, nil},
-		{"negative length", "POST " + p + "/x HTTP/1.1\r\nHost: a\r\nContent-Length: -1\r\n\r\nx", 400, nil},
+		{"two lengths", "POST " + p + "/x HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nxx", 400, nil},
+		{"two lengths in one", "POST " + p + "/x HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1, 2\r\n\r\nxx", 400, nil},
+		{"signed length", "POST " + p + "/x HTTP/1.1\r\nHost: localhost\r\nContent-Length: +1\r\n\r\nx", 400, nil},
+		{"negative length", "POST " + p + "/x HTTP/1.1\r\nHost: localhost\r\nContent-Length: -1\r\n\r\nx", 400, nil},
 		// The chunks count, and what follows them does not (RFC 9112, section 6.1).
-		{"length and chunks", "POST " + p + "/x HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n" + evil, 200, []string{"POST /x  false"}},
-		{"length and chunks, refused", "POST /none/x HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n" + evil, 404, nil},
-		{"length and chunks, own path", "GET /_culvert/healthz HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n" + evil, 200, nil},
-		{"length and chunks, agent refused", "GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nContent-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n" + evil, 401, nil},
-		{"old version with chunks", "POST " + p + "/x HTTP/1.0\r\nHost: a\r\nConnection: keep-alive\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n0" + evil, 200, []string{"POST /x 0 false"}},
-		{"unknown coding", "POST " + p + "/x HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: xchunked\r\n\r\n0\r\n\r\n", 501, nil},
-		{"two codings", "POST " + p + "/x HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: identity\r\n\r\n0\r\n\r\n", 501, nil},
-		{"coding with a tab", "POST " + p + "/x HTTP/1.1\r\nHost: a\r\nTransfer-Encoding:\vchunked\r\nContent-Length: 0\r\n\r\n" + "", 400, nil},
-		{"space before the colon", "POST " + p + "/x HTTP/1.1\r\nHost: a\r\nContent-Length : 5\r\n\r\nhello", 400, nil},
-		{"no name", "GET " + p + "/x HTTP/1.1\r\nHost: a\r\n: x\r\n\r\n", 400, nil},
+		{"length and chunks", "POST " + p + "/x HTTP/1.1\r\nHost: localhost\r\nContent-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n" + evil, 200, []string{"POST /x  false"}},
+		{"length and chunks, refused", "POST /none/x HTTP/1.1\r\nHost: localhost\r\nContent-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n" + evil, 404, nil},
+		{"length and chunks, own path", "GET /_culvert/healthz HTTP/1.1\r\nHost: localhost\r\nContent-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n" + evil, 200, nil},
+		{"length and chunks, agent refused", "GET / HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nContent-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n" + evil, 401, nil},
+		{"old version with chunks", "POST " + p + "/x HTTP/1.0\r\nHost: localhost\r\nConnection: keep-alive\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n0" + evil, 200, []string{"POST /x 0 false"}},
+		{"unknown coding", "POST " + p + "/x HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: xchunked\r\n\r\n0\r\n\r\n", 501, nil},
+		{"two codings", "POST " + p + "/x HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: identity\r\n\r\n0\r\n\r\n", 501, nil},
+		{"coding with a tab", "POST " + p + "/x HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding:\vchunked\r\nContent-Length: 0\r\n\r\n" + "", 400, nil},
+		{"space before the colon", "POST " + p + "/x HTTP/1.1\r\nHost: localhost\r\nContent-Length : 5\r\n\r\nhello", 400, nil},
+		{"no name", "GET " + p + "/x HTTP/1.1\r\nHost: localhost\r\n: x\r\n\r\n", 400, nil},
 		{"no host", "GET " + p + "/x HTTP/1.1\r\n\r\n", 400, nil},
-		{"two hosts", "GET " + p + "/x HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n", 400, nil},
-		{"CR in a value", "GET " + p + "/x HTTP/1.1\r\nHost: a\r\nX-A: b\rX-B: c\r\n\r\n", 400, nil},
-		{"NUL in a value", "GET " + p + "/x HTTP/1.1\r\nHost: a\r\nX-A: b\x00c\r\n\r\n", 400, nil},
-		{"chunk extension with LF", "POST " + p + "/x HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n2;x\nxx\r\n0\r\n\r\n" + evil, 400, []string{"POST /x  true"}},
-		{"chunk size with a sign", "POST " + p + "/x HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n+2\r\nxx\r\n0\r\n\r\n" + evil, 400, []string{"POST /x  true"}},
-		{"body longer than its length", "POST " + p + "/x HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhelloGARBAGE\r\n\r\n", 200, []string{"POST /x hello false"}},
-		{"connection drops the length", "POST " + p + "/x HTTP/1.1\r\nHost: a\r\nConnection: Content-Length, Transfer-Encoding, Host\r\nContent-Length: 5\r\n\r\nhello", 200, []string{"POST /x hello false"}},
+		{"two hosts", "GET " + p + "/x HTTP/1.1\r\nHost: localhost\r\nHost: b\r\n\r\n", 400, nil},
+		{"CR in a value", "GET " + p + "/x HTTP/1.1\r\nHost: localhost\r\nX-A: b\rX-B: c\r\n\r\n", 400, nil},
+		{"NUL in a value", "GET " + p + "/x HTTP/1.1\r\nHost: localhost\r\nX-A: b\x00c\r\n\r\n", 400, nil},
+		{"chunk extension with LF", "POST " + p + "/x HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n2;x\nxx\r\n0\r\n\r\n" + evil, 400, []string{"POST /x  true"}},
+		{"chunk size with a sign", "POST " + p + "/x HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n+2\r\nxx\r\n0\r\n\r\n" + evil, 400, []string{"POST /x  true"}},
+		{"body longer than its length", "POST " + p + "/x HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\n\r\nhelloGARBAGE\r\n\r\n", 200, []string{"POST /x hello false"}},
+		{"connection drops the length", "POST " + p + "/x HTTP/1.1\r\nHost: localhost\r\nConnection: Content-Length, Transfer-Encoding, Host\r\nContent-Length: 5\r\n\r\nhello", 200, []string{"POST /x hello false"}},
 	} {
 		mu.Lock()
 		seen = nil
@@ -286,8 +286,8 @@ func TestObsFoldAndBareLF(t *testing.T) {
 		reply(st, 200, nil, "ok")
 	})
 	for _, request := range []string{
-		"GET /" + a.TunnelID + "/ HTTP/1.1\r\nHost: a\r\nX-A: b\r\n Content-Length: 5\r\n\r\n",
-		"GET /" + a.TunnelID + "/ HTTP/1.1\nHost: a\nX-A: b\n\tContent-Length: 5\n\n",
+		"GET /" + a.TunnelID + "/ HTTP/1.1\r\nHost: localhost\r\nX-A: b\r\n Content-Length: 5\r\n\r\n",
+		"GET /" + a.TunnelID + "/ HTTP/1.1\nHost: localhost\nX-A: b\n\tContent-Length: 5\n\n",
 	} {
 		c := r.raw()
 		c.send(request)
@@ -304,6 +304,28 @@ func TestObsFoldAndBareLF(t *testing.T) {
 	}
 }
 
+// A page whose host name was made to point to this machine reads nothing here.
+func TestHostNamesPointedAtThisMachine(t *testing.T) {
+	t.Parallel()
+	own := startRelay(t, nil)
+	proxied := startRelay(t, func(c *Config) { c.TrustedProxies = []netip.Prefix{netip.MustParsePrefix("127.0.0.1/32")} })
+	public := startRelay(t, func(c *Config) { c.PublicURL = mustURL("https://tunnel.example.com") })
+	for _, c := range []struct {
+		r    *testRelay
+		host string
+		want int
+	}{
+		{own, "evil.example", 421}, {own, "evil.example:80", 421}, {own, "localhost.evil.example", 421}, {own, "127.0.0.1.evil.example", 421},
+		{own, "localhost", 200}, {own, "LOCALHOST.:1", 200}, {own, "other.localhost", 404}, {own, "127.0.0.1", 200}, {own, "[::1]:80", 200}, {own, "192.0.2.1", 200},
+		{proxied, "tunnel.example.com", 200}, {public, "tunnel.example.com", 200}, {public, "any.example", 200},
+	} {
+		a := c.r.startAgent2(wire.Ready{}, serveName("ok"))
+		if res, body := c.r.get("/"+a.TunnelID+"/", "Host", c.host); res.StatusCode != c.want {
+			t.Errorf("%s of %s: %d %q, want %d", c.host, c.r.cfg.PublicURL, res.StatusCode, body, c.want)
+		}
+	}
+}
+
 func TestSlowOrLargeHeads(t *testing.T) {
 	t.Parallel()
 	r := startRelay(t, func(c *Config) {
@@ -311,12 +333,12 @@ func TestSlowOrLargeHeads(t *testing.T) {
 	})
 	a := r.startAgent2(wire.Ready{}, serveName("ok"))
 	slow := r.raw()
-	slow.send("GET /" + a.TunnelID + "/ HTTP/1.1\r\nHost: a\r\nX-Slow")
+	slow.send("GET /" + a.TunnelID + "/ HTTP/1.1\r\nHost: localhost\r\nX-Slow")
 	if rest, err := io.ReadAll(slow.r); err != nil && !strings.Contains(err.Error(), "reset") || strings.Contains(string(rest), " 200 ") {
 		t.Errorf("a slow head: %q, %v", rest, err)
 	}
 	idle := r.raw()
-	idle.send("GET /" + a.TunnelID + "/ HTTP/1.1\r\nHost: a\r\n\r\n")
+	idle.send("GET /" + a.TunnelID + "/ HTTP/1.1\r\nHost: localhost\r\n\r\n")
 	if _, body, err := idle.answer("GET"); err != nil || body != "ok" {
 		t.Fatalf("%q %v", body, err)
 	}

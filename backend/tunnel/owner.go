@@ -89,18 +89,20 @@ func (k OwnerKey) String() string { return k.Public() }
 func (k OwnerKey) GoString() string { return "tunnel.OwnerKey(" + k.Public() + ")" }
 
 // Sign proves possession of the key to the backend at host, which is host[:port]
-// as in the Host header field of the handshake. The host is part of the proof:
-// another backend cannot pass it on as its own.
-func (k OwnerKey) Sign(host string) string {
+// as in the Host header field of the handshake, in answer to its challenge. The
+// host is part of the proof, so that another backend cannot pass it on as its own.
+// The challenge is what makes a proof that somebody has overheard worthless later;
+// it is "" where the backend cannot give one.
+func (k OwnerKey) Sign(host, challenge string) string {
 	if k.private == nil {
 		return ""
 	}
-	return base64.RawURLEncoding.EncodeToString(ed25519.Sign(k.private, ownerMessage(host)))
+	return base64.RawURLEncoding.EncodeToString(ed25519.Sign(k.private, ownerMessage(host, challenge)))
 }
 
-// VerifyOwner checks a proof by the owner of the key public for any of the hosts
-// that the backend goes by.
-func VerifyOwner(public, proof string, hosts ...string) error {
+// VerifyOwner checks a proof by the owner of the key public, in answer to
+// challenge, for any of the hosts that the backend goes by.
+func VerifyOwner(public, proof, challenge string, hosts ...string) error {
 	key, err := decodeExactly(public, ed25519.PublicKeySize)
 	if err != nil {
 		return fmt.Errorf("owner: %w", err)
@@ -110,15 +112,16 @@ func VerifyOwner(public, proof string, hosts ...string) error {
 		return fmt.Errorf("proof: %w", err)
 	}
 	for _, host := range hosts {
-		if ed25519.Verify(key, ownerMessage(host), signature) {
+		if ed25519.Verify(key, ownerMessage(host, challenge), signature) {
 			return nil
 		}
 	}
 	return ErrBadOwnerProof
 }
 
-func ownerMessage(host string) []byte {
-	return []byte(ownerContext + strings.ToLower(host))
+// ownerMessage is unambiguous: a host has no line feed in it.
+func ownerMessage(host, challenge string) []byte {
+	return []byte(ownerContext + strings.ToLower(host) + "\n" + challenge)
 }
 
 // decodeExactly decodes strict base64url of exactly size bytes, so that one key

@@ -31,7 +31,7 @@ func TestOwnerKeyRoundTrip(t *testing.T) {
 	if back.Public() != k.Public() || k.Public() == "" || back.IsZero() {
 		t.Errorf("read back %q, wrote %q", back.Public(), k.Public())
 	}
-	if err := VerifyOwner(k.Public(), back.Sign("relay.test"), "relay.test"); err != nil {
+	if err := VerifyOwner(k.Public(), back.Sign("relay.test", "c"), "c", "relay.test"); err != nil {
 		t.Error(err)
 	}
 }
@@ -73,7 +73,7 @@ func TestOwnerKeyStaysOutOfLogs(t *testing.T) {
 func TestVerifyOwner(t *testing.T) {
 	t.Parallel()
 	k, other := newKey(t), newKey(t)
-	proof := k.Sign("Relay.Test:8080")
+	proof := k.Sign("Relay.Test:8080", "c1")
 	for name, c := range map[string]struct {
 		public, proof string
 		hosts         []string
@@ -86,14 +86,17 @@ func TestVerifyOwner(t *testing.T) {
 		"no host":             {k.Public(), proof, nil, false},
 		"other port":          {k.Public(), proof, []string{"relay.test"}, false},
 		"other key":           {other.Public(), proof, []string{"relay.test:8080"}, false},
-		"other's proof":       {k.Public(), other.Sign("relay.test:8080"), []string{"relay.test:8080"}, false},
+		"other's proof":       {k.Public(), other.Sign("relay.test:8080", "c1"), []string{"relay.test:8080"}, false},
+		"other challenge":     {k.Public(), k.Sign("relay.test:8080", "c2"), []string{"relay.test:8080"}, false},
+		"no challenge":        {k.Public(), k.Sign("relay.test:8080", ""), []string{"relay.test:8080"}, false},
+		"challenge in host":   {k.Public(), k.Sign("relay.test:8080\nc1", ""), []string{"relay.test:8080"}, false},
 		"no proof":            {k.Public(), "", []string{"relay.test:8080"}, false},
 		"no key":              {"", proof, []string{"relay.test:8080"}, false},
 		"padded":              {k.Public() + "=", proof, []string{"relay.test:8080"}, false},
 		"with a line break":   {k.Public()[:42] + "\n", proof, []string{"relay.test:8080"}, false},
 		"proof for both lies": {"a", "b", []string{"relay.test:8080"}, false},
 	} {
-		if err := VerifyOwner(c.public, c.proof, c.hosts...); (err == nil) != c.ok {
+		if err := VerifyOwner(c.public, c.proof, "c1", c.hosts...); (err == nil) != c.ok {
 			t.Errorf("%s: %v, want ok: %v", name, err, c.ok)
 		}
 	}
@@ -103,11 +106,11 @@ func TestVerifyOwner(t *testing.T) {
 func TestVerifyOwnerIsNotMalleable(t *testing.T) {
 	t.Parallel()
 	k := newKey(t)
-	proof, public := k.Sign("a.test"), k.Public()
+	proof, public := k.Sign("a.test", ""), k.Public()
 	const alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
 	for _, c := range alphabet {
 		changed := public[:len(public)-1] + string(c)
-		if changed != public && VerifyOwner(changed, proof, "a.test") == nil {
+		if changed != public && VerifyOwner(changed, proof, "", "a.test") == nil {
 			t.Errorf("%q passes for %q", changed, public)
 		}
 	}
@@ -116,7 +119,7 @@ func TestVerifyOwnerIsNotMalleable(t *testing.T) {
 func TestZeroOwnerKey(t *testing.T) {
 	t.Parallel()
 	var k OwnerKey
-	if _, err := k.MarshalText(); err == nil || k.Public() != "" || k.Sign("a") != "" || !k.IsZero() {
+	if _, err := k.MarshalText(); err == nil || k.Public() != "" || k.Sign("a", "") != "" || !k.IsZero() {
 		t.Error("the zero key is taken for a key")
 	}
 }

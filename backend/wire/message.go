@@ -45,7 +45,7 @@ type Ready struct {
 	// TunnelID is the wanted ID; "" lets the backend choose.
 	TunnelID string `json:"tunnel_id,omitempty"`
 	// Owner is the agent's public owner key and Proof its signature over the
-	// backend's host (package tunnel): what names belong to without a token.
+	// backend's host and challenge (package tunnel): what names belong to without a token.
 	Owner string `json:"owner,omitempty"`
 	Proof string `json:"proof,omitempty"`
 	// Resume is the secret from an earlier connection_established, Epoch the number beside it.

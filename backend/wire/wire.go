@@ -21,6 +21,10 @@ import (
 // Subprotocol is the WebSocket subprotocol that selects form 2.
 const Subprotocol = "culvert.v2"
 
+// ChallengeHeader is the field of the handshake's answer whose value an agent signs
+// with its owner key. API Gateway passes no such field on.
+const ChallengeHeader = "Culvert-Challenge"
+
 // ProtocolVersion is what ready and connection_established declare.
 const ProtocolVersion = 2
 
