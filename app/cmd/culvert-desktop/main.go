@@ -9,7 +9,6 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
-	"runtime"
 	"syscall"
 	"time"
 
@@ -148,13 +147,5 @@ func show(signals context.Context, f *flags, store *model.Store, ctl *control.Co
 	a.Run()
 	bridge.Shut()
 	inst.Stop()
-	return nil
-}
-
-// needDisplay says what to do where there is no screen; Fyne would only fail.
-func needDisplay() error {
-	if runtime.GOOS != "windows" && runtime.GOOS != "darwin" && os.Getenv("DISPLAY") == "" && os.Getenv("WAYLAND_DISPLAY") == "" {
-		return errors.New("there is no display here (DISPLAY and WAYLAND_DISPLAY are empty): start it on a desktop, or open a tunnel with `culvert http TARGET`")
-	}
 	return nil
 }
