@@ -93,9 +93,23 @@ func (dt *desktop) copyURL(t testing.TB, port string) (url string) {
 var (
 	firstRow  = image.Rect(372, 144, 1270, 171)
 	secondRow = image.Rect(372, 172, 1270, 199)
+	firstCard = image.Rect(13, 78, 358, 300)
+	detail    = image.Rect(372, 640, 1170, 767) // of the selected row
 	okInk     = color.RGBA{0x3f, 0xb6, 0x7f, 0xff}
+	warnInk   = color.RGBA{0xe0, 0xa6, 0x3a, 0xff}
 	badInk    = color.RGBA{0xee, 0x77, 0x70, 0xff}
 )
+
+// awaitInk waits until an area has writing in a colour, or until it has none.
+func (dt *desktop) awaitInk(t testing.TB, what string, area image.Rectangle, ink color.RGBA, want bool) {
+	t.Helper()
+	eventually(t, func() error {
+		if n := inked(dt.picture(t), area, ink); n > 50 != want {
+			return fmt.Errorf("%s has %d pixels of %v; wanted there: %v", what, n, ink, want)
+		}
+		return nil
+	})
+}
 
 // awaitRows waits until the table's first rows have inks of these kinds.
 func (dt *desktop) awaitRows(t testing.TB, inks ...color.RGBA) image.Image {
@@ -121,14 +135,14 @@ func TestDesktopFromFieldToClipboard(t *testing.T) {
 	d := startDisplay(t)
 	dt := startDesktop(t, d)
 	service, port := hello(t)
-	dt.awaitWindow(t)
+	window := dt.awaitWindow(t)
 	dt.tray.awaitMenu(t, ownItems...)
 
-	dt.xdotool(t, "key", "ctrl+l")
-	dt.xdotool(t, "type", port)
+	dt.xdotool(t, "type", port) // the field has the focus from the start
 	dt.xdotool(t, "key", "Return")
 	dt.tray.awaitMenu(t, append(tunnelItems(port, "Online"), ownItems...)...)
 	dt.awaitRows(t) // empty so far
+	dt.awaitInk(t, "the card before any request", firstCard, warnInk, false)
 
 	public := dt.copyURL(t, port)
 	if a := mustGet(t, http.StatusOK, public+"/first"); a.body != "hello from /first" {
@@ -137,8 +151,23 @@ func TestDesktopFromFieldToClipboard(t *testing.T) {
 	dt.awaitRows(t, okInk)
 	service.Close()
 	mustGet(t, http.StatusServiceUnavailable, public+"/second")
-	img := dt.awaitRows(t, badInk, okInk) // newest first
-	keep(t, img, "desktop.png")
+	dt.awaitRows(t, badInk, okInk) // newest first
+	dt.awaitInk(t, "the card of a service that has gone", firstCard, warnInk, true)
+
+	dt.xdotool(t, "mousemove", "--window", window, "700", "157", "click", "1") // the failed request
+	dt.awaitInk(t, "the cause of the failure", detail, badInk, true)
+	keep(t, dt.picture(t), "desktop.png")
+	cause := "nothing is listening on localhost:" + port + ": start the service"
+	dt.xdotool(t, "mousemove", "--window", window, "1220", "722") // Copy error
+	eventually(t, func() error {
+		dt.xdotool(t, "click", "1")
+		if got := dt.clipboard(); !strings.Contains(strings.ToLower(got), cause) || !strings.Contains(got, "connection refused") {
+			return fmt.Errorf("the clipboard holds %q, want the cause", got)
+		}
+		return nil
+	})
+	dt.xdotool(t, "key", "Escape")
+	dt.awaitInk(t, "the detail of no request", detail, badInk, false)
 	dt.stop(t)
 }
 
@@ -329,13 +358,7 @@ func TestDesktopSurvivesItsRelay(t *testing.T) {
 	r.kill(t)
 	dt.tray.awaitMenu(t, append(tunnelItems(port, "Reconnecting"), ownItems...)...)
 	dt.awaitWindow(t)
-	warnInk := color.RGBA{0xe0, 0xa6, 0x3a, 0xff}
-	eventually(t, func() error {
-		if n := inked(dt.picture(t), image.Rect(0, 76, 372, 300), warnInk); n < 50 {
-			return fmt.Errorf("the card does not say so (%d pixels)", n)
-		}
-		return nil
-	})
+	dt.awaitInk(t, "the card of a tunnel that has lost its relay", firstCard, warnInk, true)
 	keep(t, dt.picture(t), "desktop-reconnecting.png")
 	r.start(t)
 	dt.tray.awaitMenu(t, append(tunnelItems(port, "Online"), ownItems...)...)
@@ -351,18 +374,20 @@ func TestDesktopUsage(t *testing.T) {
 		args []string
 		code int
 		says string
+		env  []string
 	}{
-		"unknown flag":     {[]string{"--nope"}, 2, "--nope"},
-		"stray argument":   {[]string{"3000"}, 2, "3000"},
-		"port too high":    {[]string{"--open", "99999"}, 2, "99999"},
-		"another scheme":   {[]string{"--open", "ftp://localhost"}, 2, "ftp"},
-		"strange backend":  {[]string{"--backend", "ftp://example.com"}, 2, "--backend"},
-		"without a screen": {nil, 1, "display"},
+		"unknown flag":           {[]string{"--nope"}, 2, "--nope", nil},
+		"stray argument":         {[]string{"3000"}, 2, "3000", nil},
+		"port too high":          {[]string{"--open", "99999"}, 2, "99999", nil},
+		"another scheme":         {[]string{"--open", "ftp://localhost"}, 2, "ftp", nil},
+		"strange backend":        {[]string{"--backend", "ftp://example.com"}, 2, "--backend", nil},
+		"without a screen":       {nil, 1, "display", nil},
+		"a screen that has gone": {nil, 1, "culvert http", []string{"DISPLAY=:65535"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			p := startProcess(t, "culvert-desktop", nil, append(tt.args, "--config", t.TempDir())...)
-			if code := p.exit(t); code != tt.code || !strings.Contains(p.errors(), tt.says) {
+			p := startProcess(t, "culvert-desktop", tt.env, append(tt.args, "--config", t.TempDir())...)
+			if code := p.exit(t); code != tt.code || !strings.Contains(p.errors(), tt.says) || strings.Contains(p.errors(), "panic") {
 				t.Errorf("exit code %d, want %d; it said %q, which should name %q", code, tt.code, p.errors(), tt.says)
 			}
 		})
