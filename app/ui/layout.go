@@ -117,7 +117,7 @@ const (
 	filterHintShort = "Filter"
 
 	filterLeast float32 = 88
-	nameLeast   float32 = 64
+	nameLeast   float32 = 110
 )
 
 func (barLayout) MinSize([]fyne.CanvasObject) fyne.Size { return fyne.NewSize(0, barHeight) }
