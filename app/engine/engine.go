@@ -171,12 +171,18 @@ func (e *Engine) AllowLAN(ctx context.Context, allow bool) error {
 	return e.builtIn.allowLAN(ctx, allow)
 }
 
-// Close stops everything and waits for it, or for the end of ctx, whose error it
-// then returns. Later calls wait for the same.
+// Close stops everything as Tunnel.Stop does, and waits for it, or for the end of
+// ctx, whose error it then returns. Later calls
+// wait for the same.
 func (e *Engine) Close(ctx context.Context) error {
 	e.mu.Lock()
 	e.closed = true
 	e.mu.Unlock()
+	var drained sync.WaitGroup
+	for _, t := range e.Tunnels() {
+		drained.Go(func() { t.underway.drain(ctx) })
+	}
+	drained.Wait()
 	e.cancel()
 	done := make(chan struct{})
 	go func() {

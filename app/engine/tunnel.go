@@ -28,6 +28,7 @@ type Tunnel struct {
 	record  *capture.Recorder
 
 	requests, dropped atomic.Int64
+	underway          underway
 
 	events sync.Mutex // held while OnEvent is called: keeps the tunnel's events in order
 
@@ -39,7 +40,7 @@ type Tunnel struct {
 	want    bool               // it shall run
 	refused bool               // and was refused since that was last said
 	removed bool               // Remove was called
-	cancel  context.CancelFunc // ends the run that is under way
+	stop    context.CancelFunc // makes the run that is under way end soon; nil if none is
 	// See failHere; both nil if it has not failed.
 	localRefusal *wire.Error
 	localError   *LocalError
@@ -54,8 +55,9 @@ type Counters struct {
 func newTunnel(e *Engine, key string, spec Spec) (*Tunnel, error) {
 	t := &Tunnel{
 		engine: e, key: key, spec: spec,
-		log:  e.log.With("tunnel", key, "target", spec.Target.String()),
-		wake: make(chan struct{}, 1),
+		log:      e.log.With("tunnel", key, "target", spec.Target.String()),
+		wake:     make(chan struct{}, 1),
+		underway: underway{limit: drainTime},
 	}
 	var err error
 	t.record, err = capture.New(capture.Config{
@@ -91,7 +93,7 @@ func (t *Tunnel) dialer() func(context.Context, link.Hello) (session.Link, error
 
 func (t *Tunnel) linkConfig() *link.Config {
 	cfg := &link.Config{
-		Owner: t.engine.owner, RootCAs: t.spec.RootCAs, Handler: t.forward.Serve,
+		Owner: t.engine.owner, RootCAs: t.spec.RootCAs, Handler: t.serve,
 		Agent: version.Agent(), Logger: t.log,
 	}
 	if t.spec.gateway() {
@@ -128,13 +130,14 @@ func (t *Tunnel) Start() {
 	}
 }
 
-// Stop disconnects the tunnel. Exchanges under way are cut off.
+// Stop disconnects the tunnel: at once if nothing is under way, else a moment later,
+// in which requests may finish and no new ones are taken.
 func (t *Tunnel) Stop() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.want = false
-	if t.cancel != nil {
-		t.cancel()
+	if t.stop != nil {
+		t.stop()
 	}
 }
 
@@ -176,18 +179,32 @@ func (t *Tunnel) live() {
 // late for it has left its mark in wake.
 func (t *Tunnel) run() {
 	ctx, cancel := context.WithCancel(t.ctx)
-	defer cancel()
+	stopping, stop := context.WithCancel(ctx)
+	defer stop()
 	t.mu.Lock()
-	t.cancel = cancel
 	want := t.want
+	if want {
+		t.stop = stop
+		t.underway.open()
+	}
 	t.mu.Unlock()
 	if !want {
+		cancel()
 		return
 	}
+	drained := make(chan struct{})
+	go func() {
+		defer close(drained)
+		<-stopping.Done()
+		t.underway.drain(ctx)
+		cancel()
+	}()
 	err := t.session.Run(ctx)
+	cancel()
+	<-drained
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.cancel = nil
+	t.stop = nil
 	if t.refused { // and nobody has asked for another try since
 		t.log.Info("ended for good", "error", err)
 		t.want = false
