@@ -238,13 +238,13 @@ func TestForm1SlowUploadsStarveNobody(t *testing.T) {
 	}
 	const begun = 32
 	for range begun {
-		r.raw().send("POST /" + victim.tunnel + "/ HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n")
+		r.raw().send("POST /" + victim.tunnel + "/ HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n")
 	}
 	eventually(t, "all have begun", func() bool { return r.held()[requestBody] == begun*firstPart })
 	works("a body where others have begun theirs", victim, strings.NewReader(answer[:largest/2]))
 
 	half := r.raw()
-	half.send("POST /" + victim.tunnel + "/ HTTP/1.1\r\nHost: x\r\nContent-Length: 1048576\r\n\r\n")
+	half.send("POST /" + victim.tunnel + "/ HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1048576\r\n\r\n")
 	half.send(answer[:largest/2+1])
 	eventually(t, "the tunnel's share to be used up", func() bool {
 		res, _ := r.do("POST", "/"+victim.tunnel+"/", strings.NewReader(answer))
@@ -260,7 +260,7 @@ func TestForm1StalledUploadsAreCut(t *testing.T) {
 	t.Parallel()
 	r := startRelay(t, func(c *Config) { c.Limits.BodyStallTimeout = 300 * time.Millisecond })
 	a := r.startAgent1(nil, func(a *agent1, q object) object { return respond(q, 200, nil, "") })
-	begin := "POST /" + a.tunnel + "/ HTTP/1.1\r\nHost: x\r\nContent-Length: 100000\r\n\r\na"
+	begin := "POST /" + a.tunnel + "/ HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100000\r\n\r\na"
 	stalled, crawling := r.raw(), r.raw()
 	stalled.send(begin)
 	crawling.send(begin)

@@ -43,7 +43,7 @@ func TestForm2RequestHead(t *testing.T) {
 		reply(st, 200, nil, "ok")
 	})
 	c := r.raw()
-	c.send("PATCH /" + a.TunnelID + "//a%2Fb/../\xc3\xa9?q=%20&&x HTTP/1.1\r\nHost: any.test:99\r\nX-Twice: 1\r\nX-Twice: 2\r\n" +
+	c.send("PATCH /" + a.TunnelID + "//a%2Fb/../\xc3\xa9?q=%20&&x HTTP/1.1\r\nHost: 127.9.9.9:99\r\nX-Twice: 1\r\nX-Twice: 2\r\n" +
 		"Connection: keep-alive, X-Hop\r\nX-Hop: secret\r\nKeep-Alive: 1\r\nTE: trailers\r\nUpgrade: h2c\r\nHTTP2-Settings: x\r\n" +
 		"X-Forwarded-For: 6.6.6.6\r\nForwarded: for=6.6.6.6\r\nX-Real-IP: 6.6.6.6\r\nCookie: a=1\r\nCookie: b=2\r\n" +
 		"Transfer-Encoding: chunked\r\nTrailer: X-Sum\r\n\r\n3\r\nabc\r\n2;ext=1\r\nde\r\n0\r\nX-Sum: 5\r\n\r\n")
@@ -54,10 +54,10 @@ func TestForm2RequestHead(t *testing.T) {
 		t.Errorf("body and trailer: %s", body)
 	}
 	want := &wire.RequestHead{
-		Method: "PATCH", Target: "//a%2Fb/../\xc3\xa9?q=%20&&x", Host: "any.test:99", Prefix: "/" + a.TunnelID, RemoteAddr: "127.0.0.1", ContentLength: -1,
+		Method: "PATCH", Target: "//a%2Fb/../\xc3\xa9?q=%20&&x", Host: "127.9.9.9:99", Prefix: "/" + a.TunnelID, RemoteAddr: "127.0.0.1", ContentLength: -1,
 		Header: http.Header{
 			"X-Twice": {"1", "2"}, "Http2-Settings": {"x"}, "Cookie": {"a=1", "b=2"},
-			"X-Forwarded-For": {"127.0.0.1"}, "X-Forwarded-Proto": {"http"}, "X-Forwarded-Host": {"any.test:99"},
+			"X-Forwarded-For": {"127.0.0.1"}, "X-Forwarded-Proto": {"http"}, "X-Forwarded-Host": {"127.9.9.9:99"},
 		},
 	}
 	if diff := cmp.Diff(want, <-heads); diff != "" {

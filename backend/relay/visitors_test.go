@@ -41,7 +41,8 @@ func TestRouting(t *testing.T) {
 	}{
 		{"GET", "/shop/", "localhost", "", 200, "GET / host=localhost prefix=/shop"},
 		{"GET", "/shop/a/b?c=/d", "", "", 200, "GET /a/b?c=/d host=" + r.addr + " prefix=/shop"},
-		{"GET", "/shop/x", "elsewhere.test", "", 200, "GET /x host=elsewhere.test prefix=/shop"},
+		{"GET", "/shop/x", "127.9.9.9", "", 200, "GET /x host=127.9.9.9 prefix=/shop"},
+		{"GET", "/shop/x", "elsewhere.test", "", 421, ""},
 		{"GET", "/shop", "localhost", "", 200, "GET / host=localhost prefix=/shop"},
 		{"GET", "/shop?q=1", "localhost", "", 200, "GET /?q=1 host=localhost prefix=/shop"},
 		{"GET", "/shop?q=1", "localhost", html, 308, "/shop/?q=1"},
@@ -175,12 +176,12 @@ func TestTrustedProxies(t *testing.T) {
 		h := st.Request()
 		reply(st, 200, nil, fmt.Sprint(h.RemoteAddr, h.Header["X-Forwarded-For"], h.Header["X-Forwarded-Proto"], h.Header["X-Forwarded-Host"], h.Header["Forwarded"]))
 	}
-	header := []string{"Host", "a.test", "X-Forwarded-For", "6.6.6.6, 1.2.3.4", "X-Forwarded-Proto", "https", "X-Forwarded-Host", "b.test", "Forwarded", "x"}
+	header := []string{"Host", "localhost:9", "X-Forwarded-For", "6.6.6.6, 1.2.3.4", "X-Forwarded-Proto", "https", "X-Forwarded-Host", "b.test", "Forwarded", "x"}
 	for _, c := range []struct {
 		trusted []netip.Prefix
 		want    string
 	}{
-		{nil, "127.0.0.1[127.0.0.1] [http] [a.test] []"},
+		{nil, "127.0.0.1[127.0.0.1] [http] [localhost:9] []"},
 		{[]netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}, "1.2.3.4[6.6.6.6, 1.2.3.4, 127.0.0.1] [https] [b.test] [x]"},
 	} {
 		r := startRelay(t, func(cfg *Config) { cfg.TrustedProxies = c.trusted })
@@ -232,7 +233,7 @@ func TestSmuggling(t *testing.T) {
 		{"length and chunks", "POST " + p + "/x HTTP/1.1\r\nHost: localhost\r\nContent-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n" + evil, 200, []string{"POST /x  false"}},
 		{"length and chunks, refused", "POST /none/x HTTP/1.1\r\nHost: localhost\r\nContent-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n" + evil, 404, nil},
 		{"length and chunks, own path", "GET /_culvert/healthz HTTP/1.1\r\nHost: localhost\r\nContent-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n" + evil, 200, nil},
-		{"length and chunks, agent refused", "GET / HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nContent-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n" + evil, 401, nil},
+		{"length and chunks, no agent", "GET / HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nContent-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n" + evil, 400, nil},
 		{"old version with chunks", "POST " + p + "/x HTTP/1.0\r\nHost: localhost\r\nConnection: keep-alive\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n0" + evil, 200, []string{"POST /x 0 false"}},
 		{"unknown coding", "POST " + p + "/x HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: xchunked\r\n\r\n0\r\n\r\n", 501, nil},
 		{"two codings", "POST " + p + "/x HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: identity\r\n\r\n0\r\n\r\n", 501, nil},
@@ -309,7 +310,7 @@ func TestHostNamesPointedAtThisMachine(t *testing.T) {
 	t.Parallel()
 	own := startRelay(t, nil)
 	proxied := startRelay(t, func(c *Config) { c.TrustedProxies = []netip.Prefix{netip.MustParsePrefix("127.0.0.1/32")} })
-	public := startRelay(t, func(c *Config) { c.PublicURL = mustURL("https://tunnel.example.com") })
+	public := startRelay(t, func(c *Config) { c.PublicURL, c.Open = mustURL("https://tunnel.example.com"), true })
 	for _, c := range []struct {
 		r    *testRelay
 		host string
