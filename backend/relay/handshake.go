@@ -56,7 +56,7 @@ func (h *handshake) run() (*agent, error) {
 	} else if a.quota == "" {
 		a.quota = "from:" + throttleKey(h.from).String()
 	}
-	old, verdict, err := h.obtain(a, claim)
+	old, verdict, err := h.obtainCounted(a, claim)
 	if err != nil {
 		return nil, err
 	}
