@@ -19,6 +19,7 @@ import (
 	"net/url"
 	"strings"
 	"time"
+	"unicode"
 
 	"culvert/backend/auth"
 	"culvert/backend/visitor"
@@ -133,6 +134,8 @@ func (c *Config) prepare() error {
 		return errors.New("a relay needs its public URL")
 	case u.Scheme != "http" && u.Scheme != "https", u.Hostname() == "", u.User != nil, u.RawQuery != "", u.Fragment != "":
 		return fmt.Errorf("the public URL %q must look like https://tunnel.example.com", u.Redacted())
+	case strings.ContainsFunc(u.Host, func(r rune) bool { return r > unicode.MaxASCII }):
+		return fmt.Errorf("the public URL %q must have its host in ASCII, as browsers send it: write its xn-- form", u.Redacted())
 	case u.Path != "" && u.Path != "/":
 		return fmt.Errorf("the public URL %q must not have a path: tunnels live at its root", u.Redacted())
 	case c.Subdomains && net.ParseIP(u.Hostname()) != nil:

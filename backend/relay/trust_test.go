@@ -196,6 +196,7 @@ func TestConfigIsChecked(t *testing.T) {
 		"no host":              func(c *Config) { c.PublicURL = mustURL("http:///x") },
 		"a path":               func(c *Config) { c.PublicURL = mustURL("http://a.test/path") },
 		"a query":              func(c *Config) { c.PublicURL = mustURL("http://a.test/?q") },
+		"letters beyond ASCII": func(c *Config) { c.PublicURL = mustURL("http://tünnel.example") },
 		"another scheme":       func(c *Config) { c.PublicURL = mustURL("ftp://a.test") },
 		"subdomains of an IP":  func(c *Config) { c.PublicURL, c.Subdomains = mustURL("http://127.0.0.1:8080"), true },
 		"an invalid proxy":     func(c *Config) { c.TrustedProxies = []netip.Prefix{{}} },
