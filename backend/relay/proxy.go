@@ -36,6 +36,10 @@ func (l *link2) exchange(v *visit) bool {
 	}
 	x := &exchange2{visit: v, st: st}
 	defer x.finish()
+	// The server under this relay takes a visitor who has closed his half of the
+	// connection (nc -N) for one who has left, and TCP does not tell the two apart
+	// before something is sent to them. Most have left, and their requests are not
+	// to go on: that is worth more than the few who wait.
 	stop := context.AfterFunc(v.r.Context(), x.abandon)
 	defer stop()
 	if hasBody {
