@@ -39,7 +39,9 @@ func (p Proxies) Forward(h http.Header, hop Hop) netip.Addr {
 		}
 		h["X-Forwarded-For"] = []string{hop.Peer.String()}
 		h["X-Forwarded-Proto"] = []string{hop.Proto}
-		h["X-Forwarded-Host"] = []string{hop.Host}
+		if hop.Host != "" { // HTTP/1.0
+			h["X-Forwarded-Host"] = []string{hop.Host}
+		}
 		return hop.Peer
 	}
 	chain := strings.Join(h["X-Forwarded-For"], ", ")
@@ -51,7 +53,7 @@ func (p Proxies) Forward(h http.Header, hop Hop) netip.Addr {
 	if len(h["X-Forwarded-Proto"]) == 0 {
 		h["X-Forwarded-Proto"] = []string{hop.Proto}
 	}
-	if len(h["X-Forwarded-Host"]) == 0 {
+	if len(h["X-Forwarded-Host"]) == 0 && hop.Host != "" {
 		h["X-Forwarded-Host"] = []string{hop.Host}
 	}
 	return visitor

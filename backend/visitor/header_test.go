@@ -26,6 +26,18 @@ func TestRemoveHopByHop(t *testing.T) {
 	}
 }
 
+func TestForwardWithoutHost(t *testing.T) {
+	t.Parallel()
+	peer := netip.MustParseAddr("192.0.2.1")
+	for _, proxies := range []Proxies{nil, {netip.MustParsePrefix("192.0.2.0/24")}} {
+		h := http.Header{}
+		proxies.Forward(h, Hop{Peer: peer, Proto: "http"})
+		if values, ok := h["X-Forwarded-Host"]; ok {
+			t.Errorf("X-Forwarded-Host is %q in HTTP/1.0, where none was sent", values)
+		}
+	}
+}
+
 func TestOffersUpgrade(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
