@@ -21,7 +21,7 @@ const (
 	// protocol carries heads of 128 KB.
 	maxHead = 128 << 10
 	// maxInformational bounds the 1xx heads before one answer.
-	maxInformational = 64
+	maxInformational = 32
 )
 
 // answer is the head of an answer and how its body is delimited.

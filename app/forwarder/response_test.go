@@ -114,7 +114,7 @@ func TestNoAnswers(t *testing.T) {
 		{"an upgrade unasked", "HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: Upgrade\r\n\r\n", "changes protocols unasked"},
 		{"an endless line", "HTTP/1.1 200 " + strings.Repeat("x", 300<<10), "larger than 128 KB"},
 		{"an endless head", "HTTP/1.1 200 OK\r\n" + strings.Repeat("A: b\r\n", 60<<10), "larger than 128 KB"},
-		{"endless hints", strings.Repeat("HTTP/1.1 103 Early Hints\r\n\r\n", 1000), "more than 64"},
+		{"endless hints", strings.Repeat("HTTP/1.1 103 Early Hints\r\n\r\n", 1000), "more than 32"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

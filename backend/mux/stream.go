@@ -13,7 +13,7 @@ import (
 
 // maxHeads bounds the response heads that wait for ReadHead: informational ones
 // are not under flow control.
-const maxHeads = 16
+const maxHeads = 32
 
 var (
 	errEnded    = errors.New("write after the end of the body")
