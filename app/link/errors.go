@@ -109,6 +109,10 @@ func refusedUpgrade(resp *http.Response, to *url.URL) error {
 	body, _ := io.ReadAll(io.LimitReader(resp.Body, 4<<10))
 	host := hostPort(to)
 	code, message := errorBody(body)
+	if to.Scheme == "ws" && resp.StatusCode == http.StatusBadRequest && bytes.Contains(body, []byte("HTTPS")) {
+		// What Go's and nginx's servers answer when they expected TLS.
+		return &dialError{host + " wants a secure connection: write https:// instead of http:// (or wss:// instead of ws://) in --backend", websocket.ErrBadHandshake}
+	}
 	if code == "" {
 		switch resp.StatusCode {
 		case http.StatusUnauthorized:
