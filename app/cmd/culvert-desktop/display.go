@@ -26,6 +26,8 @@ func needDisplay() error {
 	return nil
 }
 
+var errNoServer = errors.New("no X server answers there")
+
 // displayPatience bounds the wait for a display on another machine.
 const displayPatience = 5 * time.Second
 
@@ -59,7 +61,7 @@ func dialDisplay(display string) error {
 func tryDial(network, address string) error {
 	conn, err := net.DialTimeout(network, address, displayPatience)
 	if err != nil {
-		return err
+		return errNoServer // which address it was tried at helps nobody
 	}
 	return conn.Close()
 }

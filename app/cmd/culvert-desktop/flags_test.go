@@ -14,7 +14,7 @@ import (
 
 func TestParse(t *testing.T) {
 	t.Setenv("CULVERT_CONFIG_DIR", "/from/env")
-	if _, err := parse([]string{"--open", "3000,4000"}); !errors.Is(err, errUsage) {
+	if _, err := parse([]string{"--open", "3000,4000"}); !errors.As(err, new(usageError)) {
 		t.Errorf("two targets in one flag: %v, want a usage error", err)
 	}
 	got, err := parse([]string{"--open", "3000", "--minimized", "--open", "localhost:8080", "--backend=https://relay.example"})
@@ -34,7 +34,7 @@ func TestParseRefuses(t *testing.T) {
 	t.Parallel()
 	for _, args := range [][]string{{"--nope"}, {"3000"}, {"--open"}, {"--open", "0"}, {"--open", "65536"}, {"--open", "gopher://x"},
 		{"--backend", "relay.example"}, {"--backend", "ftp://relay.example"}, {"--backend", "http://"}, {"--backend", ":"}} {
-		if _, err := parse(args); !errors.Is(err, errUsage) {
+		if _, err := parse(args); !errors.As(err, new(usageError)) {
 			t.Errorf("%q: %v, want a usage error", args, err)
 		}
 	}

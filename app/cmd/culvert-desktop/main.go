@@ -33,11 +33,12 @@ const (
 
 func main() {
 	err := run(os.Args[1:])
+	var usage usageError
 	switch {
 	case err == nil:
 		os.Exit(exitOK)
-	case errors.Is(err, errUsage):
-		fmt.Fprintf(os.Stderr, "culvert-desktop: %v\n", err)
+	case errors.As(err, &usage):
+		fmt.Fprintf(os.Stderr, "culvert-desktop: %v\nrun \"culvert-desktop --help\" to see how to call it\n", err)
 		os.Exit(exitUsage)
 	default:
 		fmt.Fprintf(os.Stderr, "culvert-desktop: %v\n", err)
