@@ -376,7 +376,7 @@ func TestDesktopUsage(t *testing.T) {
 		says string
 		env  []string
 	}{
-		"unknown flag":           {[]string{"--nope"}, 2, "--nope", nil},
+		"unknown flag":           {[]string{"--nope"}, 2, "run \"culvert-desktop --help\"", nil},
 		"stray argument":         {[]string{"3000"}, 2, "3000", nil},
 		"port too high":          {[]string{"--open", "99999"}, 2, "99999", nil},
 		"another scheme":         {[]string{"--open", "ftp://localhost"}, 2, "ftp", nil},
