@@ -45,20 +45,29 @@ func backendWords(b model.Backend) string {
 	}
 }
 
-// reachWords says who can reach the tunnels now.
+// reachWords says who can reach the tunnels now. Tunnels may lead to other places
+// than the one where the next will lead, so their own URLs decide.
 func reachWords(tunnels []model.Tunnel, b model.Backend) string {
-	online := model.Count(tunnels, model.Online)
+	online, public := 0, 0
+	for _, t := range tunnels {
+		if t.State == model.Online {
+			online++
+			if !model.Local(t.URL) {
+				public++
+			}
+		}
+	}
 	switch {
 	case b.BuiltIn && b.LAN:
 		return "Anyone on your network can open the URLs"
-	case b.BuiltIn, b.Local:
-		return "Only this computer can open the URLs"
-	case online == 0:
-		return "Nothing is public"
-	case online == 1:
+	case public == 1:
 		return "1 service is public: anyone with its URL can reach it"
+	case public > 1:
+		return fmt.Sprintf("%d services are public: anyone with a URL can reach them", public)
+	case online > 0 || b.BuiltIn || b.Local:
+		return "Only this computer can open the URLs"
 	default:
-		return fmt.Sprintf("%d services are public: anyone with a URL can reach them", online)
+		return "Nothing is public"
 	}
 }
 

@@ -245,18 +245,24 @@ func TestOpenPrefersAnAddressOfItsOwn(t *testing.T) {
 }
 
 func TestReachSaysNoMoreThanIsTrue(t *testing.T) {
-	online := []model.Tunnel{{State: model.Online}}
+	here := model.Tunnel{State: model.Online, URL: "http://127.0.0.1:4000/a"}
+	there := model.Tunnel{State: model.Online, URL: "https://a.tunnel.example.com"}
 	for _, tt := range []struct {
+		name    string
 		backend model.Backend
+		tunnels []model.Tunnel
 		want    string
 	}{
-		{model.Backend{BuiltIn: true}, "Only this computer can open the URLs"},
-		{model.Backend{BuiltIn: true, LAN: true}, "Anyone on your network can open the URLs"},
-		{model.Backend{Local: true}, "Only this computer can open the URLs"},
-		{model.Backend{}, "1 service is public: anyone with its URL can reach it"},
+		{"built-in relay", model.Backend{BuiltIn: true}, []model.Tunnel{here}, "Only this computer can open the URLs"},
+		{"open to the network", model.Backend{BuiltIn: true, LAN: true}, []model.Tunnel{here}, "Anyone on your network can open the URLs"},
+		{"a relay on loopback", model.Backend{Local: true}, []model.Tunnel{here}, "Only this computer can open the URLs"},
+		{"a relay elsewhere", model.Backend{}, []model.Tunnel{there}, "1 service is public: anyone with its URL can reach it"},
+		{"a tunnel from before the relay changed", model.Backend{}, []model.Tunnel{here, there}, "1 service is public: anyone with its URL can reach it"},
+		{"only from before", model.Backend{}, []model.Tunnel{here}, "Only this computer can open the URLs"},
+		{"nothing yet", model.Backend{}, []model.Tunnel{{State: model.Connecting}}, "Nothing is public"},
 	} {
-		if got := reachWords(online, tt.backend); got != tt.want {
-			t.Errorf("%+v: %q, want %q", tt.backend, got, tt.want)
+		if got := reachWords(tt.tunnels, tt.backend); got != tt.want {
+			t.Errorf("%s: %q, want %q", tt.name, got, tt.want)
 		}
 	}
 }

@@ -7,9 +7,7 @@ import (
 	"context"
 	"crypto/x509"
 	"errors"
-	"net/netip"
 	"net/url"
-	"strings"
 	"sync"
 
 	"culvert/app/engine"
@@ -69,7 +67,7 @@ func (c *Control) show(b engine.BuiltIn) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.backend.URL != nil {
-		c.store.SetBackend(model.Backend{Name: c.backend.URL.Redacted(), Local: local(c.backend.URL)})
+		c.store.SetBackend(model.Backend{Name: c.backend.URL.Redacted(), Local: model.Local(c.backend.URL.String())})
 		return
 	}
 	shown := model.Backend{Name: "Built-in relay", BuiltIn: true, LAN: c.lan}
@@ -77,13 +75,6 @@ func (c *Control) show(b engine.BuiltIn) {
 		shown.LAN = b.LAN
 	}
 	c.store.SetBackend(shown)
-}
-
-// local reports whether a URL can only lead to this computer.
-func local(u *url.URL) bool {
-	host := strings.TrimSuffix(strings.ToLower(u.Hostname()), ".")
-	ip, err := netip.ParseAddr(host)
-	return host == "localhost" || strings.HasSuffix(host, ".localhost") || err == nil && ip.Unmap().IsLoopback()
 }
 
 // Open starts a tunnel to a target as a person types it.

@@ -8,6 +8,7 @@ import (
 	"culvert/app/capture"
 	"culvert/app/engine"
 	"culvert/app/session"
+	"culvert/app/ui/look"
 	"culvert/app/ui/model"
 	"culvert/backend/wire"
 )
@@ -54,10 +55,10 @@ func short(spec engine.Spec) string {
 func shown(t *engine.Tunnel, s session.Status) model.Tunnel {
 	m := model.Tunnel{
 		Key: t.Key(), Name: name(t), Detail: s.Established.TunnelID, State: state(s.State),
-		Since: s.Since, Attempt: s.Attempt, NextTry: s.NextTry, URL: s.Established.PublicURL,
+		Since: s.Since, Attempt: s.Attempt, NextTry: s.NextTry, URL: webURL(s.Established.PublicURL),
 	}
 	if u, err := url.Parse(s.Established.SubdomainURL); err == nil && strings.HasSuffix(u.Hostname(), ".localhost") {
-		m.Browse = s.Established.SubdomainURL
+		m.Browse = webURL(s.Established.SubdomainURL)
 	}
 	if spec := t.Spec(); spec.Name != "" {
 		m.Detail = short(spec)
@@ -66,6 +67,16 @@ func shown(t *engine.Tunnel, s session.Status) model.Tunnel {
 		m.Cause = s.Cause.Error()
 	}
 	return m
+}
+
+// webURL is a backend's URL if it is one that a browser may open and a person may
+// paste anywhere, else "".
+func webURL(text string) string {
+	u, err := url.Parse(text)
+	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || look.Clean(text) != text {
+		return ""
+	}
+	return text
 }
 
 func state(s session.State) model.State {
@@ -104,7 +115,8 @@ func explain(err error) (plain, detail string) {
 		return err.Error(), ""
 	}
 	if rest, ok := strings.CutPrefix(err.Error(), reset.Message+" ("); ok {
-		detail = strings.TrimSuffix(rest, ")")
+		// A name has several addresses, and each fails in a line of its own.
+		detail = strings.ReplaceAll(strings.TrimSuffix(rest, ")"), "\n", "; ")
 	}
 	return reset.Message, detail
 }

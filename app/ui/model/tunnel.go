@@ -4,7 +4,12 @@
 // reads copies out of it at its own pace.
 package model
 
-import "time"
+import (
+	"net/netip"
+	"net/url"
+	"strings"
+	"time"
+)
 
 // State is where a tunnel stands. Its String is the bare word of the tray menu.
 type State int
@@ -81,6 +86,17 @@ type Backend struct {
 	BuiltIn bool
 	LAN     bool // the built-in relay listens to the network around
 	Local   bool // only this computer reaches it, although it is not the built-in relay
+}
+
+// Local reports whether a URL can only lead to this computer.
+func Local(text string) bool {
+	u, err := url.Parse(text)
+	if err != nil {
+		return false
+	}
+	host := strings.TrimSuffix(strings.ToLower(u.Hostname()), ".")
+	ip, err := netip.ParseAddr(host)
+	return host == "localhost" || strings.HasSuffix(host, ".localhost") || err == nil && ip.Unmap().IsLoopback()
 }
 
 // Overall is what the tray icon says: the worst news first, then the best.

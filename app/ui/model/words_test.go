@@ -111,3 +111,13 @@ func TestOverall(t *testing.T) {
 		}
 	}
 }
+
+func TestLocal(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]bool{"http://127.0.0.1:8080": true, "http://[::1]:1": true, "http://LOCALHOST": true, "https://x.localhost.": true,
+		"https://localhost.example.com": false, "http://10.0.0.1": false, "wss://tunnel.example.com/prod": false, "": false, ":": false} {
+		if got := Local(text); got != want {
+			t.Errorf("%s: local is %v, want %v", text, got, want)
+		}
+	}
+}
