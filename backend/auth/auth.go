@@ -45,10 +45,18 @@ const (
 // Errors of Verify and the constructors. ErrInvalidToken is wrapped by all of Verify's.
 var (
 	ErrInvalidToken = errors.New("the token is not valid here")
-	ErrNoToken      = fmt.Errorf("%w: there is none", ErrInvalidToken)
+	ErrNoToken      = error(noToken{})
 	ErrExpired      = fmt.Errorf("%w: it has expired, or is not valid yet", ErrInvalidToken)
 	ErrShortSecret  = fmt.Errorf("the secret for tokens needs at least %d bytes: make one with `openssl rand -base64 48`", MinSecret)
 )
+
+// noToken is told to people who may not know that there are tokens.
+type noToken struct{}
+
+func (noToken) Error() string {
+	return "this relay wants a token: name a file that holds one with --token-file"
+}
+func (noToken) Unwrap() error { return ErrInvalidToken }
 
 // LoadSecret reads the secret for tokens from a file. Line breaks at its end do not count.
 func LoadSecret(path string) ([]byte, error) {

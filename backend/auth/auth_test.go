@@ -63,6 +63,9 @@ func TestVerify(t *testing.T) {
 		if err != nil && !errors.Is(err, ErrInvalidToken) {
 			t.Errorf("%s: %v does not wrap ErrInvalidToken", name, err)
 		}
+		if name == "no token" && !strings.Contains(err.Error(), "--token-file") {
+			t.Errorf("%v does not say what to do", err)
+		}
 		if err != nil && c.token != "" && strings.Contains(err.Error(), c.token) {
 			t.Errorf("%s: the error shows the token", name)
 		}
