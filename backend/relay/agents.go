@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/netip"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/gorilla/websocket"
@@ -138,9 +139,18 @@ func (s *Server) serveAgent(w http.ResponseWriter, r *http.Request, peer, from n
 		return
 	}
 	log := s.log.With("tunnel", a.tunnel, "connection", a.id)
-	log.Info("agent connected", "from", from, "epoch", a.epoch, "form2", h.form2(), "agent", h.ready.Agent)
+	log.Info("agent connected", "from", from, "epoch", a.epoch, "form2", h.form2(), "agent", cutName(h.ready.Agent))
 	err = s.hold(a)
 	log.Info("agent disconnected", "cause", err)
+}
+
+// cutName bounds what an agent may put into the log as its name.
+func cutName(name string) string {
+	const most = 100
+	if len(name) <= most {
+		return name
+	}
+	return strings.ToValidUTF8(name[:most], "") + "…"
 }
 
 // hold runs an established agent's connection.

@@ -401,6 +401,16 @@ func TestStrangersDoNotThrottleAgents(t *testing.T) {
 	}
 }
 
+func TestLogOfAnAgentsNameIsBounded(t *testing.T) {
+	t.Parallel()
+	r := startRelay(t, nil)
+	r.startAgent1(object{"agent": "culvert/1 " + strings.Repeat("é", 5000)}, nil)
+	eventually(t, "the agent is logged", func() bool { return strings.Contains(r.log.String(), "agent connected") })
+	if log := r.log.String(); len(log) > 2000 || !strings.Contains(log, "culvert/1") {
+		t.Errorf("%d bytes of log: %.300s", len(log), log)
+	}
+}
+
 func TestGreatestAge(t *testing.T) {
 	t.Parallel()
 	r := startRelay(t, func(c *Config) { c.MaxAgentAge = 300 * time.Millisecond })
