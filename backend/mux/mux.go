@@ -38,7 +38,7 @@ const BufferSize = 32 << 10
 
 // Defaults of Config, and bounds that are nobody's choice.
 const (
-	defaultMaxStreams   = 1000
+	defaultMaxStreams   = 4096
 	defaultPingInterval = 10 * time.Second
 	defaultPingTimeout  = 25 * time.Second
 
@@ -86,7 +86,7 @@ type Config struct {
 	// OnText gets each text message (the control channel). The reader waits for
 	// it, so it must not block. It may keep the slice.
 	OnText func([]byte)
-	// MaxStreams bounds the open streams; 0 means 1000.
+	// MaxStreams bounds the open streams; 0 means 4096.
 	MaxStreams int
 	// PingInterval is how long silence may last before a ping asks for a sign of
 	// life (0: 10 s), PingTimeout when it means death (0: 25 s).

@@ -7,7 +7,7 @@
 // what), reservations.go and key.go (what outlives the process), visitors.go (where
 // a request goes), form2.go, proxy.go and upgrade.go (an agent in form 2, and one
 // exchange with it), form1.go, pending1.go and exchange1.go (the same in form 1),
-// patience.go and limits.go (what visitors and agents may use up), status.go.
+// patience.go and limits.go (what visitors and agents may use up), quota.go (whose tunnels count), status.go.
 package relay
 
 import (
@@ -65,7 +65,7 @@ type Limits struct {
 	PendingBodyBytes int64         // form 1: all bodies in memory: 256 MB, at least 4 bodies
 	BodyStallTimeout time.Duration // form 1: StallTimeout while a body is held in memory: 30 s
 
-	StreamsPerTunnel  int // exchanges at once: 512
+	StreamsPerTunnel  int // exchanges at once: 2048
 	StreamsPerVisitor int // those of one address at one tunnel: half of that
 	TunnelsPerOwner   int // 100
 	Tunnels           int // all together: 10,000
@@ -97,7 +97,7 @@ func (l *Limits) setDefaults() {
 	orDefault(&l.BodyBytes, wire.MaxRelayBody)
 	orDefault(&l.PendingBodyBytes, 256<<20)
 	orDefault(&l.BodyStallTimeout, min(30*time.Second, l.StallTimeout))
-	orDefault(&l.StreamsPerTunnel, 512)
+	orDefault(&l.StreamsPerTunnel, 2048)
 	orDefault(&l.StreamsPerVisitor, max(1, l.StreamsPerTunnel/2))
 	orDefault(&l.TunnelsPerOwner, 100)
 	orDefault(&l.Tunnels, 10_000)
