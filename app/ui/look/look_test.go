@@ -3,6 +3,7 @@ package look
 import (
 	"image/color"
 	"math"
+	"slices"
 	"strings"
 	"testing"
 
@@ -122,6 +123,18 @@ func TestWrap(t *testing.T) {
 		if fyne.MeasureText(l, TextBody, fyne.TextStyle{}).Width > 150 {
 			t.Errorf("line %q of a path is too wide", l)
 		}
+	}
+	// As long as a request's head may be: to be wrapped while the window waits.
+	huge := strings.Repeat("/segment", 16<<10)
+	if got, want := Wrap(huge, 800, TextBody, fyne.TextStyle{}, 3), Wrap(huge[:8<<10], 800, TextBody, fyne.TextStyle{}, 3); !slices.Equal(got, want) {
+		t.Errorf("128 KB are shown as %q, 8 KB as %q", got, want)
+	}
+	if n := len(bound(huge, 800, TextBody, 3)); n > 1000 {
+		t.Errorf("of 128 KB, %d bytes are measured for three lines", n)
+	}
+	// Even the narrowest letters fill the lines.
+	if lines := Wrap(strings.Repeat("i", 10000), 800, TextBody, fyne.TextStyle{}, 3); len(lines) != 3 || !strings.HasSuffix(lines[2], "…") {
+		t.Errorf("narrow letters gave %d lines", len(lines))
 	}
 	if lines = Wrap("wide", 1, TextBody, fyne.TextStyle{}, 10); strings.Join(lines, "") != "wide" {
 		t.Errorf("a width for nothing gave %q", lines)

@@ -101,7 +101,7 @@ func prefix(runes []rune, suffix string, width, size float32, style fyne.TextSty
 // possible; the last is cut with an ellipsis.
 func Wrap(text string, width, size float32, style fyne.TextStyle, max int) []string {
 	var lines []string
-	rest := strings.Fields(Clean(text))
+	rest := strings.Fields(Clean(bound(text, width, size, max)))
 	for len(rest) > 0 {
 		if len(lines) == max-1 {
 			return append(lines, Ellipsis(strings.Join(rest, " "), width, size, style))
@@ -119,6 +119,20 @@ func Wrap(text string, width, size float32, style fyne.TextStyle, max int) []str
 		rest = rest[n:]
 	}
 	return lines
+}
+
+// bound leaves out what cannot fit into so many lines: measuring a text takes as long
+// as it is. No letter worth reading is narrower than a quarter of its height.
+func bound(text string, width, size float32, lines int) string {
+	most := lines * (int(4*width/size) + 1)
+	if width <= 0 || len(text) <= most {
+		return text
+	}
+	runes := []rune(text)
+	if len(runes) <= most {
+		return text
+	}
+	return string(runes[:most]) + "…"
 }
 
 // split divides a word that is wider than a line, as paths and URLs are.
