@@ -246,10 +246,10 @@ func TestForm1SlowUploadsStarveNobody(t *testing.T) {
 	half := r.raw()
 	half.send("POST /" + victim.tunnel + "/ HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1048576\r\n\r\n")
 	half.send(answer[:largest/2+1])
-	eventually(t, "the tunnel's share to be used up", func() bool {
-		res, _ := r.do("POST", "/"+victim.tunnel+"/", strings.NewReader(answer))
-		return res.StatusCode == 503
-	})
+	eventually(t, "half a body is there", func() bool { return r.held()[requestBody] == begun*firstPart+largest })
+	if res, _ := r.do("POST", "/"+victim.tunnel+"/", strings.NewReader(answer)); res.StatusCode != 503 {
+		t.Errorf("a body past the tunnel's share: %d", res.StatusCode)
+	}
 	works("an answer where request bodies fill the share", victim, nil)
 	works("the other tunnel's body", other, strings.NewReader(answer[:largest/2]))
 	works("the other tunnel's answer", other, nil)
