@@ -40,6 +40,10 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	defer s.leave()
+	if r.ProtoMajor == 1 {
+		// Also for answers of the relay's own, which need no patience otherwise.
+		http.NewResponseController(w).SetWriteDeadline(time.Now().Add(s.cfg.Limits.StallTimeout))
+	}
 	closeIfDoubtful(w, r)
 	if err := visitor.CheckTarget(r.Method, r.RequestURI); err != nil {
 		s.refuseVisitor(w, r, http.StatusBadRequest, "Bad request: "+err.Error()+".")
