@@ -19,6 +19,9 @@ type Config struct {
 	Profile string `toml:"profile"`
 	// Profiles are the backends, by name.
 	Profiles map[string]Profile `toml:"profiles"`
+	// Unknown are the file's keys that mean nothing to this version: slips, or of a
+	// later one.
+	Unknown []string `toml:"-"`
 }
 
 // Profile is a backend.
@@ -73,8 +76,12 @@ func (d *Dir) Load() (*Config, error) {
 		return nil, &FileError{Path: path, Problem: err.Error()}
 	}
 	var c Config
-	if _, err := toml.Decode(string(text), &c); err != nil {
+	meta, err := toml.Decode(string(text), &c)
+	if err != nil {
 		return nil, fileError(path, err)
+	}
+	for _, key := range meta.Undecoded() {
+		c.Unknown = append(c.Unknown, key.String())
 	}
 	for name, p := range c.Profiles {
 		if p.Backend.URL == nil {

@@ -8,6 +8,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -50,6 +51,9 @@ throttle = 3
 	c, err := d.Load()
 	if err != nil {
 		t.Fatal(err)
+	}
+	if want := []string{"colour", "profiles.aws.throttle"}; !slices.Equal(c.Unknown, want) {
+		t.Errorf("unknown keys %q, want %q", c.Unknown, want)
 	}
 	work, aws := c.Profiles["work"], c.Profiles["aws"]
 	if c.Profile != "work" || work.Backend.String() != "https://tunnel.example.com" || aws.Backend.Path != "/prod" {

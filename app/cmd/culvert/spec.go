@@ -19,6 +19,9 @@ func (c *httpCmd) spec(dir *config.Dir, envToken string) (spec engine.Spec, noti
 	if err != nil {
 		return spec, nil, err
 	}
+	for _, key := range file.Unknown {
+		notices = append(notices, fmt.Sprintf("%s: the key %q means nothing to this version: is it misspelt?", dir.ConfigFile(), key))
+	}
 	spec = engine.Spec{Target: c.Target, Name: c.Name, Timeout: time.Duration(c.Timeout)}
 	if spec.HostHeader, err = forwarder.ParseHostHeader(c.HostHeader); err != nil {
 		return spec, nil, fmt.Errorf("--host-header: %w", err)

@@ -25,6 +25,14 @@ func TestTokenGoesWhereItBelongs(t *testing.T) {
 	write := func(name, text string) string { return writeMode(name, text, 0o600) }
 	write("config.toml", "profile = \"home\"\n[profiles.home]\nbackend = \"https://home.example.com\"\ntoken_file = \"home.token\"\n")
 	write("home.token", "home\n")
+	slip := t.TempDir()
+	if err := os.WriteFile(filepath.Join(slip, "config.toml"), []byte("profil = \"home\"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	misspelt, err := config.Open(slip)
+	if err != nil {
+		t.Fatal(err)
+	}
 	file := write("file.token", " file\n")
 	public := writeMode("public.token", "file\n", 0o644)
 	warnings := 1
@@ -54,6 +62,7 @@ func TestTokenGoesWhereItBelongs(t *testing.T) {
 		"readable token file":    {dir, httpCmd{TokenFile: filePath(public)}, "", "https://home.example.com", "file", warnings},
 		"another backend":        {dir, httpCmd{Backend: other}, "", other, "", 0},
 		"another, environment":   {dir, httpCmd{Backend: other}, "env", other, "env", 0},
+		"a key misspelt":         {misspelt, httpCmd{Backend: other}, "", other, "", 1},
 		"no profile":             {empty, httpCmd{}, "", "", "", 1},
 		"no profile, but token":  {empty, httpCmd{}, "env", "", "env", 2},
 		"gateway":                {empty, httpCmd{Backend: "wss://a/b"}, "", "wss://a/b", "", 0},
