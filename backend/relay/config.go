@@ -7,7 +7,7 @@
 // what), reservations.go and key.go (what outlives the process), visitors.go (where
 // a request goes), form2.go, proxy.go and upgrade.go (an agent in form 2, and one
 // exchange with it), form1.go, pending1.go and exchange1.go (the same in form 1),
-// patience.go and limits.go (what visitors and agents may use up), quota.go (whose tunnels count), status.go.
+// patience.go, limits.go and quota.go (what visitors and agents may use up), status.go.
 package relay
 
 import (
