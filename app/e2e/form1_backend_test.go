@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"reflect"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -31,6 +32,7 @@ type gatewayConn struct {
 	id       string // tunnel ID
 	messages chan message
 	closed   chan struct{}
+	answers  map[string]message // by request ID
 }
 
 func startGateway(t testing.TB) *gateway {
@@ -48,7 +50,7 @@ func startGateway(t testing.TB) *gateway {
 		}
 		defer ws.Close()
 		n := count.Add(1)
-		c := &gatewayConn{t: t, request: r, ws: ws, id: fmt.Sprintf("seed-%d", n), messages: make(chan message, 100), closed: make(chan struct{})}
+		c := &gatewayConn{t: t, request: r, ws: ws, id: fmt.Sprintf("seed-%d", n), messages: make(chan message, 1000), closed: make(chan struct{}), answers: map[string]message{}}
 		defer close(c.closed)
 		c.serve(g, n)
 	}))
@@ -182,18 +184,57 @@ func gatewayRequest(requestID, method, uri string, headers map[string][]string, 
 	}
 }
 
+// answer gives the answer to a request. Those that were given already may come
+// again unchanged, and count for nothing.
 func (c *gatewayConn) answer(requestID string) message {
+	c.t.Helper()
+	for {
+		m := c.next("no answer to " + requestID)
+		first, again := c.answers[m.RequestID]
+		switch {
+		case again && !reflect.DeepEqual(m, first):
+			c.t.Errorf("the answer to %s was %+v and is %+v now", m.RequestID, first, m)
+		case again:
+			continue
+		case m.RequestID != requestID:
+			c.t.Errorf("an answer to %q, want one to %q", m.RequestID, requestID)
+		}
+		c.answers[m.RequestID] = m
+		return m
+	}
+}
+
+// offersAgain sends a frame as API Gateway injects them and reports whether the
+// answer to a request that was answered just before comes again. The agent offers
+// answers again for a few seconds only, and not all the time.
+func (c *gatewayConn) offersAgain(requestID string) bool {
+	c.t.Helper()
+	c.send(map[string]any{"message": "Endpoint request timed out", "connectionId": "abc=", "requestId": "def="})
+	deadline := time.After(3 * time.Second)
+	for {
+		select {
+		case m := <-c.messages:
+			if first, again := c.answers[m.RequestID]; !again || !reflect.DeepEqual(m, first) {
+				c.t.Errorf("the answer to %q was %+v and is %+v now", m.RequestID, first, m)
+			}
+			if m.RequestID == requestID {
+				return true
+			}
+		case <-deadline:
+			return false
+		}
+	}
+}
+
+func (c *gatewayConn) next(otherwise string) message {
 	c.t.Helper()
 	select {
 	case m := <-c.messages:
-		if m.RequestID != requestID {
-			c.t.Errorf("an answer to %q, want one to %q", m.RequestID, requestID)
-		}
 		return m
 	case <-c.closed:
-		c.t.Fatalf("the agent closed the connection instead of answering %s", requestID)
+		c.t.Fatalf("%s: the agent closed the connection", otherwise)
 	case <-time.After(patience):
-		c.t.Fatalf("no answer to %s", requestID)
+		c.t.Fatal(otherwise)
 	}
 	return message{}
 }
@@ -282,8 +323,20 @@ func TestAgentOnForm1Backend(t *testing.T) {
 		t.Errorf("a body cut short: %+v, want error internal_error", m)
 	}
 
-	// Frames that API Gateway injects, types of tomorrow and broken requests end nothing.
-	c.send(map[string]any{"message": "Internal server error", "connectionId": "abc=", "requestId": "def="})
+	// API Gateway's own frames say that some message was lost, and not which one: the
+	// latest answers come again.
+	for round := 0; ; round++ {
+		id := fmt.Sprint("lost-", round)
+		c.ask(id, "GET", "/lost", nil, "")
+		if c.offersAgain(id) {
+			break
+		}
+		if round == 9 {
+			t.Fatal("no answer comes again")
+		}
+	}
+
+	// Types of tomorrow and broken requests end nothing.
 	c.send(map[string]any{"type": "a_type_of_tomorrow"})
 	broken := gatewayRequest("r7", "GET", "/", nil, "")
 	broken["body"] = "%%%"
