@@ -44,7 +44,8 @@ func (a *Address) UnmarshalText(text []byte) error {
 		return fmt.Errorf("not a URL: want one such as https://tunnel.example.com")
 	}
 	if !slices.Contains([]string{"http", "https", "ws", "wss"}, u.Scheme) || u.Hostname() == "" {
-		return fmt.Errorf("backend %q: want a URL such as https://tunnel.example.com or wss://…/stage", u.Redacted())
+		// Not quoted: a URL that is wrong may be so because a token got into it.
+		return fmt.Errorf("the backend is no URL such as https://tunnel.example.com or wss://…/stage")
 	}
 	a.URL = u
 	return nil

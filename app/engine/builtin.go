@@ -148,7 +148,7 @@ func (b *builtIn) start(ctx context.Context, lan bool, port int) (*url.URL, erro
 	if lan {
 		addr, err := b.lanAddress()
 		if err != nil {
-			b.engine.notice(fmt.Sprintf("the built-in relay stays on this machine: %v", err))
+			b.engine.notice(fmt.Sprintf("the built-in relay stays on this computer: %v", err))
 			lan = false
 		}
 		lanIP = addr.String()

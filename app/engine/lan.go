@@ -6,7 +6,7 @@ import (
 	"net/netip"
 )
 
-var errNoLAN = errors.New("this machine has no address in a private network: connect it to one first")
+var errNoLAN = errors.New("this computer has no address in a private network: connect it to one first")
 
 // lanAddress is the address by which devices on the same network reach this
 // machine: the private IPv4 address from which it would speak to the outside, or
