@@ -23,6 +23,9 @@ import (
 //   - Date: the second may have passed (its presence is compared).
 //   - What the service draws afresh for each request: clocks and random values.
 //     Each case below lists the ones of its endpoint in vary.
+//   - A visitor who closes his own direction after the request, and still reads, is
+//     taken to have left: he gets no answer. The relay's server reads on while it
+//     waits, and cannot tell one from the other. (No case here does that.)
 //   - Left out: /status/101, a protocol switch that nobody asked for (see
 //     TestNoAnswer).
 type httpbinCase struct {
