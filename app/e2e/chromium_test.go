@@ -288,3 +288,29 @@ func TestChromiumErrorPage(t *testing.T) {
 		t.Errorf("the error page's title is the page's own, %q", title)
 	}
 }
+
+// TestChromiumAbsolutePaths opens a page that takes itself to be at the root of its
+// host, at the built-in relay's address where it is.
+func TestChromiumAbsolutePaths(t *testing.T) {
+	t.Parallel()
+	browser := startBrowser(t)
+	files := http.NewServeMux()
+	files.HandleFunc("/static/app.js", func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "text/javascript")
+		io.WriteString(w, `fetch("/api/word").then(r => r.text()).then(word => { document.getElementById("result").textContent = word })`)
+	})
+	files.HandleFunc("/api/word", func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, "arrived") })
+	files.HandleFunc("/{$}", func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "text/html")
+		io.WriteString(w, `<!doctype html><title>Root</title><link rel="icon" href="data:,"><p id="result"></p><script src="/static/app.js"></script>`)
+	})
+	a := startAgent(t, agentSpec{target: serve(t, files).URL})
+	tab := openTab(t, browser)
+	tab.navigate(t, a.subdomain("/"))
+	if text := tab.await(t, `document.getElementById("result")?.textContent ?? ""`); text != "arrived" {
+		t.Errorf("the page shows %q", text)
+	}
+	if found := tab.complaints(); len(found) > 0 {
+		t.Errorf("the browser complains: %q", found)
+	}
+}

@@ -137,6 +137,7 @@ func TestBuiltInRelay(t *testing.T) {
 	a := startAgent(t, agentSpec{target: service.URL, config: config})
 	mustGet(t, http.StatusOK, a.path("/get"))
 	mustGet(t, http.StatusOK, a.online.str("public_url")+"/get")
+	mustGet(t, http.StatusOK, a.subdomain("/get"))
 	// A second process of the same installation has a tunnel of its own.
 	b := startAgent(t, agentSpec{target: service.URL, config: config})
 	mustGet(t, http.StatusOK, b.path("/get"))
