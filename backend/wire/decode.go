@@ -1,0 +1,160 @@
+package wire
+
+import (
+	"bytes"
+	"encoding/json"
+	"strings"
+	"unicode/utf8"
+)
+
+const (
+	// maxDepth bounds the nesting of a message; the deepest of ours has 3 levels.
+	maxDepth = 32
+	// maxRequestID bounds request_id in bytes. The original backend's have 40.
+	maxRequestID = 256
+	// maxHeaders bounds the JSON text of headers. It leaves room for a head of
+	// MaxHead bytes in which every byte but a few is escaped.
+	maxHeaders = 2 * MaxHead
+	// maxUnknownText is how much of an unknown message is kept for the log.
+	maxUnknownText = 256
+)
+
+// Decode reads one JSON message of at most limit bytes and gives a pointer to
+// one of the message types, *Unknown included. Missing required fields, wrong
+// types, bad base64 and out-of-range numbers are errors that wrap ErrProtocol;
+// when the message named a request, the error is a *MessageError.
+//
+// It is lenient where peers differ without harm: unknown fields are ignored, a
+// missing or null body is empty, a header's values may be one string, and a URI
+// is escaped (see [EscapeTarget]), so that it always is a valid target.
+func Decode(text []byte, limit int) (any, error) {
+	if len(text) > limit {
+		return nil, tooLarge("a message's size in bytes", limit)
+	}
+	// RFC 6455 section 8.1: text that is not UTF-8 fails the connection.
+	if !utf8.Valid(text) {
+		return nil, protocolError("message is not UTF-8")
+	}
+	if err := checkDepth(text); err != nil {
+		return nil, err
+	}
+	if t := bytes.TrimLeft(text, " \t\r\n"); len(t) == 0 || t[0] != '{' {
+		return nil, protocolError("message is not a JSON object")
+	}
+	var f fields
+	if err := json.Unmarshal(text, &f); err != nil {
+		return nil, protocolError("%v", err)
+	}
+	typ := MessageType(f.string("type", f.Type))
+	if f.err != nil {
+		return nil, f.err
+	}
+	switch typ {
+	case TypePing:
+		return &Ping{}, nil
+	case TypePong:
+		return &Pong{}, nil
+	case TypeReady:
+		return decodeControl(text, &Ready{})
+	case TypeEstablished:
+		return f.established(text)
+	case TypeHTTPRequest, TypeHTTPResponse, TypeError:
+		return f.aboutRequest(typ, text)
+	default:
+		return unknown(typ, text), nil
+	}
+}
+
+// checkDepth bounds the nesting before the JSON package sees the text.
+func checkDepth(text []byte) error {
+	depth := 0
+	for i := 0; i < len(text); i++ {
+		switch text[i] {
+		case '{', '[':
+			if depth++; depth > maxDepth {
+				return tooLarge("a message's nesting", maxDepth)
+			}
+		case '}', ']':
+			depth--
+		case '"':
+			// To the closing quote: one that an even number of backslashes precedes.
+			for i++; i < len(text); i++ {
+				n := bytes.IndexByte(text[i:], '"')
+				if n < 0 {
+					return protocolError("message ends within a string")
+				}
+				i += n
+				slashes := 0
+				for text[i-1-slashes] == '\\' {
+					slashes++
+				}
+				if slashes%2 == 0 {
+					break
+				}
+			}
+		}
+	}
+	return nil
+}
+
+// decodeControl reads the messages of the handshake: small, with plain fields.
+func decodeControl[T any](text []byte, m *T) (*T, error) {
+	if len(text) > MaxControlMessage {
+		return nil, tooLarge("a control message's size in bytes", MaxControlMessage)
+	}
+	if err := json.Unmarshal(text, m); err != nil {
+		return nil, protocolError("%v", err)
+	}
+	return m, nil
+}
+
+func (f *fields) established(text []byte) (any, error) {
+	m, err := decodeControl(text, &Established{})
+	if err != nil {
+		return nil, err
+	}
+	if m.TunnelID == "" || m.PublicURL == "" {
+		return nil, protocolError("connection_established without tunnel_id or public_url")
+	}
+	return m, nil
+}
+
+func (f *fields) aboutRequest(typ MessageType, text []byte) (any, error) {
+	id := f.string("request_id", f.RequestID)
+	if len(id) > maxRequestID {
+		return nil, tooLarge("request_id's length in bytes", maxRequestID)
+	}
+	if f.err != nil {
+		return nil, f.err
+	}
+	var m any
+	switch typ {
+	case TypeHTTPRequest:
+		m = f.request(id)
+	case TypeHTTPResponse:
+		m = f.response(id)
+	default:
+		m = f.errorMessage(id, len(text))
+	}
+	if id == "" && typ != TypeError {
+		return nil, protocolError("%s without request_id", typ)
+	}
+	if f.err == nil {
+		return m, nil
+	}
+	if id == "" {
+		return nil, f.err
+	}
+	return nil, &MessageError{Type: typ, RequestID: id, Err: f.err}
+}
+
+func unknown(typ MessageType, text []byte) *Unknown {
+	cut := text[:min(len(text), maxUnknownText)]
+	if len(typ) > maxUnknownText {
+		typ = typ[:maxUnknownText]
+	}
+	return &Unknown{
+		Type: MessageType(strings.ToValidUTF8(string(typ), "")),
+		Text: strings.ToValidUTF8(string(cut), ""),
+	}
+}
