@@ -27,7 +27,16 @@ const (
 // It is lenient where peers differ without harm: unknown fields are ignored, a
 // missing or null body is empty, a header's values may be one string, and a URI
 // is escaped (see [EscapeTarget]), so that it always is a valid target.
-func Decode(text []byte, limit int) (any, error) {
+//
+// Decode is for peers that have declared nothing but resume: the types and fields
+// of other capabilities are unknown to it.
+func Decode(text []byte, limit int) (any, error) { return decode(text, limit, false) }
+
+// DecodeDeclared is Decode for peers that have declared capabilities of API
+// Gateway (see [CapSession] and those after it).
+func DecodeDeclared(text []byte, limit int) (any, error) { return decode(text, limit, true) }
+
+func decode(text []byte, limit int, declared bool) (any, error) {
 	if len(text) > limit {
 		return nil, tooLarge("a message's size in bytes", limit)
 	}
@@ -41,7 +50,7 @@ func Decode(text []byte, limit int) (any, error) {
 	if t := bytes.TrimLeft(text, " \t\r\n"); len(t) == 0 || t[0] != '{' {
 		return nil, protocolError("message is not a JSON object")
 	}
-	var f fields
+	f := fields{declared: declared}
 	if err := json.Unmarshal(text, &f); err != nil {
 		return nil, protocolError("%v", err)
 	}
@@ -51,7 +60,11 @@ func Decode(text []byte, limit int) (any, error) {
 	}
 	switch typ {
 	case TypePing:
-		return &Ping{}, nil
+		m := &Ping{Session: f.session()}
+		if f.err != nil {
+			return nil, f.err
+		}
+		return m, nil
 	case TypePong:
 		return &Pong{}, nil
 	case TypeReady:
@@ -60,9 +73,12 @@ func Decode(text []byte, limit int) (any, error) {
 		return f.established(text)
 	case TypeHTTPRequest, TypeHTTPResponse, TypeError:
 		return f.aboutRequest(typ, text)
-	default:
-		return unknown(typ, text), nil
+	case TypeChunk, TypeResend, TypeCredit, TypeCancel:
+		if declared {
+			return f.aboutRequest(typ, text)
+		}
 	}
+	return unknown(typ, text), nil
 }
 
 // checkDepth bounds the nesting before the JSON package sees the text.
@@ -116,6 +132,9 @@ func (f *fields) established(text []byte) (any, error) {
 	if m.TunnelID == "" || m.PublicURL == "" {
 		return nil, protocolError("connection_established without tunnel_id or public_url")
 	}
+	if len(m.Session) > MaxSession {
+		return nil, tooLarge("session's length in bytes", MaxSession)
+	}
 	return m, nil
 }
 
@@ -133,6 +152,14 @@ func (f *fields) aboutRequest(typ MessageType, text []byte) (any, error) {
 		m = f.request(id)
 	case TypeHTTPResponse:
 		m = f.response(id)
+	case TypeChunk:
+		m = f.chunk(id)
+	case TypeResend:
+		m = f.resend(id, len(text))
+	case TypeCredit:
+		m = &Credit{RequestID: id, Upto: f.bounded("upto", f.Upto, 0, MaxSeq)}
+	case TypeCancel:
+		m = &Cancel{RequestID: id}
 	default:
 		m = f.errorMessage(id, len(text))
 	}

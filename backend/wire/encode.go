@@ -10,7 +10,9 @@ import (
 )
 
 // Encode gives the JSON text of *Ready, *Established, *HTTPRequest,
-// *HTTPResponse, *ErrorMessage, *Ping or *Pong; it panics on any other type.
+// *HTTPResponse, *ErrorMessage, *Ping, *Pong, *Chunk, *Resend, *Credit or *Cancel; it
+// panics on any other type. What has the zero value and is not in the table of
+// the original protocol is left out.
 // Header is never null in it, integers are never floats, and HTML is not escaped.
 // JSON has no bytes: those of a header value that are not UTF-8 become U+FFFD.
 func Encode(message any) ([]byte, error) {
@@ -50,9 +52,35 @@ func Encode(message any) ([]byte, error) {
 			*ErrorMessage
 		}{TypeError, m}
 	case *Ping:
-		return []byte(`{"type":"ping"}`), nil
+		v = struct {
+			Type MessageType `json:"type"`
+			*Ping
+		}{TypePing, m}
 	case *Pong:
 		return []byte(`{"type":"pong"}`), nil
+	case *Chunk:
+		c := *m
+		c.Body = presentBody(m.Body)
+		size += base64.StdEncoding.EncodedLen(len(c.Body))
+		v = struct {
+			Type MessageType `json:"type"`
+			*Chunk
+		}{TypeChunk, &c}
+	case *Resend:
+		v = struct {
+			Type MessageType `json:"type"`
+			*Resend
+		}{TypeResend, m}
+	case *Credit:
+		v = struct {
+			Type MessageType `json:"type"`
+			*Credit
+		}{TypeCredit, m}
+	case *Cancel:
+		v = struct {
+			Type MessageType `json:"type"`
+			*Cancel
+		}{TypeCancel, m}
 	default:
 		panic(fmt.Sprintf("wire: Encode of %T", message))
 	}

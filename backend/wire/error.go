@@ -156,7 +156,7 @@ var (
 // MessageError is about a malformed message that names a request: only that
 // request has failed, and the connection goes on.
 type MessageError struct {
-	Type      MessageType // TypeHTTPRequest, TypeHTTPResponse or TypeError
+	Type      MessageType
 	RequestID string
 	Err       error // wraps ErrProtocol
 }

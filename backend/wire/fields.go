@@ -25,9 +25,29 @@ type fields struct {
 	Code             json.RawMessage `json:"code"`
 	Message          json.RawMessage `json:"message"`
 
-	err error
+	// Of declared peers.
+	Session   json.RawMessage `json:"session"`
+	More      json.RawMessage `json:"more"`
+	Encoding  json.RawMessage `json:"encoding"`
+	BodySize  json.RawMessage `json:"body_size"`
+	BodyURL   json.RawMessage `json:"body_url"`
+	Upload    json.RawMessage `json:"upload"`
+	TimeoutMS json.RawMessage `json:"timeout_ms"`
+	Stream    json.RawMessage `json:"stream"`
+	Credit    json.RawMessage `json:"credit"`
+	Uploaded  json.RawMessage `json:"uploaded"`
+	Resent    json.RawMessage `json:"resent"`
+	Seq       json.RawMessage `json:"seq"`
+	Last      json.RawMessage `json:"last"`
+	Seqs      json.RawMessage `json:"seqs"`
+	From      json.RawMessage `json:"from"`
+	Upto      json.RawMessage `json:"upto"`
+
+	declared bool // what declared peers add is read, too
+	err      error
 }
 
+// fail keeps err unless it is nil or not the first.
 func (f *fields) fail(err error) {
 	if f.err == nil {
 		f.err = err
@@ -42,6 +62,9 @@ func (f *fields) request(id string) *HTTPRequest {
 		Header:    f.header(),
 		Body:      f.body(),
 		Timestamp: f.integer("timestamp", f.Timestamp),
+	}
+	if f.declared {
+		f.requestExtension(m)
 	}
 	if f.err == nil {
 		f.fail(checkMethod(m.Method))
@@ -60,7 +83,10 @@ func (f *fields) response(id string) *HTTPResponse {
 		Body:             f.body(),
 		ProcessingTimeMS: f.integer("processing_time_ms", f.ProcessingTimeMS),
 	}
-	// A whole answer cannot be an informational one.
+	if f.declared {
+		f.responseExtension(m)
+	}
+	// An answer cannot be an informational one.
 	if status < 200 || status > 999 {
 		f.fail(protocolError("status_code %d is not within 200 to 999", status))
 		return m
@@ -78,6 +104,9 @@ func (f *fields) errorMessage(id string, size int) *ErrorMessage {
 		RequestID: id,
 		Code:      ErrorCode(f.string("code", f.Code)),
 		Message:   f.string("message", f.Message),
+	}
+	if f.declared {
+		m.Session, m.Resent = f.session(), f.bool("resent", f.Resent)
 	}
 	if m.Code == "" {
 		f.fail(protocolError("error without code"))

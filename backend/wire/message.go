@@ -33,9 +33,6 @@ const (
 // Capability is an optional ability that a peer declares in its handshake.
 type Capability string
 
-// CapResume: the peer understands resume secrets, epochs and the codes for protocol 2.
-const CapResume Capability = "resume"
-
 // Ready is the agent's first message. The zero value, but for its type, is what
 // the original agent sends; every field is for peers of protocol 2.
 type Ready struct {
@@ -74,9 +71,13 @@ type Established struct {
 	// MaxAgeMS is how long this connection may live, in milliseconds; 0 if for ever.
 	MaxAgeMS int64  `json:"max_age_ms,omitempty"`
 	Backend  string `json:"backend,omitempty"` // name and version, for logs
+	// Session is a token (CapSession). It stays valid on the tunnel's next connections.
+	Session string `json:"session,omitempty"`
+	// StreamURL is the tunnel's public URL for answers that are streamed (CapStream).
+	StreamURL string `json:"stream_url,omitempty"`
 }
 
-// HTTPRequest is one visitor's request, whole.
+// HTTPRequest is one visitor's request: whole, or the first part of it.
 type HTTPRequest struct {
 	RequestID string      `json:"request_id"`
 	Method    string      `json:"method"`
@@ -84,27 +85,70 @@ type HTTPRequest struct {
 	Header    http.Header `json:"headers"`   // always present
 	Body      []byte      `json:"body"`      // padded standard base64; "" if none
 	Timestamp int64       `json:"timestamp"` // ms since 1970
+
+	// The rest only goes to an agent that has declared the capability.
+
+	// More: the body goes on in chunks numbered from 1; Body is its beginning (CapChunks).
+	More bool `json:"more,omitempty"`
+	// Encoding of the whole body, before it was cut into parts (CapGzip).
+	Encoding Encoding `json:"encoding,omitempty"`
+	// BodySize is the length of the whole body in bytes, decoded. It is there
+	// with More, Encoding and BodyURL, and only then.
+	BodySize int64 `json:"body_size,omitempty"`
+	// BodyURL is where a GET gives the body; Body is empty then (CapBlob).
+	BodyURL string `json:"body_url,omitempty"`
+	// Upload is where the answer's body may be put; nil for nowhere (CapBlob).
+	Upload *Upload `json:"upload,omitempty"`
+	// TimeoutMS is how long the backend is going to wait, from now; 0 if it does not say.
+	TimeoutMS int64 `json:"timeout_ms,omitempty"`
+	// Stream asks for an answer in chunks as they come, and Credit is the highest
+	// number that may be sent until a credit message allows more (CapStream).
+	Stream bool `json:"stream,omitempty"`
+	Credit int  `json:"credit,omitempty"`
 }
 
-// HTTPResponse is the agent's answer, whole.
+// HTTPResponse is the agent's answer: whole, or the first part of it.
 type HTTPResponse struct {
 	RequestID        string      `json:"request_id"`
 	StatusCode       int         `json:"status_code"`
 	Header           http.Header `json:"headers"`
 	Body             []byte      `json:"body"`
 	ProcessingTimeMS int64       `json:"processing_time_ms"`
+
+	// The rest only goes to a backend that has declared the capability.
+
+	// Session is the token of connection_established (CapSession).
+	Session string `json:"session,omitempty"`
+	// More: the body goes on in chunks numbered from 1; Body is its beginning (CapChunks, CapStream).
+	More bool `json:"more,omitempty"`
+	// Encoding of the whole body, before it was cut into parts (CapGzip).
+	Encoding Encoding `json:"encoding,omitempty"`
+	// BodySize is the length of the whole body in bytes, decoded. It is there with
+	// Encoding and Uploaded, and with More unless the answer is a stream.
+	BodySize int64 `json:"body_size,omitempty"`
+	// Uploaded: the body is where the request's Upload pointed; Body is empty (CapBlob).
+	Uploaded bool `json:"uploaded,omitempty"`
+	// Resent: it was sent before, and asked for again (CapChunks).
+	Resent bool `json:"resent,omitempty"`
 }
 
-// ErrorMessage is what went wrong with one request, or with the connection.
+// ErrorMessage is what went wrong with one request, or with the connection. It may
+// end an answer in parts in the middle.
 type ErrorMessage struct {
 	RequestID string    `json:"request_id,omitempty"`
 	Code      ErrorCode `json:"code"`
 	Message   string    `json:"message"`
+
+	// As in HTTPResponse.
+	Session string `json:"session,omitempty"`
+	Resent  bool   `json:"resent,omitempty"`
 }
 
 // Ping is the agent's heartbeat, Pong the backend's optional answer.
 type (
-	Ping struct{}
+	Ping struct {
+		Session string `json:"session,omitempty"` // CapSession
+	}
 	Pong struct{}
 )
 
