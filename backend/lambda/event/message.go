@@ -1,0 +1,85 @@
+package event
+
+import (
+	"encoding/json"
+	"net/http"
+	"net/url"
+	"time"
+)
+
+// What an event of a WebSocket API is about (Message.EventType).
+const (
+	Connect    = "CONNECT"
+	Text       = "MESSAGE"
+	Disconnect = "DISCONNECT"
+)
+
+// Message is an event of a WebSocket API.
+type Message struct {
+	// ConnectionID is never empty.
+	ConnectionID string
+	APIID        string
+	Domain       string
+	Stage        string
+	Route        string // the key of the chosen route, such as "$default"
+	EventType    string // Connect, Text or Disconnect
+	ConnectedAt  time.Time
+	RequestID    string // the gateway's, for logs
+	// Header, with canonical names, and Query are those of the handshake, on Connect.
+	Header   http.Header
+	Query    url.Values
+	SourceIP string
+	Body     []byte // of a Text
+	// DisconnectCode is the close code on Disconnect, if the gateway knows it.
+	DisconnectCode int
+}
+
+func (e *envelope) message() (*Message, error) {
+	c := &e.RequestContext
+	if c.ConnectionID == "" {
+		return nil, ErrNoConnection
+	}
+	m := &Message{
+		ConnectionID: c.ConnectionID, APIID: c.APIID, Domain: c.Domain, Stage: c.Stage, Route: c.RouteKey,
+		EventType: c.EventType, RequestID: c.RequestID, SourceIP: c.Identity.SourceIP, DisconnectCode: c.DisconnectCode,
+	}
+	if c.ConnectedAt > 0 {
+		m.ConnectedAt = time.UnixMilli(c.ConnectedAt)
+	}
+	switch c.EventType {
+	case Connect, Text, Disconnect:
+	default:
+		return nil, malformed("%.40q is no type of a WebSocket's event", c.EventType)
+	}
+	var err error
+	if m.Header, err = e.header(); err != nil {
+		return nil, err
+	}
+	m.Query = e.query()
+	m.Body, err = e.body()
+	return m, err
+}
+
+func (e *envelope) query() url.Values {
+	v := make(url.Values)
+	for _, f := range e.Query {
+		v[f.name] = f.values
+	}
+	for _, f := range e.MultiQuery {
+		if len(f.values) > 0 {
+			v[f.name] = f.values
+		}
+	}
+	return v
+}
+
+// EncodeMessageAnswer gives the answer to an event of a WebSocket API. A status
+// other than 2xx refuses a Connect. A body reaches the client only on a route that
+// has a RouteResponse, and never on Connect.
+func EncodeMessageAnswer(status int, body string) []byte {
+	text, _ := json.Marshal(struct { // cannot fail: a number and a string
+		StatusCode int    `json:"statusCode"`
+		Body       string `json:"body,omitempty"`
+	}{status, body})
+	return text
+}

@@ -1,0 +1,80 @@
+package event
+
+import (
+	"encoding/base64"
+	"net/http"
+	"time"
+
+	"golang.org/x/net/http/httpguts"
+
+	"culvert/backend/visitor"
+)
+
+// Request is one visitor's request, whichever event brought it.
+type Request struct {
+	Kind   Kind
+	ID     string // the gateway's, for logs
+	Method string
+	// Target is the raw path and query, byte for byte as far as the event has it. It
+	// begins with a slash and can stand in a request line.
+	Target string
+	// Proto is "https": nothing else reaches a function in AWS. A host that knows
+	// better (on a developer's machine) sets it.
+	Proto string
+	Host  string
+	// Header has canonical names, and no Host, Content-Length or hop-by-hop field.
+	Header   http.Header
+	Body     []byte
+	SourceIP string // whom the gateway saw, never what a header says
+	// Deadline is when the answer must be there. It is the caller's: events have none.
+	Deadline time.Time
+}
+
+func (e *envelope) request(kind Kind) (*Request, error) {
+	c := &e.RequestContext
+	r := &Request{Kind: kind, ID: c.RequestID, Proto: "https"}
+	var path, query string
+	decoded := true
+	if kind == HTTPv1 {
+		r.Method, r.SourceIP = e.HTTPMethod, c.Identity.SourceIP
+		path, query = e.Path, e.rebuiltQuery()
+		decoded = e.Version != "" // REST APIs keep the path encoded, and name no version
+	} else {
+		r.Method, r.SourceIP = c.HTTP.Method, c.HTTP.SourceIP
+		path, query = e.RawPath, e.RawQuery
+		if path == "" {
+			path = c.HTTP.Path
+		}
+		decoded = kind == HTTPv2
+	}
+	if !httpguts.ValidHeaderFieldName(r.Method) {
+		return nil, malformed("%.40q is no method", r.Method)
+	}
+	if _, ok := visitor.ParseIP(r.SourceIP); !ok {
+		return nil, malformed("the request comes from no address")
+	}
+	if decoded {
+		path = stripStage(path, c.Stage, c.Domain)
+	}
+	r.Target = target(path, query, decoded)
+	if err := visitor.CheckTarget(r.Method, r.Target); err != nil {
+		return nil, malformed("%w", err)
+	}
+	var err error
+	if r.Header, r.Host, err = e.requestHeader(); err != nil {
+		return nil, err
+	}
+	r.Body, err = e.body()
+	return r, err
+}
+
+func (e *envelope) body() ([]byte, error) {
+	if !e.Base64 {
+		return []byte(e.Body), nil
+	}
+	body, err := base64.StdEncoding.DecodeString(e.Body)
+	if err != nil {
+		return nil, malformed("the body is not base64, as it is said to be")
+	}
+	return body, nil
+}
