@@ -1,0 +1,102 @@
+package waiter
+
+import (
+	"encoding/json"
+	"errors"
+	"time"
+)
+
+// maxConnectionID bounds a connection ID in bytes; API Gateway's have 16.
+const maxConnectionID = 64
+
+// frame is what matters here of a message. It is an agent's message about a request,
+// posted on verbatim; or the answer to whoami; or an error of API Gateway's own,
+// which has a message and may have a connectionId, too.
+type frame struct {
+	RequestID    string `json:"request_id"`
+	ConnectionID string `json:"connectionId"`
+	Message      string `json:"message"`
+	Gateway      string `json:"requestId"`
+}
+
+// take acts on a frame. w.mu is held.
+func (w *Waiter) take(c *conn, text []byte) {
+	now := w.cfg.Now()
+	c.active = now
+	var f frame
+	if err := json.Unmarshal(text, &f); err != nil {
+		w.stray()
+		return
+	}
+	switch {
+	case f.RequestID != "":
+		if !w.turn.takes(f.RequestID, text) {
+			// A late answer, or a forged one. It may have lain here since before a freeze:
+			// so it proves nothing, either.
+			w.stray()
+			return
+		}
+		// Nobody knew this ID before the turn, so that the connection works now.
+		c.proven = now
+	case f.ConnectionID != "" && f.Message == "" && f.Gateway == "":
+		w.takeName(c, f.ConnectionID)
+	case f.Message != "" && c.state == asking:
+		w.drop(c)
+		w.failed(errors.New("the waiters' API does not answer whoami: " + firstOf(f.Message)))
+	default:
+		w.stray()
+	}
+}
+
+// takeName takes the answer to whoami. w.mu is held.
+func (w *Waiter) takeName(c *conn, id string) {
+	asked := c.asked
+	switch {
+	case asked.IsZero():
+		w.stray()
+		return
+	case !validConnectionID(id) || c.id != "" && c.id != id:
+		w.drop(c)
+		w.failed(errors.New("the answer to whoami is no connection ID"))
+		return
+	}
+	c.asked, c.id, c.state = time.Time{}, id, known
+	// The answer may have lain here since before a freeze: it proves that the
+	// connection worked after the question, not that it works now.
+	c.proven = asked
+	if w.next == c {
+		w.promote(c)
+	}
+}
+
+// promote makes c the connection that turns name. w.mu is held.
+func (w *Waiter) promote(c *conn) {
+	old := w.current
+	w.current, w.next = c, nil
+	w.failures = 0
+	if old != nil && (w.turn == nil || w.turn.named != old) {
+		w.drop(old)
+	}
+}
+
+func (w *Waiter) stray() { w.cfg.Counter.Count("StrayFrames", 1) }
+
+// validConnectionID wants what may stand in a URL's path after escaping, and no more:
+// letters, digits, and what base64 adds.
+func validConnectionID(id string) bool {
+	if len(id) > maxConnectionID {
+		return false
+	}
+	for i := range len(id) {
+		c := id[i]
+		switch {
+		case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9', c == '=', c == '-', c == '_', c == '+', c == '/':
+		default:
+			return false
+		}
+	}
+	return id != ""
+}
+
+// firstOf bounds a text of API Gateway for the log.
+func firstOf(s string) string { return s[:min(len(s), 80)] }
