@@ -1,0 +1,122 @@
+package store
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+
+	"culvert/backend/auth"
+	"culvert/backend/wire"
+)
+
+// Connection is an agent's connection: who is at its other end. It is written when
+// it opens and when it gets its tunnel, and never for a request.
+type Connection struct {
+	ID       string
+	Identity auth.Identity
+	// Host is the Host field of the handshake, From the agent's IP address.
+	Host, From  string
+	ConnectedAt time.Time
+
+	// The rest is empty until it has a tunnel.
+	Tunnel       string
+	Quota        string // what the tunnel is counted by
+	Declared     bool
+	Capabilities []wire.Capability
+	// Ponged is when it last answered a ping of ours.
+	Ponged time.Time
+}
+
+const (
+	attrUser   = "user"
+	attrAllows = "allows"
+	attrMax    = "max"
+	attrHost   = "host"
+	attrFrom   = "from"
+	attrTunnel = "tunnel"
+	attrPonged = "ponged"
+)
+
+// connectionLife: none lives longer than 2 hours; its last messages may be late.
+const connectionLife = MaxConnectionAge + 10*time.Minute
+
+// PutConnection notes a connection that opens.
+func (s *Store) PutConnection(ctx context.Context, c Connection) error {
+	i := item{keyID: text(c.ID), attrConnected: millis(c.ConnectedAt), keyTTL: deadline(c.ConnectedAt.Add(connectionLife))}.
+		set(attrUser, text(c.Identity.Subject)).set(attrAllows, join(c.Identity.Tunnels)).
+		set(attrHost, text(c.Host)).set(attrFrom, text(c.From))
+	if c.Identity.Max > 0 {
+		i[attrMax] = number(int64(c.Identity.Max))
+	}
+	if _, err := s.db.PutItem(ctx, &dynamodb.PutItemInput{TableName: &s.names.Connections, Item: i}); err != nil {
+		return fmt.Errorf("note connection: %w", err)
+	}
+	return nil
+}
+
+// Connection finds a connection, consistently; ErrUnknown if there is none.
+func (s *Store) Connection(ctx context.Context, id string) (*Connection, error) {
+	out, err := s.db.GetItem(ctx, &dynamodb.GetItemInput{
+		TableName: &s.names.Connections, Key: key(id), ConsistentRead: aws.Bool(true),
+	})
+	if err != nil {
+		return nil, fmt.Errorf("look connection up: %w", err)
+	}
+	i := item(out.Item)
+	if len(i) == 0 || i.expired(s.now()) {
+		return nil, ErrUnknown
+	}
+	return &Connection{
+		ID: id, Host: i.text(attrHost), From: i.text(attrFrom), ConnectedAt: i.time(attrConnected),
+		Identity: auth.Identity{Subject: i.text(attrUser), Tunnels: list[string](i, attrAllows), Max: int(i.number(attrMax))},
+		Tunnel:   i.text(attrTunnel), Quota: i.text(attrQuota), Declared: i.flag(attrDeclared),
+		Capabilities: list[wire.Capability](i, attrCaps), Ponged: i.time(attrPonged),
+	}, nil
+}
+
+// Attach notes which tunnel a connection has got. ErrConflict: it has one already,
+// or is not known any more.
+func (s *Store) Attach(ctx context.Context, tunnel string, h Holder) error {
+	_, err := s.db.UpdateItem(ctx, &dynamodb.UpdateItemInput{
+		TableName:           &s.names.Connections,
+		Key:                 key(h.Connection),
+		UpdateExpression:    aws.String("SET #tunnel = :tunnel, #quota = :quota, #declared = :declared, #caps = :caps"),
+		ConditionExpression: aws.String("attribute_exists(#id) AND attribute_not_exists(#tunnel)"),
+		ExpressionAttributeNames: map[string]string{
+			"#id": keyID, "#tunnel": attrTunnel, "#quota": attrQuota, "#declared": attrDeclared, "#caps": attrCaps,
+		},
+		ExpressionAttributeValues: map[string]types.AttributeValue{
+			":tunnel": text(tunnel), ":quota": text(h.Quota), ":declared": flag(h.Declared), ":caps": join(h.Capabilities),
+		},
+	})
+	if lost(err) {
+		return ErrConflict
+	}
+	if err != nil {
+		return fmt.Errorf("note tunnel %s of connection: %w", tunnel, err)
+	}
+	return nil
+}
+
+// Ponged notes that a connection has answered a ping.
+func (s *Store) Ponged(ctx context.Context, id string) error {
+	_, err := s.db.UpdateItem(ctx, &dynamodb.UpdateItemInput{
+		TableName:                 &s.names.Connections,
+		Key:                       key(id),
+		UpdateExpression:          aws.String("SET #ponged = :now"),
+		ConditionExpression:       aws.String("attribute_exists(#id)"), // or it would come to life again
+		ExpressionAttributeNames:  map[string]string{"#id": keyID, "#ponged": attrPonged},
+		ExpressionAttributeValues: map[string]types.AttributeValue{":now": millis(s.now())},
+	})
+	if lost(err) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("note pong of connection: %w", err)
+	}
+	return nil
+}
