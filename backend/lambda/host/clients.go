@@ -1,0 +1,103 @@
+package host
+
+import (
+	"context"
+	"crypto/tls"
+	"net"
+	"net/http"
+	"net/url"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/aws/retry"
+	"github.com/aws/aws-sdk-go-v2/service/apigatewaymanagementapi"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/aws-sdk-go-v2/service/ssm"
+)
+
+// Times for calls of AWS's services. They answer within milliseconds, or one tries
+// again: a request has 29 s in all.
+const (
+	dialTimeout   = time.Second
+	answerTimeout = 3 * time.Second
+	// idleTimeout is less than that of the services. A connection may have been cut
+	// while the environment was frozen all the same; that call is tried again.
+	idleTimeout = 50 * time.Second
+	attempts    = 3
+	maxBackoff  = 500 * time.Millisecond
+)
+
+// Clients makes clients of AWS's services, all over the same connections. The SDK's
+// own package for configuration is left out: it brings in SSO, STS and files, of
+// which a function uses none, and which cost start-up time.
+type Clients struct {
+	cfg  *Config
+	aws  aws.Config
+	http *http.Client
+}
+
+// NewClients needs what FromEnvironment gives.
+func NewClients(cfg *Config) *Clients {
+	transport := &http.Transport{
+		DialContext:         (&net.Dialer{Timeout: dialTimeout, KeepAlive: 15 * time.Second}).DialContext,
+		TLSHandshakeTimeout: 2 * time.Second,
+		TLSClientConfig: &tls.Config{
+			MinVersion: tls.VersionTLS12, ClientSessionCache: tls.NewLRUClientSessionCache(16),
+		},
+		ResponseHeaderTimeout: answerTimeout,
+		IdleConnTimeout:       idleTimeout,
+		MaxIdleConns:          32,
+		MaxIdleConnsPerHost:   16,
+		// HTTP/1.1 alone: of a dead connection, HTTP/2 notices less and loses more.
+		Protocols: new(http.Protocols),
+	}
+	transport.Protocols.SetHTTP1(true)
+	client := &http.Client{Transport: transport}
+	static := aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) { return cfg.Credentials, nil })
+	return &Clients{cfg: cfg, http: client, aws: aws.Config{
+		Region: cfg.Region, Credentials: static, HTTPClient: client,
+		Retryer: func() aws.Retryer {
+			return retry.NewStandard(func(o *retry.StandardOptions) { o.MaxAttempts, o.MaxBackoff = attempts, maxBackoff })
+		},
+	}}
+}
+
+// AWS is the configuration for clients that are made elsewhere.
+func (c *Clients) AWS() aws.Config { return c.aws.Copy() }
+
+// HTTP is the client under the others.
+func (c *Clients) HTTP() *http.Client { return c.http }
+
+// Close closes the idle connections.
+func (c *Clients) Close() { c.http.CloseIdleConnections() }
+
+// DynamoDB makes a client of the tables.
+func (c *Clients) DynamoDB() *dynamodb.Client {
+	return dynamodb.NewFromConfig(c.aws, func(o *dynamodb.Options) { o.BaseEndpoint = endpoint(c.cfg.DynamoDBEndpoint) })
+}
+
+// SSM makes a client of the parameter store.
+func (c *Clients) SSM() *ssm.Client {
+	return ssm.NewFromConfig(c.aws, func(o *ssm.Options) { o.BaseEndpoint = endpoint(c.cfg.SSMEndpoint) })
+}
+
+// S3 makes a client of the bucket. Stand-ins for S3 have no name for each bucket.
+func (c *Clients) S3() *s3.Client {
+	return s3.NewFromConfig(c.aws, func(o *s3.Options) {
+		o.BaseEndpoint = endpoint(c.cfg.S3Endpoint)
+		o.UsePathStyle = c.cfg.S3Endpoint != nil
+	})
+}
+
+// Management makes a client that posts to the connections of a WebSocket API.
+func (c *Clients) Management(api *url.URL) *apigatewaymanagementapi.Client {
+	return apigatewaymanagementapi.NewFromConfig(c.aws, func(o *apigatewaymanagementapi.Options) { o.BaseEndpoint = endpoint(api) })
+}
+
+func endpoint(u *url.URL) *string {
+	if u == nil {
+		return nil
+	}
+	return aws.String(u.String())
+}

@@ -1,0 +1,150 @@
+// Package host is what stands between Lambda and Culvert: it reads the environment,
+// makes the clients of AWS's services, hands each event to whoever serves its kind,
+// and says in the log and in CloudWatch's metrics what has happened.
+//
+// One binary is several functions. CULVERT_ROLE says which one a process is, and so
+// what has to be there and which events it serves. An event of another kind gets a
+// 400, and nothing else runs.
+package host
+
+import (
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"culvert/backend/lambda/event"
+)
+
+// Agents serves the events of the agents' WebSocket API.
+type Agents interface {
+	// Handle gives the status to be answered with. An error is logged; the agent
+	// does not see it.
+	Handle(ctx context.Context, m *event.Message) (status int, err error)
+}
+
+// Visitors answers visitors.
+type Visitors interface {
+	Serve(ctx context.Context, r *event.Request) *event.Answer
+}
+
+// Streams answers visitors bit by bit. The body that it returns is closed.
+type Streams interface {
+	Stream(ctx context.Context, r *event.Request) *event.Stream
+}
+
+// Resources makes custom resources for CloudFormation.
+type Resources interface {
+	Handle(ctx context.Context, r *event.Resource) event.Outcome
+}
+
+// Host serves the events of one function, one after the other.
+type Host struct {
+	cfg     *Config
+	log     *slog.Logger
+	lines   slog.Handler // for the lines of requests and metrics, whatever log's level
+	metrics *Metrics
+	http    *http.Client // for answers to CloudFormation
+	warm    bool
+
+	agents    Agents
+	visitors  Visitors
+	streams   Streams
+	resources Resources
+}
+
+// Options are what a Host works with. Of the last four, the role's own is needed.
+type Options struct {
+	Config  *Config
+	Output  io.Writer // for log lines: Lambda reads standard output
+	Log     *slog.Logger
+	Metrics *Metrics
+	HTTP    *http.Client
+
+	Agents    Agents
+	Visitors  Visitors
+	Streams   Streams
+	Resources Resources
+}
+
+// New makes a Host.
+func New(o Options) (*Host, error) {
+	if o.Config == nil || o.Output == nil || o.Log == nil || o.Metrics == nil {
+		return nil, errors.New("host: config, output, log and metrics are needed")
+	}
+	h := &Host{
+		cfg: o.Config, log: o.Log, metrics: o.Metrics, http: o.HTTP,
+		lines:  NewLogger(o.Output, slog.LevelDebug).Handler(),
+		agents: o.Agents, visitors: o.Visitors, streams: o.Streams, resources: o.Resources,
+	}
+	served := map[Role]bool{
+		RoleAgents: h.agents != nil, RolePublic: h.visitors != nil, RoleStream: h.streams != nil,
+		RoleKeys: h.resources != nil && h.http != nil,
+	}
+	if !served[h.cfg.Role] {
+		return nil, errors.New("host: there is nobody to serve the role " + string(h.cfg.Role))
+	}
+	return h, nil
+}
+
+// Streaming reports whether Stream serves this function's events, and not Invoke.
+func (h *Host) Streaming() bool { return h.cfg.Role == RoleStream }
+
+// serves says which kinds of events a role has anything to do with.
+func (r Role) serves(k event.Kind) bool {
+	switch r {
+	case RoleAgents:
+		return k == event.WebSocket
+	case RolePublic:
+		return k == event.HTTPv1 || k == event.HTTPv2
+	case RoleStream:
+		return k == event.FunctionURL
+	case RoleKeys:
+		return k == event.CustomResource
+	}
+	return false
+}
+
+// Invoke serves one event, and gives the text to be returned. It is lambda.Handler's.
+// An error makes Lambda count a failure, and is for what nobody can be told about.
+func (h *Host) Invoke(ctx context.Context, payload []byte) ([]byte, error) {
+	in := h.begin(ctx)
+	e, err := event.Parse(payload)
+	if !h.cfg.Role.serves(e.Kind) || err != nil {
+		return h.refuse(in, e.Kind, err)
+	}
+	switch e.Kind {
+	case event.WebSocket:
+		return h.message(ctx, in, e.Message), nil
+	case event.CustomResource:
+		return nil, h.resource(ctx, in, e.Resource)
+	default:
+		return h.visit(ctx, in, e.Request), nil
+	}
+}
+
+// refuse answers an event that this function does not serve, or that is broken.
+func (h *Host) refuse(in *invocation, kind event.Kind, err error) ([]byte, error) {
+	if err == nil {
+		err = errors.New("another function serves events of this kind: see which one the API, rule or queue invokes")
+	}
+	in.add(slog.String("event", kind.String()))
+	in.fail("event refused", err)
+	in.end(http.StatusBadRequest)
+	const text = "The backend does not understand this event."
+	if kind.HTTP() {
+		return event.Refuse(nil, http.StatusBadRequest, nil, text).Encode(kind)
+	}
+	return event.EncodeMessageAnswer(http.StatusBadRequest, text), nil
+}
+
+// withDeadline notes when the answer has to be there.
+func withDeadline(ctx context.Context, r *event.Request, otherwise time.Duration) {
+	deadline, ok := ctx.Deadline()
+	if !ok {
+		deadline = time.Now().Add(otherwise)
+	}
+	r.Deadline = deadline
+}

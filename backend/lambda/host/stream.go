@@ -1,0 +1,122 @@
+package host
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"log/slog"
+	"net/http"
+	"sync"
+
+	"github.com/aws/aws-lambda-go/events"
+
+	"culvert/backend/lambda/event"
+)
+
+// Stream serves one event of a Function URL that streams. The line in the log, and
+// the metrics, come when the body ends.
+func (h *Host) Stream(ctx context.Context, payload json.RawMessage) (*events.LambdaFunctionURLStreamingResponse, error) {
+	in := h.begin(ctx)
+	e, err := event.Parse(payload)
+	if !h.cfg.Role.serves(e.Kind) || err != nil {
+		if err == nil {
+			err = errors.New("only a Function URL in the mode RESPONSE_STREAM may invoke this function")
+		}
+		in.add(slog.String("event", e.Kind.String()))
+		in.fail("event refused", err)
+		a := event.Refuse(nil, http.StatusBadRequest, nil, "The backend does not understand this event.")
+		return h.respond(in, a.Stream())
+	}
+	r := e.Request
+	h.arrive(ctx, in, r, h.cfg.StreamURL, h.cfg.MaxWait)
+	return h.respond(in, h.open(ctx, in, r))
+}
+
+// open calls the visitors' side, and survives it.
+func (h *Host) open(ctx context.Context, in *invocation, r *event.Request) (s *event.Stream) {
+	defer func() {
+		if v := recover(); v != nil {
+			in.crashed(v)
+			s = event.Refuse(r, http.StatusBadGateway, nil, msgCrashed).Stream()
+		}
+	}()
+	if s = h.streams.Stream(ctx, r); s == nil {
+		in.fail("answer refused", errors.New("there is none"))
+		s = event.Refuse(r, http.StatusBadGateway, nil, msgCrashed).Stream()
+	}
+	if r.Method == http.MethodHead && s.Body != nil {
+		s = &event.Stream{Status: s.Status, Header: s.Header, Body: bodiless{s.Body}}
+	}
+	return s
+}
+
+func (h *Host) respond(in *invocation, s *event.Stream) (*events.LambdaFunctionURLStreamingResponse, error) {
+	if s.Body == nil {
+		s = &event.Stream{Status: s.Status, Header: s.Header, Body: http.NoBody}
+	}
+	body := &streamBody{h: h, in: in, status: s.Status, from: s.Body}
+	res, err := (&event.Stream{Status: s.Status, Header: s.Header, Body: body}).Response()
+	if err == nil {
+		return res, nil
+	}
+	_ = s.Body.Close()
+	in.fail("answer refused", err)
+	a := event.Refuse(nil, http.StatusBadGateway, nil, msgNoAnswer)
+	return h.respond(in, a.Stream())
+}
+
+// bodiless is the body of an answer to HEAD.
+type bodiless struct{ io.Closer }
+
+func (bodiless) Read([]byte) (int, error) { return 0, io.EOF }
+
+// streamBody counts what passes. The runtime's client reads it on a goroutine of its
+// own, where a panic would end the process, and which may still be reading when the
+// body is closed.
+type streamBody struct {
+	h      *Host
+	status int
+	from   io.ReadCloser
+
+	mu    sync.Mutex
+	in    *invocation // nil once it is over
+	bytes int
+}
+
+func (b *streamBody) Read(p []byte) (n int, err error) {
+	defer func() {
+		v := recover()
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		b.bytes += n
+		switch {
+		case v != nil && b.in != nil:
+			n, err = 0, b.in.crashed(v)
+		case v != nil:
+			n, err = 0, io.ErrClosedPipe
+		case err != nil && err != io.EOF && b.in != nil:
+			b.in.fail("stream cut short", err)
+		}
+	}()
+	return b.from.Read(p)
+}
+
+// Close ends the invocation.
+func (b *streamBody) Close() (err error) {
+	defer func() {
+		v := recover()
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		if b.in == nil {
+			return
+		}
+		if v != nil {
+			err = b.in.crashed(v)
+		}
+		b.h.count(b.status, b.bytes)
+		b.in.end(b.status)
+		b.in = nil
+	}()
+	return b.from.Close()
+}
