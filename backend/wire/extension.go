@@ -47,7 +47,7 @@ const (
 	// MaxWanted bounds the numbers that one resend names.
 	MaxWanted = 256
 	// MaxCredit bounds the credit that a request comes with, in chunks.
-	MaxCredit = 1 << 10
+	MaxCredit = 64
 	// MaxSession bounds a session token in bytes.
 	MaxSession = 256
 	// MaxURL bounds a presigned URL in bytes.
