@@ -198,6 +198,7 @@ func TestDeclaredMessagesThatFailOneRequest(t *testing.T) {
 		"timeout is negative":    {TypeHTTPRequest, request + `"timeout_ms":-1`},
 		"stream is text":         {TypeHTTPRequest, request + `"stream":"yes"`},
 		"credit without stream":  {TypeHTTPRequest, request + `"credit":8`},
+		"stream without credit":  {TypeHTTPRequest, request + `"stream":true`},
 		"credit is large":        {TypeHTTPRequest, request + `"stream":true,"credit":65`},
 		"session is a number":    {TypeHTTPResponse, answer + `"session":5`},
 		"session is long":        {TypeHTTPResponse, answer + `"session":"` + strings.Repeat("s", MaxSession+1) + `"`},

@@ -27,8 +27,8 @@ func (f *fields) requestExtension(m *HTTPRequest) {
 	case m.BodySize == 0:
 		f.fail(protocolError("body_url without body_size"))
 	}
-	if m.Credit > 0 && !m.Stream {
-		f.fail(protocolError("credit without stream"))
+	if (m.Credit > 0) != m.Stream {
+		f.fail(protocolError("stream and credit: one without the other"))
 	}
 }
 
