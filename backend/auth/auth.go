@@ -81,17 +81,25 @@ func LoadSecret(path string) ([]byte, error) {
 
 // Verifier verifies tokens. It is safe for use by many goroutines.
 type Verifier struct {
-	key    []byte
+	keys   jwt.VerificationKeySet
 	parser *jwt.Parser
 }
 
-// NewSecretVerifier makes a Verifier of tokens signed by HS256 with secret, and by nothing else.
-func NewSecretVerifier(secret []byte) (*Verifier, error) {
-	if len(secret) < MinSecret {
+// NewSecretVerifier makes a Verifier of tokens signed by HS256 with one of the
+// secrets, and by nothing else. Several are for the time in which one replaces another.
+func NewSecretVerifier(secrets ...[]byte) (*Verifier, error) {
+	var keys jwt.VerificationKeySet
+	for _, secret := range secrets {
+		if len(secret) < MinSecret {
+			return nil, ErrShortSecret
+		}
+		keys.Keys = append(keys.Keys, bytes.Clone(secret))
+	}
+	if len(keys.Keys) == 0 {
 		return nil, ErrShortSecret
 	}
 	return &Verifier{
-		key: bytes.Clone(secret),
+		keys: keys,
 		// The methods are fixed here: what the token names is its bearer's word (RFC 8725, section 3.1).
 		parser: jwt.NewParser(jwt.WithValidMethods([]string{jwt.SigningMethodHS256.Alg()}), jwt.WithLeeway(leeway)),
 	}, nil
@@ -112,7 +120,7 @@ func (v *Verifier) Verify(token string) (Identity, error) {
 		return Identity{}, fmt.Errorf("%w: too long", ErrInvalidToken)
 	}
 	var c claims
-	_, err := v.parser.ParseWithClaims(token, &c, func(*jwt.Token) (any, error) { return v.key, nil })
+	_, err := v.parser.ParseWithClaims(token, &c, func(*jwt.Token) (any, error) { return v.keys, nil })
 	switch {
 	case errors.Is(err, jwt.ErrTokenExpired), errors.Is(err, jwt.ErrTokenNotValidYet), errors.Is(err, jwt.ErrTokenUsedBeforeIssued):
 		return Identity{}, ErrExpired

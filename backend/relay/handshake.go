@@ -15,8 +15,7 @@ import (
 )
 
 const (
-	maxNoise    = 16  // messages before ready, or after a refusal
-	maxInstance = 128 // bytes
+	maxNoise = 16 // messages before ready, or after a refusal
 	// maxProbed bounds the tunnels of one token whose holders are asked whether they live.
 	maxProbed = 3
 )
@@ -51,8 +50,8 @@ func (h *handshake) run() (*agent, error) {
 		return nil, err
 	}
 	a := &agent{id: rand.Text(), quota: claim.Owner, ready: make(chan struct{}), gone: make(chan struct{})}
-	if h.identity.Subject != "" {
-		a.quota = "user:" + h.identity.Subject
+	if owner := h.identity.Owner(); owner != "" {
+		a.quota = owner
 	} else if a.quota == "" {
 		a.quota = "from:" + throttleKey(h.from).String()
 	}
@@ -106,32 +105,10 @@ func (h *handshake) claim() (tunnel.Claim, error) {
 	if !h.declared() {
 		return tunnel.Claim{}, nil
 	}
-	r := &h.ready
-	c := tunnel.Claim{ID: r.TunnelID, Instance: r.Instance, Epoch: r.Epoch}
-	if len(r.Instance) > maxInstance {
-		return c, &wire.Error{Code: wire.CodeInvalidRequest, Message: "the session's name (instance) is too long"}
-	}
-	switch {
-	case h.identity.Subject != "":
-		c.Owner = "user:" + h.identity.Subject
-	case r.Owner != "":
-		if err := tunnel.VerifyOwner(r.Owner, r.Proof, h.challenge, h.hosts...); err != nil {
-			return c, &wire.Error{Code: wire.CodeUnauthorized,
-				Message: fmt.Sprintf("%v: connect to the relay by its public address %s", err, h.s.cfg.PublicURL)}
-		}
-		c.Owner = "key:" + r.Owner
-	}
-	if c.ID == "" {
-		return c, nil
-	}
-	if err := tunnel.ValidID(c.ID); err != nil {
-		return c, &wire.Error{Code: wire.CodeInvalidRequest, Message: err.Error()}
-	}
-	if !h.identity.Allows(c.ID) {
-		return c, &wire.Error{Code: wire.CodeForbidden, Message: fmt.Sprintf("your token does not allow the tunnel name %q", c.ID)}
-	}
-	c.Resumed = r.Resume != "" && h.s.resumer.Verify(c.ID, c.Owner, r.Resume)
-	return c, nil
+	return h.identity.Claim(&h.ready, auth.Checks{
+		Challenge: h.challenge, Hosts: h.hosts, Resume: h.s.resumer,
+		Advice: fmt.Sprintf("connect to the relay by its public address %s", h.s.cfg.PublicURL),
+	})
 }
 
 // obtain gets the tunnel of the claim for a, or one that is free if the claim
@@ -155,8 +132,8 @@ func (h *handshake) obtain(a *agent, c tunnel.Claim) (old *agent, v tunnel.Verdi
 // obtainListed gets any of the tunnels that the token names: one that is free, or
 // one whose holder is dead.
 func (h *handshake) obtainListed(a *agent, c tunnel.Claim) (old *agent, v tunnel.Verdict, err error) {
-	if h.identity.Subject != "" {
-		c.Owner = "user:" + h.identity.Subject // also of an agent that has declared nothing
+	if owner := h.identity.Owner(); owner != "" {
+		c.Owner = owner // also of an agent that has declared nothing
 	}
 	var held []string
 	for _, c.ID = range h.identity.Tunnels {

@@ -85,7 +85,7 @@ func TestReadyIsChecked(t *testing.T) {
 		{"too long", object{"tunnel_id": strings.Repeat("a", 64)}, "invalid_request"},
 		{"a path", object{"tunnel_id": "../x"}, "invalid_request"},
 		{"epoch", object{"tunnel_id": "shop", "epoch": -1}, "invalid_request"},
-		{"instance", object{"instance": strings.Repeat("a", maxInstance+1)}, "invalid_request"},
+		{"instance", object{"instance": strings.Repeat("a", auth.MaxInstance+1)}, "invalid_request"},
 		{"another key's proof", object{"proof": func(ws *websocket.Conn) string { return r.prove(ws, other, r.addr) }}, "unauthorized"},
 		{"an earlier connection's proof", object{"proof": r.prove(r.mustDialAgent(nil), owner, r.addr)}, "unauthorized"},
 		{"a proof without the challenge", object{"proof": owner.Sign(r.addr, "")}, "unauthorized"},

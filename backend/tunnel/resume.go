@@ -45,3 +45,19 @@ func (Resumer) String() string { return "tunnel.Resumer" }
 
 // GoString keeps the key out of logs.
 func (Resumer) GoString() string { return "tunnel.Resumer" }
+
+// Resumers are Resumers of several keys, the newest first, while a key is replaced.
+type Resumers []Resumer
+
+// Secret is the resume secret by the newest key. There must be one.
+func (rs Resumers) Secret(id, owner string) string { return rs[0].Secret(id, owner) }
+
+// Verify reports whether secret is by any of the keys.
+func (rs Resumers) Verify(id, owner, secret string) bool {
+	for _, r := range rs {
+		if r.Verify(id, owner, secret) {
+			return true
+		}
+	}
+	return false
+}
