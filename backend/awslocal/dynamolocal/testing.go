@@ -1,0 +1,73 @@
+package dynamolocal
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"sync"
+	"sync/atomic"
+)
+
+// TB is what Test needs of a testing.TB. Named here, it keeps the testing package
+// out of programs.
+type TB interface {
+	Helper()
+	Fatal(args ...any)
+	Skip(args ...any)
+}
+
+// Test returns the endpoint of a DynamoDB Local that all tests of this process
+// share, so a test's tables need names of their own: see Table. It is started at
+// the first call and ends with the process. One database serves every access key
+// ID and region.
+//
+// Without Java or npm the test is skipped, except in continuous integration
+// (CI=true, or CULVERT_E2E=1 as make test sets): there it fails.
+func Test(t TB) (endpoint string) {
+	t.Helper()
+	endpoint, err := testServer()
+	if err == nil {
+		return endpoint
+	}
+	if os.Getenv("CI") != "true" && os.Getenv("CULVERT_E2E") != "1" {
+		t.Skip(err)
+	}
+	t.Fatal(err)
+	return ""
+}
+
+// Table is a table name that no other call in this process returns.
+func Table(name string) string {
+	return fmt.Sprintf("t%d-%s", tables.Add(1), name)
+}
+
+// The server belongs to the process and not to a test, and so must these:
+// starting a Java machine takes seconds, and no test knows that it is the last.
+var (
+	tables     atomic.Int64
+	testServer = sync.OnceValues(startForTests)
+)
+
+// startForTests starts a server that no goroutine of ours waits for, so that
+// tests which look for leaks find none. The kernel ends it with the process.
+func startForTests() (endpoint string, err error) {
+	if !tied {
+		return "", errors.New("DynamoDB Local would outlive the tests: only Linux ends it with them")
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), startTimeout+fetchTimeout)
+	defer cancel()
+	cmd, endpoint, unlock, err := Config{Shared: true, Output: os.Stderr}.prepare(ctx)
+	if err != nil {
+		return "", err
+	}
+	defer unlock()
+	if err := startTied(cmd); err != nil {
+		return "", fmt.Errorf("starting DynamoDB Local: %w", err)
+	}
+	if err := ready(ctx, endpoint, func() bool { return reaped(cmd.Process) }); err != nil {
+		cmd.Process.Kill()
+		return "", err
+	}
+	return endpoint, nil
+}
