@@ -1,0 +1,179 @@
+package visitors
+
+import "time"
+
+// mode is how the answer to a request is going to come.
+//
+//	           a proven connection           it ends
+//	(sent) ─────────────────────▶ pushed ───────────────▶ stored
+//	   │                                                    ▲
+//	   └────────────────────────────────────────────────────┘
+//	           no connection
+//
+// Neither mode excludes the other way: what was pushed is taken whenever it comes, and
+// an answer that could not be pushed is in the store.
+type mode int
+
+const (
+	// stored: the store is polled.
+	stored mode = iota
+	// pushed: the store is read when the answer is late.
+	pushed
+)
+
+func (m mode) String() string { return [...]string{"stored", "pushed"}[m] }
+
+// The times between reads of the store. Each moment is 1.6 times as far from the
+// beginning as the one before, so that the number of reads is that of the logarithm
+// of the wait, and what they add to it a constant part.
+const (
+	firstRead   = 30 * time.Millisecond
+	firstAgain  = 60 * time.Millisecond // after an answer was asked for again
+	mostStored  = 500 * time.Millisecond
+	mostPushed  = time.Second // the answer is most likely not in the store
+	mostSlow    = 2 * time.Second
+	mostStream  = time.Second
+	lateAtLeast = 500 * time.Millisecond // an answer is late after that, or 4 times its tunnel's mean
+	lateParts   = 500 * time.Millisecond // parts of an answer are late so long after the last one
+	lateStream  = 5 * time.Second        // a silent stream may have lost something
+	latestCheck = time.Minute
+)
+
+// curve gives moments that grow ever rarer.
+type curve struct {
+	start       time.Time
+	at          time.Duration
+	least, most time.Duration // between two
+}
+
+func (c *curve) next() time.Time { return c.start.Add(c.at) }
+
+// advance moves to the first moment after now.
+func (c *curve) advance(now time.Time) {
+	for !c.next().After(now) {
+		c.at += min(max(c.at*6/10, c.least), c.most)
+	}
+}
+
+// schedule says when a request that waits reads the store, and when it asks its agent
+// to send again what may be lost: "accepted" is not "delivered", here and there.
+type schedule struct {
+	mode      mode
+	resends   bool // the agent keeps its answers and sends them again
+	streaming bool
+
+	reading bool // there is a next read
+	reads   curve
+	// check is when the answer counts as late. The first time in pushed mode, the
+	// store is read before the agent is asked: it may have been put there.
+	check time.Time
+	gap   time.Duration // to the check after that
+}
+
+// newSchedule is that of a request which has been sent now, to a tunnel that takes mean.
+func newSchedule(now time.Time, m mode, resends, streaming bool, mean time.Duration) *schedule {
+	s := &schedule{mode: m, resends: resends, streaming: streaming}
+	late := max(lateAtLeast, 4*mean)
+	switch {
+	case m == stored:
+		s.read(now, max(firstRead, mean*7/10), firstRead, mostStored)
+	case !resends:
+		s.read(now, late, lateAtLeast, mostSlow)
+	}
+	if resends {
+		s.check, s.gap = now.Add(late), 2*late // checks at late, 3 late, 9 late, …
+	}
+	return s
+}
+
+func (s *schedule) read(now time.Time, first, least, most time.Duration) {
+	s.reading, s.reads = true, curve{start: now, at: first, least: least, most: most}
+}
+
+// due is when the next thing is to be done; zero if there is none.
+func (s *schedule) due() time.Time {
+	switch {
+	case !s.reading:
+		return s.check
+	case s.check.IsZero() || s.reads.next().Before(s.check):
+		return s.reads.next()
+	}
+	return s.check
+}
+
+// isRead reports whether the store is to be read by now, and plans the next time.
+func (s *schedule) isRead(now time.Time) bool {
+	if !s.reading || s.reads.next().After(now) {
+		return false
+	}
+	s.reads.advance(now)
+	return true
+}
+
+// isLate reports whether the answer is late by now, and plans the next check.
+func (s *schedule) isLate(now time.Time) bool {
+	if s.check.IsZero() || s.check.After(now) {
+		return false
+	}
+	s.check = now.Add(s.gap)
+	if s.streaming {
+		s.gap = min(2*s.gap, latestCheck)
+	} else {
+		s.gap *= 3
+	}
+	return true
+}
+
+// asked: the agent sends again what it has, by the store.
+func (s *schedule) asked(now time.Time) {
+	most := mostPushed
+	if s.mode == stored {
+		most = mostStored
+	}
+	if s.streaming {
+		most = max(most, mostStream)
+	}
+	s.read(now, firstAgain, firstRead, most)
+}
+
+// progress: a part of the answer has come, and more will. hole says that a later part
+// has come than one that is missing.
+func (s *schedule) progress(now time.Time, hole bool) {
+	if s.resends {
+		s.gap = lateParts
+		if s.streaming && !hole {
+			s.gap = lateStream
+		}
+		s.check = now.Add(s.gap)
+		if !s.streaming {
+			s.gap *= 2
+		}
+	}
+	switch {
+	case s.mode == stored:
+		most := mostStored
+		if s.streaming {
+			most = mostStream
+		}
+		s.read(now, firstRead, firstRead, most)
+	case s.resends:
+		s.reading = false // it is pushed after all
+	}
+}
+
+// fallBack: the connection that answers were pushed to has ended. What was on its way
+// is lost, the rest goes by the store.
+func (s *schedule) fallBack(now time.Time) {
+	s.mode = stored
+	s.read(now, firstRead, firstRead, mostStored)
+	if soon := now.Add(firstRead + lateAtLeast/2); s.resends && s.check.After(soon) {
+		s.check = soon
+	}
+}
+
+// soon has the next check be at the time at the latest.
+func (s *schedule) soon(at time.Time) {
+	if !s.check.IsZero() && s.check.After(at) {
+		s.check = at
+	}
+}
