@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"net/http"
 	"net/url"
+	"strings"
 	"time"
 )
 
@@ -28,7 +29,7 @@ type Message struct {
 	// Header, with canonical names, and Query are those of the handshake, on Connect.
 	Header   http.Header
 	Query    url.Values
-	SourceIP string
+	SourceIP string // as in Request
 	Body     []byte // of a Text
 	// DisconnectCode is the close code on Disconnect, if the gateway knows it.
 	DisconnectCode int
@@ -36,12 +37,15 @@ type Message struct {
 
 func (e *envelope) message() (*Message, error) {
 	c := &e.RequestContext
-	if c.ConnectionID == "" {
+	switch {
+	case c.ConnectionID == "":
 		return nil, ErrNoConnection
+	case !isConnectionID(c.ConnectionID):
+		return nil, malformed("connectionId is none")
 	}
 	m := &Message{
 		ConnectionID: c.ConnectionID, APIID: c.APIID, Domain: c.Domain, Stage: c.Stage, Route: c.RouteKey,
-		EventType: c.EventType, RequestID: c.RequestID, SourceIP: c.Identity.SourceIP, DisconnectCode: c.DisconnectCode,
+		EventType: c.EventType, RequestID: c.RequestID, SourceIP: address(c.Identity.SourceIP), DisconnectCode: c.DisconnectCode,
 	}
 	if c.ConnectedAt > 0 {
 		m.ConnectedAt = time.UnixMilli(c.ConnectedAt)
@@ -58,6 +62,17 @@ func (e *envelope) message() (*Message, error) {
 	m.Query = e.query()
 	m.Body, err = e.body()
 	return m, err
+}
+
+// maxConnectionID is in bytes; the gateway's have 16.
+const maxConnectionID = 128
+
+// isConnectionID keeps out what would mean something else in a path or in the log.
+// The gateway's are base64.
+func isConnectionID(id string) bool {
+	return len(id) <= maxConnectionID && !strings.ContainsFunc(id, func(c rune) bool {
+		return (c < '0' || c > '9') && (c < 'A' || c > 'Z') && (c < 'a' || c > 'z') && !strings.ContainsRune("+/=-_", c)
+	})
 }
 
 func (e *envelope) query() url.Values {

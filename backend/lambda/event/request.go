@@ -3,6 +3,7 @@ package event
 import (
 	"encoding/base64"
 	"net/http"
+	"net/netip"
 	"time"
 
 	"golang.org/x/net/http/httpguts"
@@ -23,9 +24,11 @@ type Request struct {
 	Proto string
 	Host  string
 	// Header has canonical names, and no Host, Content-Length or hop-by-hop field.
-	Header   http.Header
-	Body     []byte
-	SourceIP string // whom the gateway saw, never what a header says
+	Header http.Header
+	Body   []byte
+	// SourceIP is whom the gateway saw, never what a header says; "::" if it does not
+	// tell.
+	SourceIP string
 	// Deadline is when the answer must be there. It is the caller's: events have none.
 	Deadline time.Time
 }
@@ -50,9 +53,7 @@ func (e *envelope) request(kind Kind) (*Request, error) {
 	if !httpguts.ValidHeaderFieldName(r.Method) {
 		return nil, malformed("%.40q is no method", r.Method)
 	}
-	if _, ok := visitor.ParseIP(r.SourceIP); !ok {
-		return nil, malformed("the request comes from no address")
-	}
+	r.SourceIP = address(r.SourceIP)
 	if decoded {
 		path = stripStage(path, c.Stage, c.Domain)
 	}
@@ -66,6 +67,15 @@ func (e *envelope) request(kind Kind) (*Request, error) {
 	}
 	r.Body, err = e.body()
 	return r, err
+}
+
+// address is always one, so that no reader has to think of the case.
+func address(text string) string {
+	addr, ok := visitor.ParseIP(text)
+	if !ok {
+		addr = netip.IPv6Unspecified()
+	}
+	return addr.String()
 }
 
 func (e *envelope) body() ([]byte, error) {

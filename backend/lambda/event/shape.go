@@ -39,6 +39,7 @@ type envelope struct {
 		DisconnectReason string          `json:"disconnectReason"`
 		Domain           string          `json:"domainName"`
 		EventType        string          `json:"eventType"`
+		HTTPMethod       string          `json:"httpMethod"`
 		MessageDirection string          `json:"messageDirection"`
 		MessageID        string          `json:"messageId"`
 		RequestID        string          `json:"requestId"`
@@ -92,7 +93,7 @@ func (e *envelope) kind() (Kind, error) {
 		return HTTPv2, nil
 	case c.ConnectionID != "" || c.EventType != "" || c.MessageDirection != "" || c.MessageID != "" || c.ConnectedAt != 0:
 		return WebSocket, nil
-	case e.HTTPMethod != "":
+	case e.HTTPMethod != "" && c.HTTPMethod != "":
 		return HTTPv1, nil
 	case e.RequestType != "" && e.StackID != "":
 		return CustomResource, nil
