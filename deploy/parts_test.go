@@ -1,0 +1,183 @@
+package deploy
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+	"testing"
+)
+
+// TestTables: paid for by use, cleaned up by time, and no index: it would show a tunnel
+// just opened only after a while.
+func TestTables(t *testing.T) {
+	t.Parallel()
+	keys := map[string]string{
+		"TunnelsTable":     "id HASH S",
+		"ConnectionsTable": "id HASH S",
+		"AnswersTable":     "id HASH S, part RANGE N",
+	}
+	tables := load(t, nil).resources("AWS::DynamoDB::Table")
+	if len(tables) != len(keys) {
+		t.Errorf("%d tables, want %d", len(tables), len(keys))
+	}
+	for id, want := range keys {
+		p := tables[id].properties
+		types := make(map[any]any)
+		for _, a := range at(p, "AttributeDefinitions").([]any) {
+			types[at(a, "AttributeName")] = at(a, "AttributeType")
+		}
+		var got []string
+		for _, k := range at(p, "KeySchema").([]any) {
+			got = append(got, fmt.Sprint(at(k, "AttributeName"), " ", at(k, "KeyType"), " ", types[at(k, "AttributeName")]))
+		}
+		if strings.Join(got, ", ") != want {
+			t.Errorf("%s has the key %v, want %s", id, got, want)
+		}
+		if at(p, "BillingMode") != "PAY_PER_REQUEST" || at(p, "GlobalSecondaryIndexes") != nil {
+			t.Errorf("%s: %v", id, p)
+		}
+		if at(p, "TimeToLiveSpecification", "AttributeName") != "ttl" || at(p, "TimeToLiveSpecification", "Enabled") != true {
+			t.Errorf("%s: TTL %v", id, at(p, "TimeToLiveSpecification"))
+		}
+	}
+}
+
+// TestKeys: made by a function, so that no template, change set or event shows them.
+func TestKeys(t *testing.T) {
+	t.Parallel()
+	tmpl := load(t, map[string]string{"KeysGeneration": "3"})
+	k := tmpl.resource("Keys")
+	if at(k.properties, "ServiceToken") != "arn:KeysFunction" || fmt.Sprint(at(k.properties, "Generation")) != "3" {
+		t.Errorf("keys: %v", k.properties)
+	}
+	if at(k.properties, "ServiceTimeout") == nil {
+		t.Error("a keys function that fails would keep the deployment waiting for an hour")
+	}
+	name := at(k.properties, "Parameter")
+	for id := range tmpl.resources("AWS::Serverless::Function") {
+		if got := environment(tmpl, id)["CULVERT_KEYS_PARAMETER"]; got != name {
+			t.Errorf("%s reads the keys from %s, and they are in %v", id, got, name)
+		}
+	}
+	for id, r := range tmpl.resources("") {
+		if strings.HasPrefix(r.kind, "AWS::SecretsManager::") || r.kind == "AWS::SSM::Parameter" {
+			t.Errorf("%s is a %s: that costs money, or shows the keys", id, r.kind)
+		}
+	}
+}
+
+// TestBucket: private, only over TLS, and empty after a day.
+func TestBucket(t *testing.T) {
+	t.Parallel()
+	if n := len(load(t, nil).resources("AWS::S3::Bucket")); n != 0 {
+		t.Errorf("%d buckets without being asked", n)
+	}
+	tmpl := load(t, map[string]string{"Bucket": "true"})
+	p := tmpl.resource("BodiesBucket").properties
+	for _, block := range []string{"BlockPublicAcls", "BlockPublicPolicy", "IgnorePublicAcls", "RestrictPublicBuckets"} {
+		if at(p, "PublicAccessBlockConfiguration", block) != true {
+			t.Errorf("%s is not set", block)
+		}
+	}
+	rule := at(p, "LifecycleConfiguration", "Rules").([]any)[0]
+	if at(rule, "Status") != "Enabled" || at(rule, "ExpirationInDays") != 1 || at(rule, "Prefix") != nil {
+		t.Errorf("life cycle %v", rule)
+	}
+	policy := at(tmpl.resource("BodiesBucketPolicy").properties, "PolicyDocument", "Statement").([]any)[0]
+	if at(policy, "Effect") != "Deny" || at(policy, "Principal") != "*" || at(policy, "Condition", "Bool", "aws:SecureTransport") != "false" ||
+		fmt.Sprint(at(policy, "Resource")) != "[arn:BodiesBucket arn:BodiesBucket/*]" {
+		t.Errorf("bucket policy %v", policy)
+	}
+}
+
+// TestDashboardAndAlarms: the names are those that the program counts under.
+func TestDashboardAndAlarms(t *testing.T) {
+	t.Parallel()
+	tmpl := load(t, everything())
+	namespace := environment(tmpl, "PublicFunction")["CULVERT_METRICS_NAMESPACE"]
+
+	var board struct {
+		Widgets []struct {
+			Type       string
+			Properties struct {
+				Title   string
+				Region  string
+				Metrics [][]any
+			}
+		}
+	}
+	text := at(tmpl.resource("DashboardPage").properties, "DashboardBody").(string)
+	if err := json.Unmarshal([]byte(text), &board); err != nil {
+		t.Fatalf("the dashboard is no JSON: %v", err)
+	}
+	shown := make(map[string]bool)
+	for _, w := range board.Widgets {
+		if w.Properties.Region != region {
+			t.Errorf("%q shows the region %q", w.Properties.Title, w.Properties.Region)
+		}
+		for _, m := range w.Properties.Metrics {
+			if len(m) > 4 && m[0] == namespace {
+				shown[m[1].(string)] = true
+				if m[2] != "Function" {
+					t.Errorf("%v has the dimension %v", m[1], m[2])
+				}
+			} else if len(m) < 2 || !strings.HasPrefix(fmt.Sprint(m[0]), "AWS/") {
+				t.Errorf("%q shows %v", w.Properties.Title, m)
+			}
+		}
+	}
+	for _, want := range []string{"Requests", "WaitMs", "Pushed", "Stored", "BytesIn", "BytesOut", "Status5xx", "Refused", "Gone"} {
+		if !shown[want] {
+			t.Errorf("the dashboard lacks %s", want)
+		}
+	}
+
+	alarms := tmpl.resources("AWS::CloudWatch::Alarm")
+	metrics := 0
+	for id, a := range alarms {
+		metrics++
+		if at(a.properties, "TreatMissingData") != "notBreaching" {
+			t.Errorf("%s goes off while nobody uses the backend", id)
+		}
+		if fmt.Sprint(at(a.properties, "AlarmActions")) != "[ref:AlarmTopic]" {
+			t.Errorf("%s tells nobody", id)
+		}
+		if ns := at(a.properties, "Namespace"); ns != nil && ns != namespace && !strings.HasPrefix(ns.(string), "AWS/") {
+			t.Errorf("%s watches %v", id, ns)
+		}
+	}
+	if metrics > 10 {
+		t.Errorf("%d alarms, and ten are free", metrics)
+	}
+	for _, id := range []string{"AgentsThrottledAlarm", "RefusedAlarm", "ConcurrencyAlarm", "RequestsAlarm"} {
+		if _, ok := alarms[id]; !ok {
+			t.Errorf("there is no %s", id)
+		}
+	}
+	if n := len(load(t, map[string]string{"Alarms": "false"}).resources("AWS::CloudWatch::Alarm")); n != 0 {
+		t.Errorf("%d alarms although switched off", n)
+	}
+	quiet := load(t, nil)
+	if _, ok := quiet.find("ConcurrencyAlarm"); ok {
+		t.Error("an alarm on a limit that is not known")
+	}
+	if got := at(quiet.resource("PublicThrottledAlarm").properties, "AlarmActions"); got != nil {
+		t.Errorf("an alarm tells %v, and nobody is named", got)
+	}
+}
+
+func TestBudget(t *testing.T) {
+	t.Parallel()
+	if n := len(load(t, nil).resources("AWS::Budgets::Budget")); n != 0 {
+		t.Errorf("%d budgets without being asked", n)
+	}
+	b := load(t, everything()).resource("Budget").properties
+	if fmt.Sprint(at(b, "Budget", "BudgetLimit", "Amount")) != "10" || at(b, "Budget", "TimeUnit") != "MONTHLY" {
+		t.Errorf("budget %v", b)
+	}
+	for _, n := range at(b, "NotificationsWithSubscribers").([]any) {
+		if at(at(n, "Subscribers").([]any)[0], "Address") != "me@example.com" {
+			t.Errorf("tells %v", n)
+		}
+	}
+}
