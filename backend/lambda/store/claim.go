@@ -77,8 +77,7 @@ func (s *Store) claim(ctx context.Context, c tunnel.Claim, h Holder, max int, de
 			return &Claimed{Verdict: v, Previous: cur}, nil
 		}
 		if !counted {
-			replaced := ""
-			limit := max
+			replaced, limit := dead, max
 			if wasLive {
 				replaced, limit = cur.Connection, 0 // one goes, one comes
 			}

@@ -1,0 +1,234 @@
+// Package agents is the agents' side of the serverless backend: it serves the events
+// of the WebSocket API that agents connect to.
+//
+// Every event is an invocation of its own, in any order, perhaps twice, perhaps never.
+// $connect says who the agent is, and does nothing else: nothing can be posted to a
+// connection before it has returned, and what it returns reaches nobody. The agent's
+// ready makes it the holder of a tunnel, which is told by a post. Its answers name the
+// request by an ID that authenticates itself (package ticket); they are handed to
+// whoever waits, as they came, without looking anything up.
+package agents
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"culvert/backend/lambda/event"
+	"culvert/backend/lambda/keys"
+	"culvert/backend/lambda/post"
+	"culvert/backend/lambda/store"
+	"culvert/backend/tunnel"
+	"culvert/backend/wire"
+)
+
+// Store is what is needed of a *store.Store.
+type Store interface {
+	PutConnection(ctx context.Context, c store.Connection) error
+	Connection(ctx context.Context, id string) (*store.Connection, error)
+	Attach(ctx context.Context, tunnel string, h store.Holder) error
+	Ponged(ctx context.Context, id string) error
+	Lookup(ctx context.Context, id string, consistent bool) (*store.Tunnel, error)
+	Claim(ctx context.Context, c tunnel.Claim, h store.Holder, max int, dead string) (*store.Claimed, error)
+	GiveBack(ctx context.Context, got *store.Claimed) error
+	Release(ctx context.Context, id, connection string) (bool, error)
+	Uncount(ctx context.Context, quota, connection string) error
+	HeldBy(ctx context.Context, quota string) ([]store.Held, error)
+	PutAnswer(ctx context.Context, id string, part int, message []byte, expires time.Time) (bool, error)
+}
+
+// Poster is what is needed of a *post.Poster for agents' connections.
+type Poster interface {
+	Waiters
+	Info(ctx context.Context, connection string) (post.Info, error)
+	Delete(ctx context.Context, connection string) error
+}
+
+// Waiters is what is needed of a *post.Poster for waiters' connections.
+type Waiters interface {
+	Post(ctx context.Context, connection string, text []byte, opts ...post.Option) error
+}
+
+// Keys is what is needed of a *keys.Source.
+type Keys interface {
+	Get(ctx context.Context) (*keys.Set, error)
+	Reread(ctx context.Context, have *keys.Set) (set *keys.Set, changed bool, err error)
+}
+
+// Counter takes metrics.
+type Counter interface {
+	Count(name string, n float64)
+}
+
+// Names of metrics.
+const (
+	countPosts   = "Posts"   // messages posted to agents
+	countGone    = "Gone"    // of which to nobody
+	countPushed  = "Pushed"  // messages handed to one who waits
+	countStored  = "Stored"  // messages stored for one who waits
+	countRefused = "Refused" // agents and messages that were refused
+)
+
+// Auth says how agents show who they are.
+type Auth string
+
+const (
+	// AuthJWT: by a token (JWT).
+	AuthJWT Auth = "jwt"
+	// AuthNone: by an owner key, or not at all. For a backend that only this machine
+	// can reach.
+	AuthNone Auth = "none"
+)
+
+// Config is what an Agents needs.
+type Config struct {
+	Store  Store
+	Poster Poster
+	// Waiters may be nil: then all answers go by the store.
+	Waiters Waiters
+	Keys    Keys
+	Auth    Auth
+	// PublicURL is the base of the URLs in path form. SubdomainURL is where each
+	// tunnel has a host of its own, or "". StreamURL is the base of URLs for answers
+	// that are streamed, or "".
+	PublicURL, SubdomainURL, StreamURL string
+	// Hosts are further names that agents may dial this backend by.
+	Hosts []string
+	// Blob says that bodies may go by an object store.
+	Blob bool
+	// MaxTunnels is how many tunnels an owner may hold at once, if a token does not
+	// say otherwise.
+	MaxTunnels int
+	Version    string
+	Logger     *slog.Logger
+	Count      Counter
+	// Now is the time; time.Now by default.
+	Now func() time.Time
+}
+
+// Validate says what is wrong with the configuration.
+func (c *Config) Validate() error {
+	switch {
+	case c.Store == nil, c.Poster == nil, c.Keys == nil:
+		return errors.New("agents: Store, Poster and Keys are needed")
+	case c.Auth != AuthJWT && c.Auth != AuthNone:
+		return fmt.Errorf("agents may show who they are by %q or %q, not by %q", AuthJWT, AuthNone, c.Auth)
+	case c.MaxTunnels < 1:
+		return fmt.Errorf("an owner must be allowed at least one tunnel, not %d", c.MaxTunnels)
+	case c.PublicURL == "":
+		return errors.New("the base of the public URLs is missing")
+	}
+	for _, base := range []string{c.PublicURL, c.SubdomainURL, c.StreamURL} {
+		u, err := url.Parse(base)
+		if base != "" && (err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http") {
+			return fmt.Errorf("%q is no base of public URLs: it must be like https://tunnel.example.com", base)
+		}
+	}
+	return nil
+}
+
+// Agents serves agents. It is safe for use by many goroutines.
+type Agents struct {
+	cfg   Config
+	log   *slog.Logger
+	now   func() time.Time
+	count func(name string)
+	urls  urls
+}
+
+// New makes an Agents. It asks for nothing yet.
+func New(cfg Config) (*Agents, error) {
+	if err := cfg.Validate(); err != nil {
+		return nil, err
+	}
+	a := &Agents{cfg: cfg, log: cfg.Logger, now: cfg.Now, count: func(string) {}, urls: newURLs(&cfg)}
+	if a.log == nil {
+		a.log = slog.New(slog.DiscardHandler)
+	}
+	if a.now == nil {
+		a.now = time.Now
+	}
+	if cfg.Count != nil {
+		a.count = func(name string) { cfg.Count.Count(name, 1) }
+	}
+	return a, nil
+}
+
+// Handle serves one event. The status is what the function returns; on $connect, one
+// other than 200 refuses the connection. The error is for the log.
+func (a *Agents) Handle(ctx context.Context, m *event.Message) (status int, err error) {
+	switch {
+	case m.ConnectionID == "":
+		return http.StatusBadRequest, event.ErrNoConnection
+	case m.EventType == event.Connect:
+		return a.connect(ctx, m)
+	case m.EventType == event.Disconnect:
+		err = a.disconnect(ctx, m)
+	case m.EventType == event.Text:
+		err = a.message(ctx, m)
+	default:
+		return http.StatusBadRequest, fmt.Errorf("%w: type %.40q", event.ErrMalformed, m.EventType)
+	}
+	if err != nil {
+		return http.StatusInternalServerError, err
+	}
+	return http.StatusOK, nil
+}
+
+// message serves one message of an agent.
+func (a *Agents) message(ctx context.Context, m *event.Message) error {
+	e, err := readEnvelope(m.Body)
+	if err != nil {
+		a.refuse(m, "message that cannot be read", err)
+		return nil
+	}
+	switch e.Type {
+	case wire.TypeReady:
+		return a.ready(ctx, m)
+	case wire.TypePing:
+		return a.ping(ctx, m, e)
+	case wire.TypePong:
+		return a.cfg.Store.Ponged(ctx, m.ConnectionID)
+	case wire.TypeHTTPResponse, wire.TypeChunk, wire.TypeResend:
+		return a.answer(ctx, m, e)
+	case wire.TypeError:
+		if e.RequestID != "" {
+			return a.answer(ctx, m, e)
+		}
+		a.log.Info("agent reports an error", "connection", m.ConnectionID, "text", printable(string(m.Body)))
+	default:
+		a.log.Info("message ignored", "connection", m.ConnectionID, "type", printable(string(e.Type)))
+	}
+	return nil
+}
+
+// refuse logs and counts what was not accepted. Nothing that the agent sent is in
+// the log: it may hold a token.
+func (a *Agents) refuse(m *event.Message, what string, why error) {
+	a.count(countRefused)
+	a.log.Warn("refused: "+what, "connection", m.ConnectionID, "from", m.SourceIP, "cause", why)
+}
+
+// postTo posts to an agent and counts it.
+func (a *Agents) postTo(ctx context.Context, connection string, text []byte, opts ...post.Option) error {
+	a.count(countPosts)
+	err := a.cfg.Poster.Post(ctx, connection, text, opts...)
+	if errors.Is(err, post.ErrGone) {
+		a.count(countGone)
+	}
+	return err
+}
+
+// printable bounds and cleans what an agent may put into the log.
+func printable(s string) string {
+	const most = 100
+	if len(s) > most {
+		s = strings.ToValidUTF8(s[:most], "") + "…"
+	}
+	return strings.ToValidUTF8(s, "")
+}

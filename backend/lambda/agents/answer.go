@@ -1,0 +1,170 @@
+package agents
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"culvert/backend/lambda/event"
+	"culvert/backend/lambda/keys"
+	"culvert/backend/lambda/post"
+	"culvert/backend/lambda/store"
+	"culvert/backend/lambda/ticket"
+	"culvert/backend/wire"
+)
+
+// pushWithin bounds posting to one who waits: beyond it the store is quicker.
+const pushWithin = time.Second
+
+// askSlot spaces what an agent asks for again: two messages of one slot are one.
+const askSlot = 250 * time.Millisecond
+
+// Why a message about a request is refused.
+var (
+	errNoSession    = errors.New("it comes with no valid session token")
+	errOtherTunnel  = errors.New("its session token is of another tunnel than the request")
+	errUndeclared   = errors.New("the agent has not declared messages of this type")
+	errPartNumber   = errors.New("its part has no number, or one out of range")
+	errNoWaitBefore = errors.New("it is too late")
+)
+
+// answer passes on what an agent says about a request: to the connection that waits,
+// or into the store. Nobody but the request's own agent gets that far.
+func (a *Agents) answer(ctx context.Context, m *event.Message, e *envelope) error {
+	t, err := a.authorize(ctx, m, e)
+	if errors.Is(err, keys.ErrNone) {
+		return err
+	}
+	part := 0
+	if err == nil {
+		part, err = a.partOf(t, e)
+	}
+	if err != nil {
+		a.refuse(m, string(e.Type), err)
+		return nil
+	}
+	pushed := false
+	// What was asked for again may have been lost on the way to the waiter.
+	if t.Waiter != "" && !e.Resent && a.cfg.Waiters != nil {
+		err := a.cfg.Waiters.Post(ctx, t.Waiter, m.Body, post.Within(pushWithin))
+		if pushed = err == nil; pushed {
+			a.count(countPushed)
+		} else {
+			a.log.Warn("answer could not be pushed, and is stored", "tunnel", t.Tunnel, "cause", err)
+		}
+	}
+	// That a push was accepted does not mean that it arrives. A declared agent can be
+	// asked again, another one cannot.
+	if pushed && !t.Bound {
+		return nil
+	}
+	first, err := a.cfg.Store.PutAnswer(ctx, t.Key(), part, m.Body, t.Expires)
+	switch {
+	case errors.Is(err, store.ErrExpired):
+		a.refuse(m, string(e.Type), errNoWaitBefore)
+	case err != nil:
+		return fmt.Errorf("answer of tunnel %s: %w", t.Tunnel, err)
+	case first:
+		a.count(countStored)
+	}
+	return nil
+}
+
+// authorize checks that the request is this backend's, is still waited for, and was
+// sent to this agent.
+func (a *Agents) authorize(ctx context.Context, m *event.Message, e *envelope) (ticket.Ticket, error) {
+	set, err := a.cfg.Keys.Get(ctx)
+	if err != nil {
+		return ticket.Ticket{}, err
+	}
+	t, err := a.check(set, m, e)
+	if errors.Is(err, ticket.ErrForged) {
+		set, changed, e2 := a.cfg.Keys.Reread(ctx, set)
+		if e2 == nil && changed {
+			return a.check(set, m, e)
+		}
+	}
+	return t, err
+}
+
+func (a *Agents) check(set *keys.Set, m *event.Message, e *envelope) (ticket.Ticket, error) {
+	now := a.now()
+	t, err := set.Tickets.Open(e.RequestID, m.ConnectionID, now)
+	if err != nil {
+		return ticket.Ticket{}, err
+	}
+	if t.Bound {
+		return t, nil // its connection is in the MAC
+	}
+	tunnel, err := set.Tickets.OpenSession(e.Session, now)
+	switch {
+	case err != nil:
+		return ticket.Ticket{}, fmt.Errorf("%w: %w", errNoSession, err)
+	case tunnel != t.Tunnel:
+		return ticket.Ticket{}, errOtherTunnel
+	}
+	return t, nil
+}
+
+// partOf is the number under which the message is stored.
+func (a *Agents) partOf(t ticket.Ticket, e *envelope) (int, error) {
+	switch e.Type {
+	case wire.TypeHTTPResponse:
+		return store.PartHead, nil
+	case wire.TypeError:
+		return store.PartError, nil
+	}
+	if t.Bound {
+		return 0, errUndeclared
+	}
+	if e.Type == wire.TypeResend {
+		// Counted down from the request's end, so that there are only so many.
+		return store.PartRequest + int(t.Expires.Sub(a.now())/askSlot), nil
+	}
+	if e.Seq < 1 || e.Seq > store.MaxChunk {
+		return 0, errPartNumber
+	}
+	return e.Seq, nil
+}
+
+// ping answers an agent's heartbeat, if it knows answers. Whether it does, its
+// session token says, or else the store.
+func (a *Agents) ping(ctx context.Context, m *event.Message, e *envelope) error {
+	if e.Session != "" {
+		set, err := a.cfg.Keys.Get(ctx)
+		if err != nil {
+			return err
+		}
+		_, err = set.Tickets.OpenSession(e.Session, a.now())
+		if errors.Is(err, ticket.ErrForged) {
+			if newer, changed, e2 := a.cfg.Keys.Reread(ctx, set); e2 == nil && changed {
+				_, err = newer.Tickets.OpenSession(e.Session, a.now())
+			}
+		}
+		if err != nil {
+			a.refuse(m, string(e.Type), fmt.Errorf("%w: %w", errNoSession, err))
+			return nil
+		}
+	} else {
+		c, err := a.cfg.Store.Connection(ctx, m.ConnectionID)
+		if errors.Is(err, store.ErrUnknown) {
+			a.refuse(m, string(e.Type), err)
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		if h := (store.Holder{Capabilities: c.Capabilities}); !c.Declared || h.Can(wire.CapSession) {
+			return nil // the original backend says nothing, too
+		}
+	}
+	text, err := wire.Encode(&wire.Pong{})
+	if err != nil {
+		return err
+	}
+	if err := a.postTo(ctx, m.ConnectionID, text); err != nil && !errors.Is(err, post.ErrGone) {
+		return fmt.Errorf("pong: %w", err)
+	}
+	return nil
+}

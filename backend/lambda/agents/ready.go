@@ -1,0 +1,327 @@
+package agents
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"slices"
+	"time"
+
+	"culvert/backend/auth"
+	"culvert/backend/lambda/event"
+	"culvert/backend/lambda/keys"
+	"culvert/backend/lambda/post"
+	"culvert/backend/lambda/store"
+	"culvert/backend/tunnel"
+	"culvert/backend/wire"
+)
+
+const (
+	// sessionLife is how long a session token counts: the longest life of a
+	// connection, and an hour for answers that go by its successor.
+	sessionLife = 3 * time.Hour
+	// tellTries is how often an agent is told that it has its tunnel. Hearing it
+	// twice does no harm.
+	tellTries = 3
+	// tellPause is between two of them.
+	tellPause = 200 * time.Millisecond
+	// farewell is for the agent to read the last message, before it is cut off.
+	farewell = 500 * time.Millisecond
+	// cleanup bounds what must be done though there is no time left.
+	cleanup = 3 * time.Second
+)
+
+// handshake is an agent's way from ready to its tunnel.
+type handshake struct {
+	a     *Agents
+	m     *event.Message
+	conn  *store.Connection
+	keys  *keys.Set
+	hello wire.Ready
+}
+
+// ready gives an agent a tunnel.
+func (a *Agents) ready(ctx context.Context, m *event.Message) error {
+	conn, err := a.cfg.Store.Connection(ctx, m.ConnectionID)
+	if errors.Is(err, store.ErrUnknown) {
+		a.refuse(m, "agent", errors.New("its $connect is not known"))
+		return a.cfg.Poster.Delete(ctx, m.ConnectionID)
+	}
+	if err != nil {
+		return err
+	}
+	h := &handshake{a: a, m: m, conn: conn}
+	if h.keys, err = a.cfg.Keys.Get(ctx); err == nil {
+		err = h.run(ctx)
+	} else {
+		err = errors.Join(err, h.refuse(ctx, &wire.Error{Code: wire.CodeThrottled, Message: "the backend has no keys: its log says what to do"}))
+	}
+	var refusal *wire.Error
+	if errors.As(err, &refusal) {
+		return h.refuse(ctx, refusal)
+	}
+	return err
+}
+
+func (h *handshake) run(ctx context.Context) error {
+	message, err := wire.Decode(h.m.Body, wire.MaxControlMessage)
+	hello, ok := message.(*wire.Ready)
+	if err != nil || !ok {
+		return &wire.Error{Code: wire.CodeInvalidRequest, Message: "the first message must be ready, and it cannot be read"}
+	}
+	h.hello = *hello
+	if h.conn.Tunnel != "" {
+		return h.again(ctx)
+	}
+	claim, err := h.claim()
+	if err != nil {
+		return err
+	}
+	holder := store.Holder{
+		Connection: h.m.ConnectionID, ConnectedAt: h.conn.ConnectedAt,
+		Declared: h.hello.Declared(), Capabilities: h.capabilities(), Quota: h.quota(claim.Owner),
+	}
+	got, dead, err := h.obtainCounted(ctx, claim, holder)
+	if err != nil {
+		return err
+	}
+	if err := h.attach(ctx, got); err != nil {
+		return err
+	}
+	if err := h.establish(ctx, &got.Tunnel); err != nil {
+		return h.giveUp(ctx, got, err)
+	}
+	t := &got.Tunnel
+	h.a.log.Info("agent has its tunnel", "connection", t.Connection, "tunnel", t.ID, "owner", t.Owner, "epoch", t.Epoch,
+		"verdict", got.Verdict.String(), "declared", t.Declared, "agent", printable(h.hello.Agent), "from", h.m.SourceIP)
+	h.dismiss(ctx, got, dead)
+	return nil
+}
+
+// claim is what the agent wants, once it is clear who it is.
+func (h *handshake) claim() (tunnel.Claim, error) {
+	if !h.hello.Declared() {
+		return tunnel.Claim{}, nil
+	}
+	return h.conn.Identity.Claim(&h.hello, auth.Checks{
+		Hosts: h.hosts(), Resume: h.keys.Resume,
+		Advice: "connect to the WebSocket address that the deployment printed",
+	})
+}
+
+// hosts are the names for which an owner's proof counts. API Gateway says which of
+// its domains was dialled. What the agent itself says is believed only on this machine,
+// or another backend could pass on a proof that was meant for itself.
+func (h *handshake) hosts() []string {
+	hosts := slices.Clone(h.a.cfg.Hosts)
+	if h.m.Domain != "" {
+		hosts = append(hosts, h.m.Domain)
+	}
+	if loopback(h.conn.Host) {
+		hosts = append(hosts, h.conn.Host)
+	}
+	return hosts
+}
+
+func loopback(hostport string) bool {
+	host, _, err := net.SplitHostPort(hostport)
+	if err != nil {
+		host = hostport
+	}
+	addr, err := netip.ParseAddr(host)
+	return host == "localhost" || err == nil && addr.IsLoopback()
+}
+
+// capabilities are those that both sides have. Without session tokens an answer
+// counts on its own connection only, and what needs more than one message is not used.
+func (h *handshake) capabilities() []wire.Capability {
+	if !h.hello.Declared() {
+		return nil
+	}
+	offered := func(c wire.Capability) bool { return slices.Contains(h.hello.Capabilities, c) }
+	both := []wire.Capability{wire.CapResume}
+	if !offered(wire.CapSession) {
+		return both
+	}
+	both = append(both, wire.CapSession)
+	for _, c := range []wire.Capability{wire.CapChunks, wire.CapGzip, wire.CapCancel} {
+		if offered(c) {
+			both = append(both, c)
+		}
+	}
+	if h.a.cfg.Blob && offered(wire.CapBlob) {
+		both = append(both, wire.CapBlob)
+	}
+	if h.a.urls.stream != "" && offered(wire.CapStream) {
+		both = append(both, wire.CapStream)
+	}
+	return both
+}
+
+// quota is what the agent's tunnels are counted by: its user, else its owner key, else
+// where it comes from.
+func (h *handshake) quota(owner string) string {
+	if user := h.conn.Identity.Owner(); user != "" {
+		return user
+	}
+	if owner != "" {
+		return owner
+	}
+	addr, err := netip.ParseAddr(h.m.SourceIP)
+	if err != nil {
+		return "from:unknown"
+	}
+	addr = addr.Unmap()
+	bits := 32
+	if addr.Is6() {
+		bits = 64 // what one subscriber has
+	}
+	prefix, _ := addr.Prefix(bits)
+	return "from:" + prefix.String()
+}
+
+// attach notes the tunnel beside the connection, for its end. If the same message was
+// delivered twice, at the same time, one of the two stands back.
+func (h *handshake) attach(ctx context.Context, got *store.Claimed) error {
+	err := h.a.cfg.Store.Attach(ctx, got.Tunnel.ID, got.Tunnel.Holder)
+	if errors.Is(err, store.ErrConflict) {
+		var now *store.Connection
+		if now, err = h.a.cfg.Store.Connection(ctx, h.m.ConnectionID); err == nil {
+			if now.Tunnel == got.Tunnel.ID {
+				return nil
+			}
+			err = store.ErrConflict
+		}
+	}
+	if err != nil {
+		return h.giveUp(ctx, got, err)
+	}
+	return nil
+}
+
+// giveUp returns the tunnel of an agent that cannot be told of it.
+func (h *handshake) giveUp(ctx context.Context, got *store.Claimed, cause error) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanup)
+	defer cancel()
+	err := h.a.cfg.Store.GiveBack(ctx, got)
+	if errors.Is(cause, post.ErrGone) || errors.Is(cause, store.ErrConflict) {
+		h.a.log.Info("agent left during the handshake", "connection", h.m.ConnectionID, "tunnel", got.Tunnel.ID, "cause", cause)
+		return err
+	}
+	return errors.Join(fmt.Errorf("tell agent of tunnel %s: %w", got.Tunnel.ID, cause), err)
+}
+
+// again answers a ready that came twice: as before, if the tunnel is still the agent's.
+func (h *handshake) again(ctx context.Context) error {
+	t, err := h.a.cfg.Store.Lookup(ctx, h.conn.Tunnel, true)
+	if err != nil && !errors.Is(err, store.ErrUnknown) {
+		return err
+	}
+	if err != nil || !t.Live || t.Connection != h.m.ConnectionID {
+		return &wire.Error{Code: wire.CodeGoingAway, Message: "this connection has lost its tunnel: connect again"}
+	}
+	if err := h.establish(ctx, t); err != nil && !errors.Is(err, post.ErrGone) {
+		return fmt.Errorf("tell agent of tunnel %s: %w", t.ID, err)
+	}
+	return nil
+}
+
+// establish tells the agent what it has got.
+func (h *handshake) establish(ctx context.Context, t *store.Tunnel) error {
+	e := &wire.Established{ConnectionID: t.Connection, TunnelID: t.ID}
+	h.a.urls.fill(e, t.ID)
+	if t.Declared {
+		now := h.a.now()
+		e.Protocol = wire.ProtocolVersion
+		e.Capabilities = t.Capabilities
+		e.Resume = h.keys.Resume.Secret(t.ID, t.Owner)
+		e.Epoch = t.Epoch
+		// At least a second, or the field would say that there is no end.
+		e.MaxAgeMS = max(t.ConnectedAt.Add(store.MaxConnectionAge).Sub(now), time.Second).Milliseconds()
+		e.Backend = "culvert-lambda " + h.a.cfg.Version
+		if t.Can(wire.CapSession) {
+			e.Session = h.keys.Tickets.Session(t.ID, now.Add(sessionLife))
+		}
+		if t.Can(wire.CapStream) {
+			e.StreamURL = h.a.urls.streamURL(t.ID)
+		}
+	}
+	text, err := wire.Encode(e)
+	if err != nil {
+		return err
+	}
+	for try := range tellTries {
+		if try > 0 {
+			if e := sleep(ctx, tellPause); e != nil {
+				return errors.Join(err, e)
+			}
+		}
+		err = h.a.postTo(ctx, t.Connection, text, post.Young(t.ConnectedAt))
+		if err == nil || errors.Is(err, post.ErrGone) || errors.Is(err, post.ErrForbidden) {
+			break
+		}
+	}
+	return err
+}
+
+// refuse tells the agent why it gets no tunnel, and closes the connection of one that
+// may not understand. Ours close it themselves.
+func (h *handshake) refuse(ctx context.Context, e *wire.Error) error {
+	h.a.count(countRefused)
+	h.a.log.Info("agent refused", "connection", h.m.ConnectionID, "from", h.m.SourceIP, "code", e.Code, "cause", e.Message)
+	code := e.Code
+	if !h.hello.Declared() {
+		code = code.Original()
+	}
+	return h.a.tellAndClose(ctx, h.m.ConnectionID, &wire.ErrorMessage{Code: code, Message: e.Message}, post.Young(h.conn.ConnectedAt))
+}
+
+// dismiss sends away who held the tunnel before. What runs on a connection that was
+// replaced as planned may finish: its agent closes it.
+func (h *handshake) dismiss(ctx context.Context, got *store.Claimed, dead string) {
+	var err error
+	switch old := got.Previous; {
+	case dead != "":
+		err = h.a.cfg.Poster.Delete(ctx, dead)
+	case old == nil || got.Verdict == tunnel.Renewed:
+	case old.Declared:
+		err = h.a.tellAndClose(ctx, old.Connection, &wire.ErrorMessage{Code: wire.CodeReplaced,
+			Message: "another process has taken over this tunnel: stop one of the two"})
+	default:
+		err = h.a.cfg.Poster.Delete(ctx, old.Connection)
+	}
+	if err != nil {
+		// The tunnel is the new holder's all the same.
+		h.a.log.Warn("the former holder of a tunnel could not be told", "tunnel", got.Tunnel.ID, "error", err)
+	}
+}
+
+// tellAndClose says goodbye. That a message was accepted does not mean that it is
+// sent before the connection is cut, hence the pause.
+func (a *Agents) tellAndClose(ctx context.Context, connection string, message *wire.ErrorMessage, opts ...post.Option) error {
+	text, err := wire.Encode(message)
+	if err != nil {
+		return err
+	}
+	err = a.postTo(ctx, connection, text, opts...)
+	if errors.Is(err, post.ErrGone) {
+		return nil
+	}
+	if err == nil {
+		err = sleep(ctx, farewell)
+	}
+	return errors.Join(err, a.cfg.Poster.Delete(ctx, connection))
+}
+
+func sleep(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
