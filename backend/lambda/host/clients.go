@@ -10,7 +10,6 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/aws/retry"
-	"github.com/aws/aws-sdk-go-v2/service/apigatewaymanagementapi"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/ssm"
@@ -21,9 +20,10 @@ import (
 const (
 	dialTimeout   = time.Second
 	answerTimeout = 3 * time.Second
-	// idleTimeout is less than that of the services. A connection may have been cut
-	// while the environment was frozen all the same; that call is tried again.
-	idleTimeout = 50 * time.Second
+	// idleTimeout is shorter than the services' own, or calls would meet connections
+	// that are gone: a post to an agent is never tried again. The transport compares
+	// wall clocks here, so that it holds for an environment that was frozen as well.
+	idleTimeout = 20 * time.Second
 	attempts    = 3
 	maxBackoff  = 500 * time.Millisecond
 )
@@ -63,8 +63,8 @@ func NewClients(cfg *Config) *Clients {
 	}}
 }
 
-// AWS is the configuration for clients that are made elsewhere.
-func (c *Clients) AWS() aws.Config { return c.aws.Copy() }
+// Credentials are the function's own.
+func (c *Clients) Credentials() aws.CredentialsProvider { return c.aws.Credentials }
 
 // HTTP is the client under the others.
 func (c *Clients) HTTP() *http.Client { return c.http }
@@ -88,11 +88,6 @@ func (c *Clients) S3() *s3.Client {
 		o.BaseEndpoint = endpoint(c.cfg.S3Endpoint)
 		o.UsePathStyle = c.cfg.S3Endpoint != nil
 	})
-}
-
-// Management makes a client that posts to the connections of a WebSocket API.
-func (c *Clients) Management(api *url.URL) *apigatewaymanagementapi.Client {
-	return apigatewaymanagementapi.NewFromConfig(c.aws, func(o *apigatewaymanagementapi.Options) { o.BaseEndpoint = endpoint(api) })
 }
 
 func endpoint(u *url.URL) *string {
