@@ -113,6 +113,7 @@ func (e *environment) tunnels(c *Config) {
 	c.Answers = e.table("CULVERT_ANSWERS_TABLE")
 	c.DynamoDBEndpoint = e.endpoint("AWS_ENDPOINT_URL_DYNAMODB")
 	c.AgentsAPI = e.management("CULVERT_AGENTS_API")
+	c.Bucket = e.word("CULVERT_BUCKET")
 	c.PublicURL = e.base("CULVERT_PUBLIC_URL")
 	if c.PublicURL == nil && e.get("CULVERT_PUBLIC_URL") == "" {
 		e.fail("CULVERT_PUBLIC_URL", "is missing: set it to the base of the public URLs, such as https://tunnel.example.com")
@@ -135,7 +136,6 @@ func (e *environment) tunnels(c *Config) {
 		return
 	}
 	c.WaitersURL = e.webSocket("CULVERT_WAITERS_URL")
-	c.Bucket = e.word("CULVERT_BUCKET")
 	c.S3Endpoint = e.endpoint("AWS_ENDPOINT_URL_S3")
 	c.AccountConcurrency = e.number("CULVERT_ACCOUNT_CONCURRENCY", 0, 0, 10_000_000)
 	c.Reserved = e.oneOf("CULVERT_RESERVED", "false", "true", "false") == "true"

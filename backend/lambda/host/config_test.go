@@ -77,11 +77,11 @@ func TestFromEnvironment(t *testing.T) {
 		})},
 		"agents, all": {RoleAgents, variables{
 			"CULVERT_WAITERS_API": "https://def.execute-api.eu-west-1.amazonaws.com/live/", "CULVERT_WAITERS_API_ID": "def",
-			"CULVERT_AGENT_HOSTS": "Agents.example.com, b.example.com:8443,", "CULVERT_MAX_TUNNELS": "3", "CULVERT_AUTH": "jwt",
+			"CULVERT_AGENT_HOSTS": "Agents.example.com, b.example.com:8443,", "CULVERT_MAX_TUNNELS": "3", "CULVERT_AUTH": "jwt", "CULVERT_BUCKET": "bucket",
 			"CULVERT_SUBDOMAIN_URL": "https://tunnel.example.com/", "CULVERT_STREAM_URL": "https://x.lambda-url.eu-west-1.on.aws/",
 			"CULVERT_LOG_LEVEL": "debug", "CULVERT_METRICS_NAMESPACE": "Culvert/my-stack",
 		}, base(RoleAgents, func(c *Config) {
-			c.Connections, c.MaxTunnels, c.Auth = "connections", 3, AuthJWT
+			c.Connections, c.MaxTunnels, c.Auth, c.Bucket = "connections", 3, AuthJWT, "bucket"
 			c.WaitersAPI, c.WaitersAPIID = link("https://def.execute-api.eu-west-1.amazonaws.com/live"), "def"
 			c.AgentHosts = []string{"agents.example.com", "b.example.com:8443"}
 			c.SubdomainURL, c.StreamURL = link("https://tunnel.example.com"), link("https://x.lambda-url.eu-west-1.on.aws")

@@ -2,8 +2,9 @@ package host
 
 import (
 	"log/slog"
+	"maps"
+	"math"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 )
@@ -32,9 +33,8 @@ func unitOf(name string) (unit string, ok bool) {
 	return "", false
 }
 
-// Metrics sums up what is counted during an invocation. An environment serves one at
-// a time, so that the sum of a metric is its sample for that invocation. It is safe
-// for use by many goroutines.
+// Metrics keeps what is counted and sampled during an invocation. It is safe for use
+// by many goroutines.
 //
 // The one dimension is the function: tunnels, connections or users would each make
 // metrics of their own, and a bill without bounds.
@@ -43,27 +43,50 @@ type Metrics struct {
 	log                 *slog.Logger
 
 	mu     sync.Mutex
-	sums   map[string]float64
+	values map[string][]float64 // of a count, one; of samples, up to maxSamples
 	warned bool
 }
 
 // NewMetrics counts for one function. Names that are no metrics are logged once.
 func NewMetrics(namespace, function string, log *slog.Logger) *Metrics {
-	return &Metrics{namespace: namespace, function: function, log: log, sums: make(map[string]float64)}
+	return &Metrics{namespace: namespace, function: function, log: log, values: make(map[string][]float64)}
 }
+
+// maxSamples is how many values of a metric CloudWatch takes from one line.
+const maxSamples = 100
 
 // Count adds n to a metric.
 func (m *Metrics) Count(name string, n float64) {
-	_, known := unitOf(name)
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	switch {
-	case known && n == n && n >= 0: // neither NaN, which JSON does not have, nor less than nothing
-		m.sums[name] += n
-	case !m.warned:
+	case !m.valid(name, n) || n == 0:
+	case len(m.values[name]) == 0:
+		m.values[name] = []float64{n}
+	default:
+		m.values[name][0] += n
+	}
+}
+
+// Sample records one value of a metric of which the distribution counts.
+func (m *Metrics) Sample(name string, v float64) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.valid(name, v) && len(m.values[name]) < maxSamples {
+		m.values[name] = append(m.values[name], v)
+	}
+}
+
+// valid says whether there is such a metric, and such a value. m.mu is held.
+func (m *Metrics) valid(name string, n float64) bool {
+	if _, known := unitOf(name); known && n >= 0 && n <= math.MaxInt64 { // JSON knows neither NaN nor infinity
+		return true
+	}
+	if !m.warned {
 		m.warned = true
 		m.log.Warn("a metric that is none was counted", "name", name)
 	}
+	return false
 }
 
 // emf is the head of CloudWatch's embedded metric format.
@@ -90,23 +113,25 @@ type emfMetric struct {
 func (m *Metrics) take(now time.Time) []slog.Attr {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	var metrics []emfMetric
-	for name, sum := range m.sums {
-		if unit, _ := unitOf(name); sum > 0 {
-			metrics = append(metrics, emfMetric{name, unit})
-		}
-	}
-	if len(metrics) == 0 {
+	if len(m.values) == 0 {
 		return nil
 	}
-	slices.SortFunc(metrics, func(a, b emfMetric) int { return strings.Compare(a.Name, b.Name) })
+	var metrics []emfMetric
+	for _, name := range slices.Sorted(maps.Keys(m.values)) {
+		unit, _ := unitOf(name)
+		metrics = append(metrics, emfMetric{name, unit})
+	}
 	attrs := []slog.Attr{
 		slog.Any("_aws", emf{now.UnixMilli(), []emfDirective{{m.namespace, [][]string{{"Function"}}, metrics}}}),
 		slog.String("Function", m.function),
 	}
 	for _, metric := range metrics {
-		attrs = append(attrs, slog.Float64(metric.Name, m.sums[metric.Name]))
+		if values := m.values[metric.Name]; len(values) == 1 {
+			attrs = append(attrs, slog.Float64(metric.Name, values[0]))
+		} else {
+			attrs = append(attrs, slog.Any(metric.Name, values))
+		}
 	}
-	clear(m.sums)
+	clear(m.values)
 	return attrs
 }

@@ -28,7 +28,7 @@ type document struct {
 }
 
 // metricsOf gives the metrics of a line, and checks its form.
-func metricsOf(t *testing.T, line map[string]any, namespace, function string) map[string]float64 {
+func metricsOf(t *testing.T, line map[string]any, namespace, function string) map[string]any {
 	t.Helper()
 	text, err := json.Marshal(line)
 	if err != nil {
@@ -51,9 +51,9 @@ func metricsOf(t *testing.T, line map[string]any, namespace, function string) ma
 	if m.Namespace != namespace || !cmp.Equal(m.Dimensions, [][]string{{"Function"}}) || line["Function"] != function {
 		t.Errorf("namespace or dimensions: %s", text)
 	}
-	values := make(map[string]float64)
+	values := make(map[string]any)
 	for _, metric := range m.Metrics {
-		value, ok := line[metric.Name].(float64)
+		value, ok := line[metric.Name]
 		if unit, known := unitOf(metric.Name); !ok || !known || unit != metric.Unit {
 			t.Errorf("metric %+v: %s", metric, text)
 		}
@@ -65,7 +65,7 @@ func metricsOf(t *testing.T, line map[string]any, namespace, function string) ma
 	return values
 }
 
-func emit(t *testing.T, m *Metrics) map[string]float64 {
+func emit(t *testing.T, m *Metrics) map[string]any {
 	t.Helper()
 	var out output
 	h := &Host{lines: NewLogger(&out, slog.LevelDebug).Handler()}
@@ -85,13 +85,19 @@ func TestMetrics(t *testing.T) {
 	}
 	m.Count("Posts", 1)
 	m.Count("Posts", 2)
-	m.Count("WaitMs", 12.5)
+	m.Sample("WaitMs", 12.5)
 	m.Count("Gone", 0)
-	if diff := cmp.Diff(map[string]float64{"Posts": 3, "WaitMs": 12.5}, emit(t, m)); diff != "" {
+	if diff := cmp.Diff(map[string]any{"Posts": 3.0, "WaitMs": 12.5}, emit(t, m)); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 	if got := emit(t, m); got != nil {
 		t.Errorf("counted again: %v", got)
+	}
+	for i := range 2 * maxSamples {
+		m.Sample("WaitMs", float64(i%2))
+	}
+	if got, ok := emit(t, m)["WaitMs"].([]any); !ok || len(got) != maxSamples || got[0] != 0.0 || got[1] != 1.0 {
+		t.Errorf("samples: %v", got)
 	}
 	if out.Len() > 0 {
 		t.Errorf("logged: %s", &out)
@@ -131,7 +137,7 @@ func TestMetricsTogether(t *testing.T) {
 	}
 	counting.Wait()
 	got := emit(t, m)
-	if names := slices.Sorted(maps.Keys(got)); got["Posts"] != 800 || got["Gone"] != 800 || strings.Join(names, " ") != "Gone Posts" {
+	if names := slices.Sorted(maps.Keys(got)); got["Posts"] != 800.0 || got["Gone"] != 800.0 || strings.Join(names, " ") != "Gone Posts" {
 		t.Errorf("%v", got)
 	}
 }

@@ -1,0 +1,60 @@
+// Command lambda is Culvert's backend as Lambda functions. Built as "bootstrap", it
+// is all of them: CULVERT_ROLE says which one a process is.
+package main
+
+import (
+	"fmt"
+	"log/slog"
+	"os"
+	"strings"
+
+	"github.com/aws/aws-lambda-go/lambda"
+
+	"culvert/backend/lambda/host"
+	"culvert/backend/lambda/keys"
+	"culvert/backend/lambda/visitors"
+)
+
+// version is that of the other programs.
+const version = "0.1.0"
+
+func main() {
+	h, err := compose(os.Getenv)
+	if err != nil {
+		log := host.NewLogger(os.Stdout, slog.LevelInfo)
+		for line := range strings.SplitSeq(err.Error(), "\n") {
+			log.Error("the function cannot start", "cause", line)
+		}
+		os.Exit(1)
+	}
+	if h.Streaming() {
+		lambda.Start(h.Stream)
+	}
+	lambda.Start(h)
+}
+
+// compose makes the function that the environment describes. It calls nobody: what
+// an invocation does not need, it does not wait for.
+func compose(getenv func(string) string) (*host.Host, error) {
+	cfg, err := host.FromEnvironment(getenv)
+	if err != nil {
+		return nil, err
+	}
+	log := host.NewLogger(os.Stdout, cfg.LogLevel)
+	p := parts{cfg: cfg, log: log, clients: host.NewClients(cfg), metrics: host.NewMetrics(cfg.Namespace, string(cfg.Role), log)}
+	o := host.Options{Config: cfg, Output: os.Stdout, Log: log, Metrics: p.metrics, HTTP: p.clients.HTTP()}
+	switch cfg.Role {
+	case host.RoleKeys:
+		o.Resources, err = keys.NewResource(p.clients.SSM(), cfg.KeysParameter, log)
+	case host.RoleAgents:
+		o.Agents, err = p.agents()
+	default:
+		var v *visitors.Visitors
+		v, err = p.visitors()
+		o.Visitors, o.Streams = v, v
+	}
+	if err != nil {
+		return nil, fmt.Errorf("role %s: %w", cfg.Role, err)
+	}
+	return host.New(o)
+}

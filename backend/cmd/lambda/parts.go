@@ -1,0 +1,96 @@
+package main
+
+import (
+	"context"
+	"log/slog"
+	"net/url"
+
+	"culvert/backend/lambda/agents"
+	"culvert/backend/lambda/blob"
+	"culvert/backend/lambda/host"
+	"culvert/backend/lambda/keys"
+	"culvert/backend/lambda/post"
+	"culvert/backend/lambda/store"
+	"culvert/backend/lambda/ticket"
+	"culvert/backend/lambda/visitors"
+	"culvert/backend/lambda/waiter"
+)
+
+// parts are what the functions have in common.
+type parts struct {
+	cfg     *host.Config
+	log     *slog.Logger
+	clients *host.Clients
+	metrics *host.Metrics
+}
+
+func (p *parts) shared() (s *store.Store, k *keys.Source, agents *post.Poster, err error) {
+	names := store.Names{Tunnels: p.cfg.Tunnels, Connections: p.cfg.Connections, Answers: p.cfg.Answers}
+	if s, err = store.New(store.Config{Client: p.clients.DynamoDB(), Names: names}); err != nil {
+		return nil, nil, nil, err
+	}
+	if k, err = keys.New(keys.Config{Client: p.clients.SSM(), Name: p.cfg.KeysParameter, Logger: p.log}); err != nil {
+		return nil, nil, nil, err
+	}
+	agents, err = p.poster(p.cfg.AgentsAPI)
+	return s, k, agents, err
+}
+
+func (p *parts) poster(api *url.URL) (*post.Poster, error) {
+	return post.New(post.Config{Endpoint: api.String(), Region: p.cfg.Region, Credentials: p.clients.Credentials(), HTTP: p.clients.HTTP()})
+}
+
+func (p *parts) agents() (*agents.Agents, error) {
+	s, k, poster, err := p.shared()
+	if err != nil {
+		return nil, err
+	}
+	c := agents.Config{
+		Store: s, Poster: poster, Keys: k, Auth: agents.Auth(p.cfg.Auth), PublicURL: p.cfg.PublicURL.String(), SubdomainURL: text(p.cfg.SubdomainURL),
+		StreamURL: text(p.cfg.StreamURL), Hosts: p.cfg.AgentHosts, Blob: p.cfg.Bucket != "", MaxTunnels: p.cfg.MaxTunnels,
+		Version: version, Logger: p.log, Count: p.metrics,
+	}
+	if p.cfg.WaitersAPI != nil {
+		if c.Waiters, err = p.poster(p.cfg.WaitersAPI); err != nil {
+			return nil, err
+		}
+	}
+	return agents.New(c)
+}
+
+func (p *parts) visitors() (*visitors.Visitors, error) {
+	s, k, poster, err := p.shared()
+	if err != nil {
+		return nil, err
+	}
+	w, err := waiter.New(waiter.Config{
+		URL: text(p.cfg.WaitersURL), Region: p.cfg.Region, Credentials: p.clients.Credentials(), Counter: p.metrics, Log: p.log,
+	})
+	if err != nil {
+		return nil, err
+	}
+	c := visitors.Config{
+		Tunnels: s, Answers: s, Poster: poster, Limiter: s.NewLimiter(p.cfg.TunnelRPM), Waiter: w, SubdomainURL: p.cfg.SubdomainURL, Version: version,
+		MaxWait: p.cfg.MaxWait, AccountConcurrency: p.cfg.AccountConcurrency, Reserved: p.cfg.Reserved, Metrics: p.metrics, Log: p.log,
+		Keys: func(ctx context.Context) (*ticket.Keyring, error) {
+			set, err := k.Get(ctx)
+			if err != nil {
+				return nil, err
+			}
+			return set.Tickets, nil
+		},
+	}
+	if p.cfg.Bucket != "" {
+		if c.Bodies, err = blob.New(blob.Config{Client: p.clients.S3(), Bucket: p.cfg.Bucket}); err != nil {
+			return nil, err
+		}
+	}
+	return visitors.New(c)
+}
+
+func text(u *url.URL) string {
+	if u == nil {
+		return ""
+	}
+	return u.String()
+}
