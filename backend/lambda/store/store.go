@@ -82,9 +82,9 @@ func New(cfg Config) (*Store, error) {
 
 // Retries of a write whose condition failed because somebody else was faster.
 const (
-	maxTries   = 8
+	maxTries   = 12
 	firstPause = 5 * time.Millisecond
-	maxPause   = 200 * time.Millisecond
+	maxPause   = 400 * time.Millisecond
 )
 
 // pause waits before the next try, about twice as long each time, so that many who
