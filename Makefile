@@ -4,7 +4,7 @@
 # clone needs nothing but Go, git and make.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test build clean
+.PHONY: help setup run test build deploy clean
 
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -24,5 +24,8 @@ build: ## build culvert and culvert-desktop into bin/
 	CGO_ENABLED=0 go build -o bin/culvert ./app/cmd/culvert
 	CGO_ENABLED=1 go build -o bin/culvert-desktop ./app/cmd/culvert-desktop
 
+deploy: ## put the backend into your AWS account, or upgrade it (ARGS=--help tells how)
+	@deploy/deploy $(ARGS)
+
 clean: ## remove what these commands made inside the checkout
-	rm -rf bin dist .ci/out
+	rm -rf bin dist .ci/out deploy/.aws-sam

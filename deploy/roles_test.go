@@ -59,8 +59,10 @@ func TestRolesAllowExactly(t *testing.T) {
 		{"dynamodb:Query", "arn:AnswersTable"},
 		{"dynamodb:UpdateItem", "arn:TunnelsTable"},
 		{"execute-api:Invoke", waiters + "/$connect"},
-		{"s3:GetObject", "arn:BodiesBucket/*"},
-		{"s3:PutObject", "arn:BodiesBucket/*"},
+		{"s3:GetObject", "arn:BodiesBucket/answers/*"},
+		{"s3:GetObject", "arn:BodiesBucket/requests/*"},
+		{"s3:PutObject", "arn:BodiesBucket/answers/*"},
+		{"s3:PutObject", "arn:BodiesBucket/requests/*"},
 		{"execute-api:ManageConnections", agents + "/POST/@connections/*"},
 		{"ssm:GetParameter", keys},
 	}
@@ -119,7 +121,7 @@ func lines(gs []grant) string {
 func TestNoWildcards(t *testing.T) {
 	t.Parallel()
 	action := regexp.MustCompile(`^[a-z0-9-]+:[A-Za-z]+$`)
-	ends := regexp.MustCompile(`^(arn:aws:execute-api:.*/@connections|arn:BodiesBucket)/\*$`)
+	ends := regexp.MustCompile(`^(arn:aws:execute-api:.*/@connections|arn:BodiesBucket/(answers|requests))/\*$`)
 	for name, parameters := range deployments() {
 		tmpl := load(t, parameters)
 		for id := range tmpl.resources("AWS::IAM::Role") {
