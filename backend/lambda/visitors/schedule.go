@@ -28,7 +28,7 @@ func (m mode) String() string { return [...]string{"stored", "pushed"}[m] }
 // of the wait, and what they add to it a constant part.
 const (
 	firstRead   = 30 * time.Millisecond
-	firstAgain  = 60 * time.Millisecond // after an answer was asked for again
+	firstAgain  = 120 * time.Millisecond // after an answer was asked for again: that takes its way
 	mostStored  = 500 * time.Millisecond
 	mostPushed  = time.Second // the answer is most likely not in the store
 	mostSlow    = 2 * time.Second
@@ -126,14 +126,9 @@ func (s *schedule) isLate(now time.Time) bool {
 
 // asked: the agent sends again what it has, by the store.
 func (s *schedule) asked(now time.Time) {
-	most := mostPushed
-	if s.mode == stored {
-		most = mostStored
+	if s.mode == pushed || !s.reading {
+		s.read(now, firstAgain, firstRead, mostPushed)
 	}
-	if s.streaming {
-		most = max(most, mostStream)
-	}
-	s.read(now, firstAgain, firstRead, most)
 }
 
 // progress: a part of the answer has come, and more will. hole says that a later part
