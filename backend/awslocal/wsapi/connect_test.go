@@ -348,7 +348,7 @@ func TestConfigIsValidated(t *testing.T) {
 		"IAM without secrets": {func(c *Config) { c.Routes["$connect"] = Route{Mock: &Mock{}, IAM: true} }, "Principals"},
 		"answer to nobody":    {func(c *Config) { c.Routes["$disconnect"] = Route{Mock: &Mock{}, RouteResponse: true} }, "nobody"},
 		"unknown variable":    {func(c *Config) { c.Routes["x"] = Route{Mock: &Mock{Response: "$input.body"}} }, "$input.body"},
-		"directive":           {func(c *Config) { c.Routes["x"] = Route{Mock: &Mock{Request: "#set($a = 1)"}} }, "template"},
+		"directive":           {func(c *Config) { c.Routes["x"] = Route{Mock: &Mock{Request: "#if(true) {} #end"}} }, "directives"},
 		"negative limit":      {func(c *Config) { c.Limits.Frame = -1 }, "negative"},
 		"authorizer alone":    {func(c *Config) { c.Authorizer = &Authorizer{ID: "z", Lambda: Lambda{Function: &function{}}} }, "$connect"},
 		"authorizer's source": {func(c *Config) {

@@ -1,0 +1,192 @@
+package wsapi
+
+import (
+	"fmt"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"culvert/backend/awslocal/chaos"
+)
+
+func TestMessagesAreLost(t *testing.T) {
+	t.Parallel()
+	x := start(t, nil)
+	ws, _ := x.dial()
+	x.chaos.Force(chaos.MessageLost, 1)
+	send(t, ws, "lost")
+	send(t, ws, "arrives")
+	if got := x.next("MESSAGE").Body; got != "arrives" {
+		t.Errorf("%q arrived", got)
+	}
+	x.noInvocation()
+	if got := x.awaitUsage(MessageIn, 2); len(got) != 2 || got[0].Problem != "lost" {
+		t.Errorf("counted %+v: a lost message is billed too", got)
+	}
+}
+
+func TestMessagesAreThrottled(t *testing.T) {
+	t.Parallel()
+	x := start(t, nil)
+	ws, i := x.dial()
+	x.chaos.Force(chaos.MessageThrottled, 1)
+	send(t, ws, "lost")
+	if got := parseInjected(t, read(t, ws)); got.Message != "Internal server error" || got.ConnectionID != i.id() {
+		t.Errorf("told %+v", got)
+	}
+	x.noInvocation()
+}
+
+func TestMessagesAreDuplicated(t *testing.T) {
+	t.Parallel()
+	x := start(t, nil)
+	ws, _ := x.dial()
+	x.chaos.Force(chaos.MessageDuplicated, 1)
+	send(t, ws, "twice")
+	one, two := x.next("MESSAGE"), x.next("MESSAGE")
+	if one.Body != "twice" || string(one.raw) != string(two.raw) {
+		t.Errorf("got %s and %s", one.raw, two.raw)
+	}
+	send(t, ws, "once")
+	if got := x.next("MESSAGE").Body; got != "once" {
+		t.Errorf("got %q", got)
+	}
+	if got := x.awaitUsage(MessageIn, 2); len(got) != 2 {
+		t.Errorf("%d messages billed, want 2", len(got))
+	}
+}
+
+func TestMessagesComeInAnyOrder(t *testing.T) {
+	t.Parallel()
+	x := start(t, nil)
+	x.chaos.Set(chaos.MessageHeld, chaos.Setting{Probability: 0.5, Delay: 50 * time.Millisecond})
+	ws, _ := x.dial()
+	var sent, got []string
+	for i := range 50 {
+		sent = append(sent, fmt.Sprintf("%02d", i))
+		send(t, ws, sent[i])
+	}
+	for range sent {
+		got = append(got, x.next("MESSAGE").Body)
+	}
+	if slices.IsSorted(got) {
+		t.Error("50 messages came in order")
+	}
+	slices.Sort(got)
+	if diff := cmp.Diff(sent, got); diff != "" {
+		t.Error(diff)
+	}
+}
+
+// A new connection may be unknown to posts until a moment after its first message.
+func TestGoneAtFirst(t *testing.T) {
+	t.Parallel()
+	x := start(t, nil)
+	x.chaos.Force(chaos.GoneAtFirst, 1)
+	ws, i := x.dial()
+	wantKind(t, x.post(i.id(), "x"), "GoneException", 410)
+	send(t, ws, "first")
+	x.next("MESSAGE")
+	x.mustPost(i.id(), "there")
+	if got := read(t, ws); got != "there" {
+		t.Errorf("got %q", got)
+	}
+
+	x.chaos.Force(chaos.GoneAtFirst, 1)
+	x.chaos.Set(chaos.GoneAtFirst, chaos.Setting{Delay: time.Hour})
+	ws, i = x.dial()
+	send(t, ws, "first")
+	x.next("MESSAGE")
+	wantKind(t, x.post(i.id(), "x"), "GoneException", 410)
+	x.mustBeOpen(i.id())
+}
+
+func TestPostsAreAcceptedAndLost(t *testing.T) {
+	t.Parallel()
+	x := start(t, nil)
+	ws, i := x.dial()
+	x.chaos.Force(chaos.PostLost, 1)
+	x.mustPost(i.id(), "lost")
+	x.mustPost(i.id(), "arrives")
+	if got := read(t, ws); got != "arrives" {
+		t.Errorf("got %q", got)
+	}
+}
+
+func TestPostsAreLimited(t *testing.T) {
+	t.Parallel()
+	x := start(t, nil)
+	ws, i := x.dial()
+	x.chaos.Force(chaos.PostLimited, 1)
+	wantKind(t, x.post(i.id(), "x"), "LimitExceededException", 429)
+	x.mustPost(i.id(), "arrives")
+	if got := read(t, ws); got != "arrives" {
+		t.Errorf("got %q", got)
+	}
+}
+
+func TestSocketIsKilledByAPost(t *testing.T) {
+	t.Parallel()
+	x := start(t, nil)
+	ws, i := x.dial()
+	x.chaos.Force(chaos.SocketKilled, 1)
+	x.mustPost(i.id(), "lost")
+	if code, _ := closed(t, ws); code != -1 {
+		t.Errorf("closed with %d, want a cut", code)
+	}
+	x.next("DISCONNECT")
+	wantKind(t, x.post(i.id(), "x"), "GoneException", 410)
+}
+
+func TestPeerHangsAtAPost(t *testing.T) {
+	t.Parallel()
+	x := start(t, nil)
+	ws, i := x.dial()
+	x.chaos.Force(chaos.PeerHung, 1)
+	x.mustPost(i.id(), "lost")
+	x.mustPost(i.id(), "lost too")
+	send(t, ws, "unheard")
+	x.mustBeOpen(i.id())
+	x.Close()
+	x.noInvocation()
+}
+
+func TestDisconnectIsBestEffort(t *testing.T) {
+	t.Parallel()
+	x := start(t, nil)
+	for _, test := range []struct {
+		fault chaos.Fault
+		times int
+	}{
+		{chaos.DisconnectRepeated, 2}, {chaos.DisconnectLate, 1}, {"", 1}, {chaos.DisconnectLost, 0},
+	} {
+		x.chaos.Force(test.fault, 1)
+		ws, i := x.dial()
+		ws.Close()
+		for range test.times {
+			if got := x.next("DISCONNECT"); got.id() != i.id() {
+				t.Errorf("%s: $disconnect of %s, want %s", test.fault, got.id(), i.id())
+			}
+		}
+	}
+	x.awaitUsage(Disconnected, 4)
+	x.Close()
+	x.noInvocation()
+}
+
+// $disconnect of a connection may come after its successor has connected.
+func TestLateDisconnect(t *testing.T) {
+	t.Parallel()
+	x := start(t, nil)
+	x.chaos.Set(chaos.DisconnectLate, chaos.Setting{Delay: time.Hour})
+	x.chaos.Force(chaos.DisconnectLate, 1)
+	ws, old := x.dial()
+	ws.Close()
+	x.awaitUsage(Disconnected, 1)
+	_, successor := x.dial()
+	x.mustBeOpen(successor.id())
+	wantKind(t, x.post(old.id(), "x"), "GoneException", 410)
+	x.noInvocation() // an hour away: Close does not wait for it
+}
