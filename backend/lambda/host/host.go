@@ -13,7 +13,6 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
-	"time"
 
 	"culvert/backend/lambda/event"
 )
@@ -138,13 +137,4 @@ func (h *Host) refuse(in *invocation, kind event.Kind, err error) ([]byte, error
 		return event.Refuse(nil, http.StatusBadRequest, nil, text).Encode(kind)
 	}
 	return event.EncodeMessageAnswer(http.StatusBadRequest, text), nil
-}
-
-// withDeadline notes when the answer has to be there.
-func withDeadline(ctx context.Context, r *event.Request, otherwise time.Duration) {
-	deadline, ok := ctx.Deadline()
-	if !ok {
-		deadline = time.Now().Add(otherwise)
-	}
-	r.Deadline = deadline
 }

@@ -32,6 +32,7 @@ func (h *Host) resource(ctx context.Context, in *invocation, r *event.Resource) 
 	if err != nil {
 		in.fail("CloudFormation could not be told", err)
 		status = http.StatusBadGateway
+		err = errors.New(clean(err.Error(), maxText)) // the runtime logs it as it is
 	}
 	in.end(status)
 	return err
@@ -80,7 +81,7 @@ func (h *Host) put(ctx context.Context, to string, text []byte) (again bool, err
 	req.Header["Content-Type"] = []string{""} // the signature is for none
 	res, err := h.http.Do(req)
 	if err != nil {
-		return true, err // the URL in it loses its query before it is logged
+		return true, err
 	}
 	defer res.Body.Close()
 	_, _ = io.CopyN(io.Discard, res.Body, 4<<10) // so that the connection can be used again

@@ -29,7 +29,7 @@ func (h *Host) Stream(ctx context.Context, payload json.RawMessage) (*events.Lam
 		return h.respond(in, a.Stream())
 	}
 	r := e.Request
-	h.arrive(ctx, in, r, h.cfg.StreamURL, h.cfg.MaxWait)
+	h.arrive(ctx, in, r, h.cfg.StreamURL)
 	return h.respond(in, h.open(ctx, in, r))
 }
 

@@ -21,13 +21,18 @@ const (
 	msgNoAnswer = "The service behind this tunnel sent an answer that makes no sense."
 )
 
-// arrive prepares a visitor's request: what the event alone cannot know.
-func (h *Host) arrive(ctx context.Context, in *invocation, r *event.Request, base *url.URL, most time.Duration) {
+// arrive prepares a visitor's request: what the event alone cannot know. A function
+// cannot be told its own URL by the template that makes both: base may be nil.
+func (h *Host) arrive(ctx context.Context, in *invocation, r *event.Request, base *url.URL) {
+	r.Proto = h.cfg.PublicURL.Scheme // http on a developer's machine
 	if base != nil {
-		r.Proto = base.Scheme // http on a developer's machine
+		r.Proto = base.Scheme
 		r.StripPrefix(base.Path)
 	}
-	withDeadline(ctx, r, most)
+	r.Deadline = time.Now().Add(h.cfg.MaxWait)
+	if deadline, ok := ctx.Deadline(); ok {
+		r.Deadline = deadline
+	}
 	h.metrics.Count(metricRequests, 1)
 	h.metrics.Count(metricBytesIn, float64(len(r.Body)))
 	in.add(slog.String("event", r.Kind.String()), slog.String("method", clip(r.Method)))
@@ -56,7 +61,7 @@ func (h *Host) tunnelOf(r *event.Request) string {
 
 // visit answers a visitor as a whole.
 func (h *Host) visit(ctx context.Context, in *invocation, r *event.Request) []byte {
-	h.arrive(ctx, in, r, h.cfg.PublicURL, h.cfg.MaxWait)
+	h.arrive(ctx, in, r, h.cfg.PublicURL)
 	a := h.answer(ctx, in, r)
 	a.Head = r.Method == http.MethodHead
 	text, err := a.Encode(r.Kind)
