@@ -242,9 +242,12 @@ func TestWaitersAPI(t *testing.T) {
 	if got := at(tmpl.resource("WhoamiRoute").properties, "Target"); got != "integrations/WhoamiMock" {
 		t.Errorf("whoami goes to %v", got)
 	}
-	answer := at(tmpl.resource("WhoamiMockResponse").properties, "ResponseTemplates", "$default")
-	if answer != `{"connectionId":"$context.connectionId"}` {
-		t.Errorf("whoami is answered by %v", answer)
+	mock, response := tmpl.resource("WhoamiMock").properties, tmpl.resource("WhoamiMockResponse").properties
+	if got := at(mock, "RequestTemplates", at(mock, "TemplateSelectionExpression").(string)); got != `{"statusCode":200}` || at(response, "IntegrationResponseKey") != "/200/" {
+		t.Errorf("the mock for whoami makes %v of a request, for the response %v", got, at(response, "IntegrationResponseKey"))
+	}
+	if got := at(response, "ResponseTemplates", at(response, "TemplateSelectionExpression").(string)); got != `{"connectionId":"$context.connectionId"}` {
+		t.Errorf("whoami is answered by %v", got)
 	}
 	if got := at(tmpl.resource("WhoamiResponse").properties, "RouteResponseKey"); got != "$default" {
 		t.Errorf("the route response has the key %v: without $default the answer is dropped", got)

@@ -85,11 +85,8 @@ func (w *world) run(args ...string) (string, int) {
 	cmd := exec.Command("bash", append([]string{filepath.Join(w.dir, "deploy", "deploy")}, args...)...)
 	cmd.Env = append(slices.DeleteFunc(os.Environ(), func(v string) bool {
 		return strings.HasPrefix(v, "AWS_") || strings.HasPrefix(v, "SAM_")
-	}), "PATH="+w.path, "HOME="+w.dir, "GOTOOLCHAIN=local")
+	}), "PATH="+w.path)
 	cmd.Env = append(cmd.Env, w.env...)
-	if cache, err := exec.Command("go", "env", "GOCACHE").Output(); err == nil {
-		cmd.Env = append(cmd.Env, "GOCACHE="+strings.TrimSpace(string(cache)))
-	}
 	out, err := cmd.CombinedOutput()
 	if err != nil && cmd.ProcessState == nil {
 		w.t.Fatal(err)
