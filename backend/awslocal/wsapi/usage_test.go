@@ -19,6 +19,7 @@ func TestUsage(t *testing.T) {
 	id := i.id()
 	send(t, ws, `{"a":1}`)
 	x.next("MESSAGE")
+	x.awaitUsage(Integrated, 2)
 	p := strings.Repeat("x", 32<<10+1)
 	x.mustPost(id, p)
 	read(t, ws)
