@@ -36,7 +36,8 @@ const (
 	lateAtLeast = 500 * time.Millisecond // an answer is late after that, or 4 times its tunnel's mean
 	lateParts   = 500 * time.Millisecond // parts of an answer are late so long after the last one
 	lateStream  = 5 * time.Second        // a silent stream may have lost something
-	latestCheck = time.Minute
+	latestCheck = 30 * time.Second
+	readsFor    = 4 * time.Second // after a silent stream's agent was asked
 )
 
 // curve gives moments that grow ever rarer.
@@ -64,6 +65,7 @@ type schedule struct {
 
 	reading bool // there is a next read
 	reads   curve
+	until   time.Time // no read after; zero for no such end
 	// check is when the answer counts as late. The first time in pushed mode, the
 	// store is read before the agent is asked: it may have been put there.
 	check time.Time
@@ -87,7 +89,7 @@ func newSchedule(now time.Time, m mode, resends, streaming bool, mean time.Durat
 }
 
 func (s *schedule) read(now time.Time, first, least, most time.Duration) {
-	s.reading, s.reads = true, curve{start: now, at: first, least: least, most: most}
+	s.reading, s.reads, s.until = true, curve{start: now, at: first, least: least, most: most}, time.Time{}
 }
 
 // due is when the next thing is to be done; zero if there is none.
@@ -107,6 +109,9 @@ func (s *schedule) isRead(now time.Time) bool {
 		return false
 	}
 	s.reads.advance(now)
+	if !s.until.IsZero() && s.reads.next().After(s.until) {
+		s.reading = false
+	}
 	return true
 }
 
@@ -128,6 +133,9 @@ func (s *schedule) isLate(now time.Time) bool {
 func (s *schedule) asked(now time.Time) {
 	if s.mode == pushed || !s.reading {
 		s.read(now, firstAgain, firstRead, mostPushed)
+		if s.streaming && s.mode == pushed {
+			s.until = now.Add(readsFor) // most likely there was nothing to send
+		}
 	}
 }
 
