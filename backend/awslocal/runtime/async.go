@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"time"
+
+	"culvert/backend/awslocal/clock"
 )
 
 const (
@@ -57,9 +59,7 @@ func (l *Lambda) deliver(ctx context.Context, payload []byte) {
 				return
 			}
 		}
-		select {
-		case <-time.After(wait):
-		case <-ctx.Done():
+		if clock.Sleep(ctx, l.cfg.Clock, wait) != nil {
 			return
 		}
 	}

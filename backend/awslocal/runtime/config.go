@@ -12,6 +12,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"culvert/backend/awslocal/clock"
 )
 
 // Config describes a function. Only Name is always needed, and Bootstrap for New.
@@ -27,6 +29,9 @@ type Config struct {
 	// KeepRunning leaves environments running between invocations. Lambda freezes
 	// them, and so does this package where the system can (not on Windows).
 	KeepRunning bool
+
+	// Clock times what nobody waits for: IdleAfter and RetryAfter. Default clock.Real.
+	Clock clock.Clock
 
 	// Reserved is the function's own part of the account's concurrency; 0 takes from
 	// what all functions share.
@@ -107,6 +112,9 @@ func (c Config) withDefaults() (Config, error) {
 	}
 	if c.Account == nil {
 		c.Account = NewAccount(0)
+	}
+	if c.Clock == nil {
+		c.Clock = clock.Real()
 	}
 	if c.Observe == nil {
 		c.Observe = func(Report) {}

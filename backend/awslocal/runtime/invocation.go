@@ -110,6 +110,13 @@ func (inv *invocation) conclude(r Result) {
 	}
 }
 
+// revoke takes the answer back.
+func (inv *invocation) revoke() {
+	inv.mu.Lock()
+	defer inv.mu.Unlock()
+	inv.complete = false
+}
+
 // fail answers with what the function says about its failure.
 func (inv *invocation) fail(payload []byte) error {
 	if err := inv.claim(); err != nil {

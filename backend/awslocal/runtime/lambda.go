@@ -7,6 +7,8 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"culvert/backend/awslocal/clock"
 )
 
 // Lambda is a function with its environments: none before the first invocation, and as
@@ -51,7 +53,7 @@ type ending struct {
 type resident struct {
 	environment
 	name   string
-	retire *time.Timer // runs while it is idle
+	retire clock.Timer // runs while it is idle
 }
 
 var (
@@ -198,7 +200,9 @@ func (l *Lambda) run(inv *invocation) {
 	if report.Outcome, report.Out = end.outcome, out; end.outcome == Succeeded && failed {
 		report.Outcome = Failed
 	}
-	if l.ctx.Err() != nil && !complete {
+	if l.ctx.Err() != nil && (!complete || failed) {
+		// It failed because it was stopped, whatever it says itself.
+		inv.revoke()
 		end.instead, end.err = Result{}, ErrStopped
 	}
 	l.settle(r)
@@ -266,7 +270,7 @@ func (l *Lambda) settle(r *resident) {
 		return
 	}
 	l.idle = append(l.idle, r)
-	r.retire = time.AfterFunc(l.cfg.IdleAfter, func() { l.retire(r) })
+	r.retire = l.cfg.Clock.AfterFunc(l.cfg.IdleAfter, func() { l.retire(r) })
 }
 
 // discard has an environment stopped in the background. l.mu is held.

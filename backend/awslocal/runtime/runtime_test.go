@@ -24,6 +24,9 @@ import (
 var program string
 
 func TestMain(m *testing.M) {
+	if path := os.Getenv(orphanVariable); path != "" {
+		runUntilKilled(path)
+	}
 	dir, err := os.MkdirTemp("", "culvert-runtime")
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)

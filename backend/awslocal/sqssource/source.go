@@ -31,6 +31,7 @@ const (
 	firstPause    = time.Second // after a failure; doubles to
 	longestPause  = 30 * time.Second
 	deleteTimeout = 10 * time.Second
+	emptyPause    = 100 * time.Millisecond // for queues that answer at once that they are empty
 )
 
 // Queue is what is needed of an *sqs.Client.
@@ -48,7 +49,7 @@ type Config struct {
 	Function runtime.Function
 
 	BatchSize int           // 1 to 10; default 10
-	Wait      time.Duration // for a message, at most and by default 20 s
+	Wait      time.Duration // for a message, 1 s to 20 s; default 20 s
 	Pollers   int           // batches at work at once; default 2, at most 100
 	// ReportBatchItemFailures has the function say which messages failed. Without it
 	// a batch fails or succeeds as a whole.
@@ -81,8 +82,8 @@ func New(c Config) (*Source, error) {
 	c.BatchSize = orDefault(c.BatchSize, maxBatch)
 	c.Pollers = orDefault(c.Pollers, 2)
 	c.Wait = orDefault(c.Wait, maxWait)
-	if c.BatchSize < 1 || c.BatchSize > maxBatch || c.Pollers < 1 || c.Pollers > maxPollers || c.Wait < 0 || c.Wait > maxWait {
-		return nil, fmt.Errorf("sqs source: batch size %d (1 to %d), pollers %d (1 to %d), wait %v (up to %v)",
+	if c.BatchSize < 1 || c.BatchSize > maxBatch || c.Pollers < 1 || c.Pollers > maxPollers || c.Wait < time.Second || c.Wait > maxWait {
+		return nil, fmt.Errorf("sqs source: batch size %d (1 to %d), pollers %d (1 to %d), wait %v (1 s to %v)",
 			c.BatchSize, maxBatch, c.Pollers, maxPollers, c.Wait, maxWait)
 	}
 	if c.Log == nil {
@@ -124,19 +125,25 @@ func (s *Source) poll(ctx context.Context) {
 		} else {
 			err = s.process(ctx, out.Messages)
 		}
-		if err == nil {
-			pause = firstPause
-			continue
-		}
-		if ctx.Err() != nil {
+		switch {
+		case ctx.Err() != nil:
 			return
-		}
-		s.cfg.Log(err)
-		select {
-		case <-time.After(pause):
+		case err != nil:
+			s.cfg.Log(err)
+			sleep(ctx, pause)
 			pause = min(2*pause, longestPause)
-		case <-ctx.Done():
+			continue
+		case len(out.Messages) == 0:
+			sleep(ctx, emptyPause)
 		}
+		pause = firstPause
+	}
+}
+
+func sleep(ctx context.Context, d time.Duration) {
+	select {
+	case <-time.After(d):
+	case <-ctx.Done():
 	}
 }
 

@@ -3,9 +3,13 @@
 package runtime_test
 
 import (
+	"bufio"
 	"bytes"
+	"context"
 	"errors"
+	"fmt"
 	"os"
+	"os/exec"
 	"strconv"
 	"syscall"
 	"testing"
@@ -13,6 +17,9 @@ import (
 
 	"culvert/backend/awslocal/runtime"
 )
+
+// orphanVariable has the test's program run a function until it is killed.
+const orphanVariable = "CULVERT_TEST_ORPHAN"
 
 // state gives the process's state letter, or 'X' if it is no more.
 func state(t *testing.T, pid int) byte {
@@ -115,4 +122,44 @@ func TestNoProcessIsLeftBehind(t *testing.T) {
 	}
 	f.Stop()
 	awaitState(t, child, "XZ") // killed; whoever adopted it may take its time
+}
+
+// runUntilKilled is the stand-in that TestNoProcessOutlivesAKilledStandIn kills. Its
+// environment is frozen then: one that ran would notice by itself.
+func runUntilKilled(path string) {
+	f, err := runtime.New(runtime.Config{Name: "test", Bootstrap: path, Timeout: time.Minute})
+	if err == nil {
+		var r runtime.Result
+		if r, err = f.Invoke(context.Background(), []byte(`{"action":"pid"}`)); err == nil {
+			fmt.Println(string(r.Payload))
+			select {}
+		}
+	}
+	fmt.Fprintln(os.Stderr, err)
+	os.Exit(1)
+}
+
+func TestNoProcessOutlivesAKilledStandIn(t *testing.T) {
+	t.Parallel()
+	cmd := exec.Command(os.Args[0])
+	cmd.Env = append(os.Environ(), orphanVariable+"="+program)
+	cmd.Stderr = os.Stderr
+	stdout, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	line, err := bufio.NewReader(stdout).ReadString('\n')
+	cmd.Process.Kill()
+	cmd.Wait()
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, err := strconv.Atoi(string(bytes.TrimSpace([]byte(line))))
+	if err != nil {
+		t.Fatal(err)
+	}
+	awaitState(t, p, "XZ")
 }
