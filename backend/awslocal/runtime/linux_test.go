@@ -125,15 +125,12 @@ func TestNoProcessIsLeftBehind(t *testing.T) {
 }
 
 // runUntilKilled is the stand-in that TestNoProcessOutlivesAKilledStandIn kills. Its
-// environment is frozen then: one that ran would notice by itself.
+// environment is at work then: an idle one would notice by itself.
 func runUntilKilled(path string) {
-	f, err := runtime.New(runtime.Config{Name: "test", Bootstrap: path, Timeout: time.Minute})
+	f, err := runtime.New(runtime.Config{Name: "test", Bootstrap: path, Timeout: time.Minute,
+		Log: func(line runtime.Line) { fmt.Println(line.Text) }})
 	if err == nil {
-		var r runtime.Result
-		if r, err = f.Invoke(context.Background(), []byte(`{"action":"pid"}`)); err == nil {
-			fmt.Println(string(r.Payload))
-			select {}
-		}
+		_, err = f.Invoke(context.Background(), []byte(`{"action":"hang"}`))
 	}
 	fmt.Fprintln(os.Stderr, err)
 	os.Exit(1)

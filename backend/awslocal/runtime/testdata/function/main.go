@@ -73,6 +73,7 @@ func handle(ctx context.Context, raw json.RawMessage) (any, error) {
 	case "exit":
 		os.Exit(7)
 	case "hang":
+		fmt.Println(os.Getpid())
 		select {}
 	case "log":
 		fmt.Println("to stdout")
