@@ -221,4 +221,3 @@ func sleep(ctx context.Context, d time.Duration) bool {
 		return false
 	}
 }
-

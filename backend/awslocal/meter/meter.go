@@ -9,7 +9,6 @@ import (
 	"slices"
 	"sync"
 
-	"culvert/backend/awslocal/httpapi"
 	"culvert/backend/awslocal/runtime"
 	"culvert/backend/awslocal/wsapi"
 )
@@ -105,11 +104,11 @@ func (m *Meter) Logged(l runtime.Line) {
 	m.add(func(used *Usage) { used.LogBytes += int64(len(l.Text)) + 1 })
 }
 
-// Visited counts a request of an HTTP API, in units of 512 KB of the larger of
-// request and answer.
-func (m *Meter) Visited(requestBytes int64, a httpapi.Access) {
+// Visited counts a request of an HTTP API by the bytes of its body and its answer, in units of 512 KB of the
+// larger one.
+func (m *Meter) Visited(in, out int64) {
 	const unit = 512 << 10
 	m.add(func(used *Usage) {
-		used.HTTPRequests += max(1, (max(requestBytes, a.ResponseLength)+unit-1)/unit)
+		used.HTTPRequests += max(1, (max(in, out)+unit-1)/unit)
 	})
 }

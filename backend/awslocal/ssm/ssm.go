@@ -48,6 +48,27 @@ func New(region, account string) *Store {
 	return &Store{region: region, account: account, parameters: map[string]*parameter{}}
 }
 
+// Value is a parameter's, decrypted.
+func (s *Store) Value(name string) (value string, ok bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	p, ok := s.parameters[name]
+	if !ok {
+		return "", false
+	}
+	return p.value, true
+}
+
+// Set writes a parameter as PutParameter does, and overwrites.
+func (s *Store) Set(name, value string) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if _, failed := s.put(input{Name: name, Value: value, Type: "SecureString", Overwrite: true}); failed != nil {
+		return failed
+	}
+	return nil
+}
+
 // failure is an exception of the service.
 type failure struct {
 	status        int

@@ -1,0 +1,281 @@
+// Package awslocal is the backend's AWS account on one machine: the real functions
+// behind stand-ins of API Gateway, Lambda's front, the Parameter Store and, if there
+// is one, S3, on the real DynamoDB Local. It composes what the packages below it are,
+// in the way that the stack's template does, counts what all of it would cost, and
+// starts and stops it as one thing.
+package awslocal
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/url"
+	"os"
+	"regexp"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+
+	"culvert/backend/awslocal/chaos"
+	"culvert/backend/awslocal/clock"
+	"culvert/backend/awslocal/httpapi"
+	"culvert/backend/awslocal/meter"
+	"culvert/backend/awslocal/runtime"
+)
+
+// Config describes the account. Bootstrap or InProcess is needed, the rest has
+// defaults.
+type Config struct {
+	// Name is that of the stack: tables and the parameter begin with it. Default "culvert".
+	Name string
+	// HTTP and WS are the addresses of the visitors' and the agents' API, FunctionURL
+	// that of the streaming function; empty: a free port of loopback, and no Function
+	// URL. Port 0 is a free one.
+	HTTP, WS, FunctionURL string
+	// Subdomains hands out http://ID.localhost:PORT beside http://HOST:PORT/ID.
+	Subdomains bool
+
+	// Bootstrap is the functions' program.
+	Bootstrap string
+	// InProcess replaces functions, by role, by Go code in this process.
+	InProcess map[Role]runtime.Factory
+
+	// DynamoDB is a DynamoDB Local that runs already; nil: one is started.
+	DynamoDB *url.URL
+	// Tables to make besides the backend's own.
+	Tables []*dynamodb.CreateTableInput
+	// S3 is a server that takes path-style requests and checks no signatures; nil:
+	// the backend has no bucket.
+	S3 *url.URL
+
+	// TokenSecret is what agents' tokens are signed with. Nil: agents need none.
+	TokenSecret []byte
+
+	// Format is the payload format of the HTTP API. Default 2.0.
+	Format httpapi.Format
+	// AccountConcurrency is the account's; 0: 1000, and the functions do not know.
+	AccountConcurrency int
+	// PublicConcurrency and StreamConcurrency are reserved for these functions; 0: none.
+	PublicConcurrency, StreamConcurrency int
+	// NoWaiters leaves out the waiters' API: all answers go by the store.
+	NoWaiters bool
+	// KeepRunning leaves environments running between invocations, unlike AWS.
+	KeepRunning bool
+	// Env are further variables for the functions, such as CULVERT_MAX_WAIT.
+	Env map[string]string
+
+	Clock clock.Clock   // of idle times and lifetimes; default the wall clock
+	Chaos *chaos.Source // nil: nothing goes wrong by itself
+	// Delay, if any, is how much longer the service's calls take than here: of
+	// DynamoDB's operations ("GetItem"), S3's ("PutObject") and of what Wrap cannot reach.
+	Delay func(operation string) time.Duration
+	// Wrap, if any, stands between a gateway and a function.
+	Wrap func(Role, runtime.Function) runtime.Function
+
+	Output io.Writer          // told the progress, a line at a time; nil: nobody is
+	Lines  func(runtime.Line) // told what the functions write; nil: nobody is
+	Log    *slog.Logger       // nil: silent
+}
+
+// Local is the running account.
+type Local struct {
+	cfg   Config
+	meter *meter.Meter
+
+	urls      urls
+	functions map[Role]*runtime.Lambda
+
+	mu     sync.Mutex
+	closed bool
+	undo   []func() // how to stop what runs, the latest last
+	done   chan struct{}
+	err    error // why it ended by itself; valid once done is closed
+	ended  sync.Once
+}
+
+// urls are what functions and people are told.
+type urls struct {
+	public, subdomain, stream          string
+	agents, agentsAPI                  string
+	waiters, waitersAPI                string
+	dynamodb, parameters, s3, tableKey string
+}
+
+const (
+	region  = "us-east-1"
+	account = "123456789012"
+	stage   = "live"
+
+	agentsAPIID  = "agentsapi1"
+	waitersAPIID = "waitersap1"
+	publicAPIID  = "publicapi1"
+	streamURLID  = "abcdefghijklmnopqrstuvwxyz012345"
+
+	accountRate, accountBurst = 10_000, 5_000
+)
+
+var validName = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9-]{0,100}$`)
+
+// New checks the config. Nothing is started yet.
+func New(cfg Config) (*Local, error) {
+	if cfg.Name == "" {
+		cfg.Name = "culvert"
+	}
+	if !validName.MatchString(cfg.Name) {
+		return nil, fmt.Errorf("the stack's name %q: a letter, then letters, digits and -", cfg.Name)
+	}
+	const free = "127.0.0.1:0"
+	for _, a := range []struct {
+		what  string
+		value *string
+	}{{"the visitors' API", &cfg.HTTP}, {"the agents' API", &cfg.WS}, {"the Function URL", &cfg.FunctionURL}} {
+		if *a.value == "" && a.value != &cfg.FunctionURL {
+			*a.value = free
+		}
+		if *a.value == "" {
+			continue
+		}
+		if err := CheckAddress(*a.value); err != nil {
+			return nil, fmt.Errorf("%s: %w", a.what, err)
+		}
+	}
+	if len(cfg.TokenSecret) == 0 && !loopback(cfg.WS) {
+		return nil, fmt.Errorf("%w: %s", ErrOpen, cfg.WS)
+	}
+	for _, u := range []*url.URL{cfg.DynamoDB, cfg.S3} {
+		if u != nil && (u.Scheme != "http" && u.Scheme != "https" || u.Host == "") {
+			return nil, fmt.Errorf("%q is no URL of a service such as http://127.0.0.1:8000", u.Redacted())
+		}
+	}
+	if cfg.Bootstrap == "" && len(cfg.InProcess) == 0 {
+		return nil, errors.New("no bootstrap program was given")
+	}
+	if cfg.Bootstrap != "" {
+		if err := CheckBootstrap(cfg.Bootstrap); err != nil {
+			return nil, err
+		}
+	}
+	if cfg.Format == "" {
+		cfg.Format = httpapi.V2
+	}
+	if cfg.Clock == nil {
+		cfg.Clock = clock.Real()
+	}
+	if cfg.Output == nil {
+		cfg.Output = io.Discard
+	}
+	if cfg.Lines == nil {
+		cfg.Lines = func(runtime.Line) {}
+	}
+	if cfg.Log == nil {
+		cfg.Log = slog.New(slog.DiscardHandler)
+	}
+	return &Local{cfg: cfg, meter: meter.New(), functions: map[Role]*runtime.Lambda{}, done: make(chan struct{})}, nil
+}
+
+// ErrOpen says that everybody who reaches the address could be an agent.
+var ErrOpen = errors.New("agents need no token here, so their API must be of this machine alone: give it a loopback address, or a secret for tokens")
+
+// CheckBootstrap wants a program.
+func CheckBootstrap(path string) error {
+	info, err := os.Stat(path)
+	switch {
+	case err != nil:
+		return fmt.Errorf("bootstrap: %w", err)
+	case !info.Mode().IsRegular():
+		return fmt.Errorf("bootstrap: %s is no program", path)
+	}
+	return nil
+}
+
+// CheckAddress wants HOST:PORT.
+func CheckAddress(address string) error {
+	_, port, err := net.SplitHostPort(address)
+	if err != nil {
+		return fmt.Errorf("%q: want host and port, such as 127.0.0.1:8081", address)
+	}
+	if n, err := strconv.Atoi(port); err != nil || n < 0 || n > 65535 {
+		return fmt.Errorf("%q: %q is no port from 1 to 65535", address, port)
+	}
+	return nil
+}
+
+// PublicURL is the base of the visitors' URLs: /ID follows.
+func (l *Local) PublicURL() string { return l.urls.public }
+
+// SubdomainURL is the base of the visitors' URLs with IDs as labels, "" without.
+func (l *Local) SubdomainURL() string { return l.urls.subdomain }
+
+// StreamURL is the Function URL, "" without.
+func (l *Local) StreamURL() string { return l.urls.stream }
+
+// AgentsURL is what agents dial.
+func (l *Local) AgentsURL() string { return l.urls.agents }
+
+// Meter has counted everything since the start.
+func (l *Local) Meter() *meter.Meter { return l.meter }
+
+// Function is the one of a role; nil for stream without a Function URL.
+func (l *Local) Function(r Role) *runtime.Lambda { return l.functions[r] }
+
+// Done is closed when the account has ended by itself, because a part of it did.
+func (l *Local) Done() <-chan struct{} { return l.done }
+
+// Err says why, after Done.
+func (l *Local) Err() error {
+	select {
+	case <-l.done:
+		return l.err
+	default:
+		return nil
+	}
+}
+
+func (l *Local) end(err error) {
+	l.ended.Do(func() {
+		l.err = err
+		close(l.done)
+	})
+}
+
+// Run starts everything, calls ready, waits until ctx ends, and stops everything.
+func (l *Local) Run(ctx context.Context, ready func()) error {
+	if err := l.Start(ctx); err != nil {
+		return err
+	}
+	defer l.Close()
+	ready()
+	select {
+	case <-ctx.Done():
+		return nil
+	case <-l.done:
+		return l.err
+	}
+}
+
+// Close stops everything and waits for it, the way in first. It is called once
+// Start has returned, and may be called again.
+func (l *Local) Close() {
+	l.mu.Lock()
+	l.closed = true
+	undo := l.undo
+	l.undo = nil
+	l.mu.Unlock()
+	for i := len(undo) - 1; i >= 0; i-- {
+		undo[i]()
+	}
+}
+
+// onClose remembers how to stop what has just been started.
+func (l *Local) onClose(f func()) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.undo = append(l.undo, f)
+}
+
+func (l *Local) say(format string, args ...any) { fmt.Fprintf(l.cfg.Output, format+"\n", args...) }

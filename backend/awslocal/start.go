@@ -1,0 +1,355 @@
+package awslocal
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"sync"
+	"time"
+
+	"golang.org/x/time/rate"
+
+	"culvert/backend/awslocal/dynamolocal"
+	"culvert/backend/awslocal/httpapi"
+	"culvert/backend/awslocal/meter"
+	"culvert/backend/awslocal/ssm"
+	"culvert/backend/awslocal/wsapi"
+)
+
+// Start starts everything and returns when it is ready: until then nobody is
+// listening at the addresses that were asked for. The context bounds the start, not
+// the life. What fails leaves nothing behind.
+func (l *Local) Start(ctx context.Context) error {
+	err := l.start(ctx)
+	if err != nil {
+		l.Close()
+	}
+	return err
+}
+
+func (l *Local) start(ctx context.Context) error {
+	addresses, err := l.claim()
+	if err != nil {
+		return err
+	}
+	defer addresses.release()
+	upstream, tableKey, err := l.database(ctx)
+	if err != nil {
+		return err
+	}
+	l.urls.tableKey = tableKey
+	if err := makeTables(ctx, upstream, tableKey, l.cfg.Name, l.cfg.Tables); err != nil {
+		return err
+	}
+	who := newRoles()
+	store := ssm.New(region, account)
+	if err := l.services(ctx, who, upstream, store); err != nil {
+		return err
+	}
+	shared := rate.NewLimiter(accountRate, accountBurst)
+	if err := l.waitersAPI(who, shared); err != nil {
+		return err
+	}
+	l.name(addresses)
+	if err := l.makeFunctions(who); err != nil {
+		return err
+	}
+	if err := l.makeKeys(ctx, store); err != nil {
+		return err
+	}
+	return l.open(addresses, who, shared)
+}
+
+// addresses are where the world will come in.
+type addresses struct {
+	http, ws, function claimed
+}
+
+// claimed is an address that is free. Its listener is there only where nobody could
+// know the port before.
+type claimed struct {
+	address string
+	ln      net.Listener
+}
+
+// claim sees that the addresses can be had, before anything that takes long, and
+// finds ports where none were asked for.
+func (l *Local) claim() (*addresses, error) {
+	a := new(addresses)
+	for _, c := range []struct {
+		to      *claimed
+		address string
+	}{{&a.http, l.cfg.HTTP}, {&a.ws, l.cfg.WS}, {&a.function, l.cfg.FunctionURL}} {
+		if c.address == "" {
+			continue
+		}
+		ln, err := net.Listen("tcp", c.address)
+		if err != nil {
+			a.release()
+			return nil, err
+		}
+		*c.to = claimed{address: ln.Addr().String(), ln: ln}
+		if _, port, _ := net.SplitHostPort(c.address); port != "0" {
+			ln.Close()
+			c.to.ln = nil
+		}
+	}
+	return a, nil
+}
+
+// release gives up what has not been taken over.
+func (a *addresses) release() {
+	for _, c := range []*claimed{&a.http, &a.ws, &a.function} {
+		if c.ln != nil {
+			c.ln.Close()
+		}
+	}
+}
+
+// take is the listener, which from now on is the caller's to close.
+func (c *claimed) take() (net.Listener, error) {
+	ln := c.ln
+	c.ln = nil
+	if ln != nil {
+		return ln, nil
+	}
+	return net.Listen("tcp", c.address)
+}
+
+// database returns a DynamoDB, and the access key ID under which it has our tables.
+func (l *Local) database(ctx context.Context) (*url.URL, string, error) {
+	if l.cfg.DynamoDB != nil {
+		return l.cfg.DynamoDB, "culvert", nil
+	}
+	l.say("starting DynamoDB Local")
+	// Nobody else knows the key ID, so nobody else on the network finds the tables.
+	server, err := dynamolocal.Start(ctx, dynamolocal.Config{Output: l.cfg.Output})
+	if err != nil {
+		return nil, "", err
+	}
+	var watch sync.WaitGroup
+	watch.Go(func() {
+		<-server.Exited()
+		if err := server.Err(); err != nil {
+			l.end(err)
+		}
+	})
+	l.onClose(func() {
+		server.Close()
+		watch.Wait()
+	})
+	u, err := url.Parse(server.Endpoint())
+	return u, rand.Text(), err
+}
+
+// services stands the meter in front of what functions call.
+func (l *Local) services(ctx context.Context, who roles, upstream *url.URL, store *ssm.Store) (err error) {
+	transport := &http.Transport{MaxIdleConnsPerHost: 64, IdleConnTimeout: time.Minute, ResponseHeaderTimeout: time.Minute}
+	l.onClose(transport.CloseIdleConnections)
+	l.urls.dynamodb, err = l.serveInside(l.meter.DynamoDB(meter.DynamoDB{
+		Upstream: upstream, AccessKeyID: l.urls.tableKey, Region: region, Account: account, Callers: who.of,
+		Client: &http.Client{Transport: transport}, Delay: l.cfg.Delay,
+	}))
+	if err != nil {
+		return err
+	}
+	if l.urls.parameters, err = l.serveInside(l.meter.ParameterStore(store, region, account, who.of)); err != nil {
+		return err
+	}
+	if l.cfg.S3 == nil {
+		return nil
+	}
+	if err := makeBucket(ctx, l.cfg.S3, l.bucket()); err != nil {
+		return err
+	}
+	l.urls.s3, err = l.serveInside(l.meter.S3(meter.S3{Upstream: l.cfg.S3, Callers: who.of, Transport: transport, Delay: l.cfg.Delay}))
+	return err
+}
+
+func (l *Local) bucket() string { return l.cfg.Name + "-bodies" }
+
+// serveInside serves what only the functions, and agents by presigned URLs, call.
+func (l *Local) serveInside(h http.Handler) (base string, err error) {
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return "", fmt.Errorf("listening for the functions: %w", err)
+	}
+	l.serve(ln, &http.Server{Handler: h, ReadHeaderTimeout: 10 * time.Second})
+	return "http://" + ln.Addr().String(), nil
+}
+
+// patience is how long requests under way may go on once everything is stopping.
+const patience = 2 * time.Second
+
+// serve serves until Close.
+func (l *Local) serve(ln net.Listener, server *http.Server) {
+	var served sync.WaitGroup
+	served.Go(func() {
+		if err := server.Serve(ln); !errors.Is(err, http.ErrServerClosed) {
+			l.end(fmt.Errorf("%s accepts nobody any more: %w", ln.Addr(), err))
+		}
+	})
+	l.onClose(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), patience)
+		defer cancel()
+		if server.Shutdown(ctx) != nil {
+			server.Close()
+		}
+		served.Wait()
+	})
+}
+
+// name decides all URLs.
+func (l *Local) name(a *addresses) {
+	httpHost, wsHost := reached(a.http.address), reached(a.ws.address)
+	l.urls.public = "http://" + httpHost
+	if l.cfg.Subdomains {
+		_, port, _ := net.SplitHostPort(httpHost)
+		l.urls.subdomain = "http://localhost:" + port
+	}
+	if a.function.address != "" {
+		l.urls.stream = "http://" + reached(a.function.address)
+	}
+	l.urls.agents = "ws://" + wsHost
+	l.urls.agentsAPI = "http://" + wsHost + "/" + stage
+}
+
+// reached is an address as it is dialled: nobody dials "every address".
+func reached(address string) string {
+	host, port, _ := net.SplitHostPort(address)
+	if ip, err := netip.ParseAddr(host); host == "" || err == nil && ip.IsUnspecified() {
+		host = "127.0.0.1"
+	}
+	return net.JoinHostPort(host, port)
+}
+
+func loopback(address string) bool {
+	host, _, err := net.SplitHostPort(address)
+	if err != nil {
+		return false
+	}
+	ip, err := netip.ParseAddr(host)
+	return err == nil && ip.IsLoopback() || host == "localhost"
+}
+
+// waitersAPI starts the API that no agent and no visitor ever sees.
+func (l *Local) waitersAPI(who roles, shared *rate.Limiter) error {
+	if l.cfg.NoWaiters {
+		return nil
+	}
+	api, err := wsapi.New(wsapi.Config{
+		ID: waitersAPIID, Stage: stage, Region: region, Account: account, RouteSelection: "$request.body.action",
+		RequireStage: true, Principals: who,
+		Routes: map[string]wsapi.Route{
+			"$connect": {IAM: true, RouteResponse: true, Mock: &wsapi.Mock{Request: `{"statusCode": 200}`}},
+			"whoami": {RouteResponse: true, Mock: &wsapi.Mock{
+				Request: `{"statusCode": 200}`, Response: `{"connectionId":"$context.connectionId"}`,
+			}},
+		},
+		AccountThrottle: shared, Clock: l.cfg.Clock, Chaos: l.cfg.Chaos, Observer: l.meter, Log: l.cfg.Log,
+	})
+	if err != nil {
+		return err
+	}
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return fmt.Errorf("listening for the functions: %w", err)
+	}
+	l.onClose(api.Close)
+	l.urls.waiters = "ws://" + ln.Addr().String() + "/" + stage
+	l.urls.waitersAPI = "http://" + ln.Addr().String() + "/" + stage
+	return api.Start(ln)
+}
+
+// open lets the world in: agents, then visitors.
+func (l *Local) open(a *addresses, who roles, shared *rate.Limiter) error {
+	agents := &wsapi.Lambda{Function: l.front(Agents), Permissions: []wsapi.Permission{{
+		Action: "lambda:InvokeFunction", Principal: "apigateway.amazonaws.com",
+		SourceArn: wsapi.ExecuteARN(region, account, agentsAPIID, "*/*"),
+	}}}
+	api, err := wsapi.New(wsapi.Config{
+		ID: agentsAPIID, Stage: stage, Region: region, Account: account, RouteSelection: "$request.body.type", Principals: who,
+		Routes:          map[string]wsapi.Route{"$connect": {Lambda: agents}, "$default": {Lambda: agents}, "$disconnect": {Lambda: agents}},
+		AccountThrottle: shared, Clock: l.cfg.Clock, Chaos: l.cfg.Chaos, Observer: l.meter, Log: l.cfg.Log,
+	})
+	if err != nil {
+		return err
+	}
+	ln, err := a.ws.take()
+	if err != nil {
+		return err
+	}
+	l.onClose(api.Close)
+	if err := api.Start(ln); err != nil {
+		return err
+	}
+	if a.function.address != "" {
+		if err := l.openFunctionURL(a); err != nil {
+			return err
+		}
+	}
+	public, err := httpapi.New(httpapi.Config{
+		Function: l.front(Public), Format: l.cfg.Format, ID: publicAPIID, AccountID: account, Region: region,
+		Proto: "http", Port: portOf(a.http.address), Account: shared,
+		SourceARN: wsapi.ExecuteARN(region, account, publicAPIID, "*/*"),
+	})
+	if err != nil {
+		return err
+	}
+	if ln, err = a.http.take(); err != nil {
+		return err
+	}
+	server := public.Server()
+	server.Handler = l.counted(server.Handler)
+	l.serve(ln, server)
+	return nil
+}
+
+func (l *Local) openFunctionURL(a *addresses) error {
+	u, err := httpapi.NewURL(httpapi.URLConfig{
+		Streamer: l.functions[Stream], ID: streamURLID, AccountID: account, Region: region,
+		Proto: "http", Port: portOf(a.function.address), AllowInvokeFunctionURL: true, AllowInvokeFunction: true,
+	})
+	if err != nil {
+		return err
+	}
+	ln, err := a.function.take()
+	if err != nil {
+		return err
+	}
+	l.serve(ln, u.Server())
+	return nil
+}
+
+func portOf(address string) string {
+	_, port, _ := net.SplitHostPort(address)
+	return port
+}
+
+// counted tells the meter of every request.
+func (l *Local) counted(h http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		out := &counter{ResponseWriter: w}
+		h.ServeHTTP(out, r)
+		l.meter.Visited(max(0, r.ContentLength), out.n)
+	})
+}
+
+type counter struct {
+	http.ResponseWriter
+	n int64
+}
+
+func (c *counter) Write(p []byte) (int, error) {
+	n, err := c.ResponseWriter.Write(p)
+	c.n += int64(n)
+	return n, err
+}
+
+// Unwrap is for http.ResponseController.
+func (c *counter) Unwrap() http.ResponseWriter { return c.ResponseWriter }
