@@ -134,11 +134,20 @@ func (c *Config) Validate() error {
 
 // Agents serves agents. It is safe for use by many goroutines.
 type Agents struct {
-	cfg   Config
-	log   *slog.Logger
-	now   func() time.Time
-	count func(name string)
-	urls  urls
+	cfg      Config
+	log      *slog.Logger
+	now      func() time.Time
+	count    func(name string)
+	urls     urls
+	patience patience
+}
+
+// patience is how long is waited where nothing says when it is enough. Tests have less.
+type patience struct {
+	probe    time.Duration // for the answer to a ping
+	look     time.Duration // between looks whether it came
+	tell     time.Duration // before an agent is told once more that it has its tunnel
+	farewell time.Duration // for an agent to read the last message, before it is cut off
 }
 
 // New makes an Agents. It asks for nothing yet.
@@ -146,7 +155,8 @@ func New(cfg Config) (*Agents, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
-	a := &Agents{cfg: cfg, log: cfg.Logger, now: cfg.Now, count: func(string) {}, urls: newURLs(&cfg)}
+	a := &Agents{cfg: cfg, log: cfg.Logger, now: cfg.Now, count: func(string) {}, urls: newURLs(&cfg),
+		patience: patience{probe: 2 * time.Second, look: 200 * time.Millisecond, tell: 200 * time.Millisecond, farewell: 500 * time.Millisecond}}
 	if a.log == nil {
 		a.log = slog.New(slog.DiscardHandler)
 	}

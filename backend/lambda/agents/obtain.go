@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"sync"
 	"sync/atomic"
-	"time"
 
 	"culvert/backend/lambda/post"
 	"culvert/backend/lambda/store"
@@ -24,10 +23,8 @@ const (
 	// claimTries bounds the claims of a name whose holders turn out to be dead.
 	claimTries = 3
 
-	// A holder is asked twice for a sign of life, since messages get lost.
+	// probePings: a holder is asked twice for a sign of life, since messages get lost.
 	probePings = 2
-	probeWait  = 2 * time.Second
-	probeLook  = 200 * time.Millisecond
 )
 
 // obtainCounted is obtain, but connections that turn out to be dead do not count for
@@ -168,8 +165,8 @@ func (a *Agents) alive(ctx context.Context, connection string) bool {
 		case err != nil:
 			return true
 		}
-		for end := a.now().Add(probeWait); a.now().Before(end); {
-			if sleep(ctx, probeLook) != nil {
+		for end := a.now().Add(a.patience.probe); a.now().Before(end); {
+			if sleep(ctx, a.patience.look) != nil {
 				return true
 			}
 			now, err := a.cfg.Store.Connection(ctx, connection)

@@ -25,10 +25,6 @@ const (
 	// tellTries is how often an agent is told that it has its tunnel. Hearing it
 	// twice does no harm.
 	tellTries = 3
-	// tellPause is between two of them.
-	tellPause = 200 * time.Millisecond
-	// farewell is for the agent to read the last message, before it is cut off.
-	farewell = 500 * time.Millisecond
 	// cleanup bounds what must be done though there is no time left.
 	cleanup = 3 * time.Second
 )
@@ -87,7 +83,7 @@ func (h *handshake) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := h.attach(ctx, got); err != nil {
+	if mine, err := h.attach(ctx, got); err != nil || !mine {
 		return err
 	}
 	if err := h.establish(ctx, &got.Tunnel); err != nil {
@@ -183,22 +179,25 @@ func (h *handshake) quota(owner string) string {
 }
 
 // attach notes the tunnel beside the connection, for its end. If the same message was
-// delivered twice, at the same time, one of the two stands back.
-func (h *handshake) attach(ctx context.Context, got *store.Claimed) error {
-	err := h.a.cfg.Store.Attach(ctx, got.Tunnel.ID, got.Tunnel.Holder)
-	if errors.Is(err, store.ErrConflict) {
-		var now *store.Connection
-		if now, err = h.a.cfg.Store.Connection(ctx, h.m.ConnectionID); err == nil {
-			if now.Tunnel == got.Tunnel.ID {
-				return nil
-			}
-			err = store.ErrConflict
-		}
+// delivered twice, at the same time, and the other one was faster, this one stands back.
+func (h *handshake) attach(ctx context.Context, got *store.Claimed) (mine bool, err error) {
+	id := got.Tunnel.ID
+	if err = h.a.cfg.Store.Attach(ctx, id, got.Tunnel.Holder); err == nil {
+		return true, nil
 	}
-	if err != nil {
-		return h.giveUp(ctx, got, err)
+	if !errors.Is(err, store.ErrConflict) {
+		return false, h.giveUp(ctx, got, err)
 	}
-	return nil
+	now, err := h.a.cfg.Store.Connection(ctx, h.m.ConnectionID)
+	switch {
+	case err == nil && now.Tunnel == id:
+		return true, nil
+	case err == nil && now.Tunnel != "":
+		// What is counted is the connection, and the other one's tunnel is its own.
+		_, err = h.a.cfg.Store.Release(ctx, id, h.m.ConnectionID)
+		return false, err
+	}
+	return false, h.giveUp(ctx, got, err)
 }
 
 // giveUp returns the tunnel of an agent that cannot be told of it.
@@ -206,7 +205,7 @@ func (h *handshake) giveUp(ctx context.Context, got *store.Claimed, cause error)
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanup)
 	defer cancel()
 	err := h.a.cfg.Store.GiveBack(ctx, got)
-	if errors.Is(cause, post.ErrGone) || errors.Is(cause, store.ErrConflict) {
+	if errors.Is(cause, post.ErrGone) {
 		h.a.log.Info("agent left during the handshake", "connection", h.m.ConnectionID, "tunnel", got.Tunnel.ID, "cause", cause)
 		return err
 	}
@@ -254,7 +253,7 @@ func (h *handshake) establish(ctx context.Context, t *store.Tunnel) error {
 	}
 	for try := range tellTries {
 		if try > 0 {
-			if e := sleep(ctx, tellPause); e != nil {
+			if e := sleep(ctx, h.a.patience.tell); e != nil {
 				return errors.Join(err, e)
 			}
 		}
@@ -310,7 +309,7 @@ func (a *Agents) tellAndClose(ctx context.Context, connection string, message *w
 		return nil
 	}
 	if err == nil {
-		err = sleep(ctx, farewell)
+		err = sleep(ctx, a.patience.farewell)
 	}
 	return errors.Join(err, a.cfg.Poster.Delete(ctx, connection))
 }
