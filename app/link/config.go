@@ -10,6 +10,7 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"golang.org/x/net/http/httpguts"
@@ -46,15 +47,18 @@ type Config struct {
 	// after 29 s, and 5 min on a relay.
 	AnswerTimeout time.Duration
 
-	seen seenIDs // the session's recent form 1 requests
+	board      board // what the session's connections have in common
+	packer     wire.Packer
+	blobOnce   sync.Once
+	blobClient *blobs
 	// dial stands in for the network; only tests have one.
 	dial func(ctx context.Context, network, addr string) (net.Conn, error)
 }
 
-// Limits of one connection in form 1.
+// Limits of one session in form 1.
 const (
 	maxConcurrent  = 256      // requests served at the same time
-	maxBuffered    = 64 << 20 // bytes of answers being gathered
+	maxBuffered    = 64 << 20 // bytes of answers being gathered, and of requests over one message
 	maxRelayAnswer = 5 * time.Minute
 	maxGateAnswer  = 27 * time.Second
 )

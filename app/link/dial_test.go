@@ -348,9 +348,9 @@ func TestGreetingIsChecked(t *testing.T) {
 		if err := checkGreeting(&wire.Established{TunnelID: "a", PublicURL: bad}); !errors.Is(err, wire.ErrProtocol) {
 			t.Errorf("public URL %q: %v", bad, err)
 		}
-		est := wire.Established{TunnelID: "a", PublicURL: public, SubdomainURL: bad, PathBasedURL: public}
-		if err := checkGreeting(&est); err != nil || est.SubdomainURL != "" || est.PathBasedURL != public {
-			t.Errorf("subdomain URL %q: %v, %+v", bad, err, est)
+		est := wire.Established{TunnelID: "a", PublicURL: public, SubdomainURL: bad, PathBasedURL: public, StreamURL: bad}
+		if err := checkGreeting(&est); err != nil || est.SubdomainURL != "" || est.StreamURL != "" || est.PathBasedURL != public {
+			t.Errorf("other URLs %q: %v, %+v", bad, err, est)
 		}
 	}
 }

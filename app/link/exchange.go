@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"slices"
 	"strings"
@@ -15,32 +16,91 @@ import (
 	"culvert/backend/wire"
 )
 
-// exchange is a request that came whole, in a form 1 message, and whose answer
-// is gathered to leave in one. It is a wire.Exchange.
+// exchange is a request that came in form 1 messages, and whose answer is gathered
+// to leave in one; or in several, or by an object store, or as a stream, where the
+// backend has declared that. It is a wire.Exchange.
 type exchange struct {
-	form      *form1
+	form      *form1 // the connection that the request came on
+	caps      caps
+	tunnel    string // its ID
 	requestID string
 	id        string
 	head      wire.RequestHead
-	body      bytes.Reader
+	body      io.Reader
+	upload    *wire.Upload // where the answer's body may be put; nil for nowhere
+	stream    *stream      // nil unless asked for
+	limit     time.Duration
 	started   time.Time
 	ctx       context.Context
 	cancel    context.CancelFunc
+	reserved  int64 // bytes of memory for bodies, but for gather
 
 	mu     sync.Mutex
 	answer *wire.ResponseHead
 	gather []byte
-	over   bool // answered, or given up
+	pipe   *pipedBody // nil unless the answer's body is uploaded as it comes
+	over   bool       // answered, or given up
 }
 
 // newExchange makes the exchange of message m; it ends with ctx, or too late.
-func newExchange(ctx context.Context, f *form1, m *wire.HTTPRequest) *exchange {
+func newExchange(ctx context.Context, f *form1, m *wire.HTTPRequest, body []byte) *exchange {
 	x := &exchange{
-		form: f, requestID: m.RequestID, id: f.name(m.RequestID), head: requestHead(m, f.urls), started: time.Now(),
+		form: f, caps: f.caps, tunnel: f.tunnel(),
+		requestID: m.RequestID, id: f.name(m.RequestID), head: requestHead(m, f.urls), started: time.Now(),
+		body: bytes.NewReader(body), limit: f.link.cfg.answerTimeout(),
 	}
-	x.body.Reset(m.Body)
-	x.ctx, x.cancel = context.WithTimeout(ctx, f.link.cfg.answerTimeout())
+	x.head.ContentLength = int64(len(body))
+	wait := time.Duration(m.TimeoutMS) * time.Millisecond // 0 unless declared
+	if x.caps.stream && m.Stream {
+		x.stream = newStream(x, m.Credit)
+		x.limit = maxStream
+	}
+	if x.caps.blob {
+		x.upload = m.Upload
+	}
+	if wait > 0 {
+		x.limit = min(x.limit, wait)
+	}
+	x.ctx, x.cancel = context.WithTimeout(ctx, x.limit)
 	return x
+}
+
+// prepare gets the body of a request, which travelled as body, and the memory that
+// the exchange may take. If that fails, the exchange is over.
+func (x *exchange) prepare(m *wire.HTTPRequest, body []byte) bool {
+	var need int64
+	decode := m.More || m.Encoding != wire.EncodingNone
+	if decode {
+		need += m.BodySize
+	}
+	if x.stream != nil {
+		need += streamCost(x.stream.window)
+	}
+	if !x.board().reserve(need) {
+		x.fail(wire.CodeLocalUnavailable, "the agent is busy with too many large requests: try again")
+		return false
+	}
+	x.reserved = need
+	switch {
+	case m.BodyURL != "" && !x.caps.blob:
+		x.fail(wire.CodeInvalidRequest, "the agent cannot read the request: body_url without the capability blob")
+		return false
+	case m.BodyURL != "":
+		r, err := x.form.link.cfg.blobs().get(x.ctx, m.BodyURL, m.BodySize)
+		if err != nil {
+			x.fail(wire.CodeInternal, "the agent cannot get the request's body: "+err.Error())
+			return false
+		}
+		x.body, x.head.ContentLength = r, m.BodySize
+	case decode:
+		whole, err := wire.Unpack(m.Encoding, body, m.BodySize)
+		if err != nil {
+			x.fail(wire.CodeInvalidRequest, "the agent cannot read the request: "+err.Error())
+			return false
+		}
+		x.body, x.head.ContentLength = bytes.NewReader(whole), m.BodySize
+	}
+	return true
 }
 
 // requestHead makes the head of a request in a message. Messages of API Gateway
@@ -79,9 +139,19 @@ func (x *exchange) ID() string                  { return x.id }
 func (x *exchange) Request() *wire.RequestHead  { return &x.head }
 func (x *exchange) RequestTrailer() http.Header { return nil }
 func (x *exchange) Context() context.Context    { return x.ctx }
-func (x *exchange) Read(p []byte) (int, error)  { return x.body.Read(p) }
+func (x *exchange) board() *board               { return &x.form.link.cfg.board }
 
-// WriteHead notes the head. Informational ones have no place in a message.
+func (x *exchange) Read(p []byte) (int, error) {
+	n, err := x.body.Read(p)
+	if err != nil && err != io.EOF {
+		x.fail(wire.CodeInternal, err.Error())
+		err = &wire.ResetError{Code: wire.ResetInternal, Message: err.Error()}
+	}
+	return n, err
+}
+
+// WriteHead notes the head, or sends it if the answer is a stream. Informational ones
+// have no place in a message.
 func (x *exchange) WriteHead(h *wire.ResponseHead, end bool) error {
 	if h.Status == http.StatusSwitchingProtocols {
 		x.fail(wire.CodeInternal, fmt.Sprintf("%s needs a relay: this backend carries whole messages only", x.head.Upgrade))
@@ -102,13 +172,21 @@ func (x *exchange) WriteHead(h *wire.ResponseHead, end bool) error {
 	head := *h
 	x.answer = &head
 	x.mu.Unlock()
-	if end {
+	switch {
+	case end:
 		return x.CloseWrite(nil)
+	case x.bodiless():
+		return nil
+	case x.streams():
+		return x.beginStream()
+	case x.upload != nil:
+		return x.beginUpload()
 	}
 	return nil
 }
 
-// Write gathers the body, up to what a message holds.
+// Write takes a part of the body. A whole answer is gathered, up to what the backend
+// carries.
 func (x *exchange) Write(p []byte) (int, error) {
 	x.mu.Lock()
 	if x.over || x.ctx.Err() != nil {
@@ -119,18 +197,39 @@ func (x *exchange) Write(p []byte) (int, error) {
 		x.mu.Unlock()
 		return 0, errors.New("a body before its head")
 	}
-	if len(x.gather)+len(p) > x.form.body {
-		x.mu.Unlock()
+	pipe := x.pipe
+	x.mu.Unlock()
+	var n int
+	var err error
+	switch {
+	case pipe != nil:
+		n, err = pipe.write(p)
+	case x.streams():
+		n, err = x.stream.write(p)
+	default:
+		return x.gatherMore(p)
+	}
+	if err != nil {
+		x.fail(wire.CodeInternal, err.Error())
+	}
+	return n, err
+}
+
+// gatherMore keeps a part of a whole answer.
+func (x *exchange) gatherMore(p []byte) (int, error) {
+	x.mu.Lock()
+	size := len(x.gather)
+	x.mu.Unlock()
+	if int64(size+len(p)) > x.room() {
 		return 0, x.tooLarge()
 	}
-	if x.form.buffered.Add(int64(len(p))) > maxBuffered {
-		x.form.buffered.Add(-int64(len(p)))
-		x.mu.Unlock()
+	if !x.board().reserve(int64(len(p))) {
 		x.fail(wire.CodeLocalUnavailable, "the agent is busy with too many answers: try again")
 		return 0, &wire.ResetError{Code: wire.ResetBusy, Message: "too many answers are being gathered"}
 	}
+	x.mu.Lock()
+	defer x.mu.Unlock()
 	x.gather = append(x.gather, p...)
-	x.mu.Unlock()
 	return len(p), nil
 }
 
@@ -143,10 +242,10 @@ func (x *exchange) WriteLast(p []byte) (int, error) {
 	return n, x.CloseWrite(nil)
 }
 
-// CloseWrite sends the answer. A message has no place for a trailer.
+// CloseWrite sends the answer, or the rest of it. A message has no place for a trailer.
 func (x *exchange) CloseWrite(http.Header) error {
 	x.mu.Lock()
-	head, body, over := x.answer, x.gather, x.over || x.ctx.Err() != nil
+	head, body, pipe, over := x.answer, x.gather, x.pipe, x.over || x.ctx.Err() != nil
 	x.mu.Unlock()
 	switch {
 	case over:
@@ -154,24 +253,23 @@ func (x *exchange) CloseWrite(http.Header) error {
 	case head == nil:
 		x.fail(wire.CodeInternal, "the local service gave no answer")
 		return errors.New("the end of a body before its head")
+	case x.streams() && !x.bodiless():
+		return x.endStream()
+	case pipe != nil:
+		return x.endUpload()
 	case !x.bodiless() && head.ContentLength >= 0 && head.ContentLength != int64(len(body)):
 		x.fail(wire.CodeInternal, "the local service cut its answer short")
 		return &wire.ResetError{Code: wire.ResetInternal, Message: "the body is not as long as its head says"}
 	}
-	m := &wire.HTTPResponse{
-		RequestID: x.requestID, StatusCode: head.Status, Header: head.Header, Body: body,
+	return x.sendWhole(body)
+}
+
+// message is the answer without its body.
+func (x *exchange) message() *wire.HTTPResponse {
+	return &wire.HTTPResponse{
+		RequestID: x.requestID, StatusCode: x.answer.Status, Header: x.answer.Header,
 		ProcessingTimeMS: time.Since(x.started).Milliseconds(),
 	}
-	if !x.finish() {
-		return x.gone()
-	}
-	defer x.cancel()
-	err := x.form.send(m)
-	if errors.Is(err, errMessageTooLarge) {
-		x.form.answerError(x.requestID, wire.CodeInternal, x.tooLargeText())
-		return &wire.ResetError{Code: wire.ResetTooLarge, Message: x.tooLargeText()}
-	}
-	return err
 }
 
 // bodiless: the answer's length may be said without a body being there.
@@ -180,8 +278,11 @@ func (x *exchange) bodiless() bool {
 		slices.Contains([]int{http.StatusNoContent, http.StatusNotModified}, x.answer.Status)
 }
 
-// Reset answers with an error. In form 1 nothing of the answer has left yet, so
-// that a failure in the middle of it is still told honestly.
+// streams: the answer's body leaves while it is made.
+func (x *exchange) streams() bool { return x.stream != nil && x.answer.ContentLength != 0 }
+
+// Reset answers with an error. Unless the answer is a stream, nothing of it has left
+// yet, so that a failure in the middle of it is still told honestly.
 func (x *exchange) Reset(code wire.ResetCode, message string) {
 	if message == "" {
 		message = "the request failed"
@@ -192,36 +293,51 @@ func (x *exchange) Reset(code wire.ResetCode, message string) {
 // abandon ends an exchange whose handler has returned, answered or not.
 func (x *exchange) abandon() {
 	if errors.Is(x.ctx.Err(), context.DeadlineExceeded) {
-		x.Reset(wire.ResetTimeout, fmt.Sprintf("no whole answer within %v: streams need a relay", x.form.link.cfg.answerTimeout()))
+		text := fmt.Sprintf("no whole answer within %v", x.limit)
+		if !x.caps.stream {
+			text += ": streams need a relay"
+		}
+		x.Reset(wire.ResetTimeout, text)
 	}
 	x.Reset(wire.ResetInternal, "the agent gave no answer")
 	x.cancel()
-	x.mu.Lock()
-	defer x.mu.Unlock()
-	x.form.buffered.Add(-int64(len(x.gather)))
-	x.gather = nil
+	if x.stream != nil {
+		x.stream.wait()
+	}
+	if x.pipe != nil {
+		x.pipe.abort()
+	}
+	if c, ok := x.body.(io.Closer); ok {
+		_ = c.Close()
+	}
+	x.board().release(int64(len(x.gather)) + x.reserved)
+	x.gather, x.reserved = nil, 0
 }
 
 // fail sends an error instead of an answer, unless there was one.
 func (x *exchange) fail(code wire.ErrorCode, message string) {
-	if !x.finish() {
+	if x.finish() {
+		x.sendError(code, message)
+	}
+}
+
+func (x *exchange) sendError(code wire.ErrorCode, message string) {
+	x.cancel()
+	if x.stream == nil {
+		x.form.answerError(x.requestID, code, message)
 		return
 	}
+	// What the visitor has got of a stream was not all of it.
+	parts := append(x.stream.unacknowledged(), &wire.ErrorMessage{RequestID: x.requestID, Code: code, Message: message})
+	b := x.board()
+	b.keep(newAnswer(x.requestID, x.tunnel, parts))
+	_ = b.sendParts(x.tunnel, parts[len(parts)-1:], false) // else it is asked for
+}
+
+// silence gives the exchange up without a word: nobody waits for one.
+func (x *exchange) silence() {
+	x.finish()
 	x.cancel()
-	x.form.answerError(x.requestID, code, message)
-}
-
-func (x *exchange) tooLarge() error {
-	x.fail(wire.CodeInternal, x.tooLargeText())
-	return &wire.ResetError{Code: wire.ResetTooLarge, Message: x.tooLargeText()}
-}
-
-func (x *exchange) tooLargeText() string {
-	if x.form.gateway {
-		return fmt.Sprintf("the answer is too large: this backend carries messages up to %d KB, some %d KB of body: use a relay",
-			x.form.limit>>10, x.form.body>>10)
-	}
-	return fmt.Sprintf("the answer is too large: this relay carries bodies up to %d MB without %s", x.form.body>>20, wire.Subprotocol)
 }
 
 // finish makes the caller the one who answers.

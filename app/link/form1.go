@@ -9,7 +9,6 @@ import (
 	mathrand "math/rand/v2"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/gorilla/websocket"
@@ -41,28 +40,26 @@ type form1 struct {
 	gateway bool
 	limit   int // of a message
 	body    int // of a body, before base64
+	caps    caps
 	urls    urls
 
-	write    sync.Mutex // one message at a time
-	slots    chan struct{}
-	buffered atomic.Int64 // bytes of answers being gathered
-	offers   offers       // on API Gateway only
-	signs    signs
-	wg       sync.WaitGroup
+	write  sync.Mutex // one message at a time
+	offers offers     // on API Gateway only
+	signs  signs
+	wg     sync.WaitGroup
+	ctx    context.Context // of run
 
 	pongs  chan string // the data of pings to be answered
 	prefix string      // makes request IDs unique among connections
 
 	mu      sync.Mutex
-	open    map[string]*exchange
 	failure error // why the agent itself gave the connection up
 }
 
 func newForm1(l *Link) *form1 {
 	f := &form1{
 		link: l, ws: l.ws, gateway: l.cfg.gateway(), limit: l.messageLimit(), body: wire.MaxRelayBody,
-		urls:  parseURLs(&l.est),
-		slots: make(chan struct{}, maxConcurrent), open: make(map[string]*exchange),
+		caps: l.cfg.agreed(&l.est), urls: parseURLs(&l.est),
 		pongs:  make(chan string, 1),
 		prefix: strings.ToLower(rand.Text()[:6]),
 	}
@@ -73,22 +70,34 @@ func newForm1(l *Link) *form1 {
 	return f
 }
 
+// tunnel is the ID of the tunnel that the connection belongs to.
+func (f *form1) tunnel() string { return f.link.est.TunnelID }
+
+func (f *form1) board() *board { return &f.link.cfg.board }
+
 // name is a request's name in logs.
 func (f *form1) name(requestID string) string { return f.prefix + "-" + printable(requestID) }
 
 func (f *form1) run(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
+	f.ctx = ctx
 	f.wg.Go(func() {
 		<-ctx.Done()
 		f.close()
 	})
 	f.wg.Go(func() { f.keepAlive(ctx) })
-	for _, m := range f.link.early {
-		f.serve(ctx, m)
+	if f.caps.session {
+		f.board().join(f)
+	}
+	for _, text := range f.link.early {
+		f.onMessage(text)
 	}
 	f.link.early = nil
-	err := f.read(ctx)
+	err := f.read()
 	_ = f.ws.Close()
+	if f.caps.session {
+		f.board().leave(f)
+	}
 	cancel() // handlers too
 	f.wg.Wait()
 	f.mu.Lock()
@@ -110,7 +119,7 @@ func (f *form1) close() {
 }
 
 // read takes messages until the connection ends.
-func (f *form1) read(ctx context.Context) error {
+func (f *form1) read() error {
 	f.ws.SetPongHandler(func(string) error { f.alive(); return nil })
 	// The library would answer from here, and give up a connection that does not
 	// take the answer within a second, though it may only be slow.
@@ -133,7 +142,7 @@ func (f *form1) read(ctx context.Context) error {
 			return err
 		}
 		if kind == websocket.TextMessage {
-			f.onMessage(ctx, text)
+			f.onMessage(text)
 		}
 	}
 }
@@ -163,91 +172,141 @@ func (s signReader) Read(p []byte) (int, error) {
 	return n, err
 }
 
-func (f *form1) onMessage(ctx context.Context, text []byte) {
+func (f *form1) onMessage(text []byte) {
 	log := f.link.log
-	message, err := wire.Decode(text, f.limit)
+	decode := wire.Decode
+	if f.caps.session {
+		decode = wire.DecodeDeclared
+	}
+	message, err := decode(text, f.limit)
 	if err != nil {
 		log.Warn("message from the backend ignored", "error", err)
 		var about *wire.MessageError
-		if errors.As(err, &about) && about.Type == wire.TypeHTTPRequest {
-			f.answerError(about.RequestID, wire.CodeInvalidRequest, "the agent cannot read the request: "+about.Err.Error())
+		if errors.As(err, &about) && (about.Type == wire.TypeHTTPRequest || about.Type == wire.TypeChunk) {
+			f.refuse(about)
 		}
 		return
 	}
 	switch m := message.(type) {
 	case *wire.HTTPRequest:
-		f.serve(ctx, m)
+		f.board().request(f, m)
 	case *wire.ErrorMessage:
 		if m.RequestID == "" {
 			f.link.onError(m)
 			return
 		}
 		log.Debug("the backend has given a request up", "request", printable(m.RequestID), "message", printable(m.Message))
-		f.mu.Lock()
-		x := f.open[m.RequestID]
-		f.mu.Unlock()
-		if x != nil {
-			x.cancel()
-		}
+		f.giveUp(m.RequestID)
 	case *wire.Ping:
 		if f.declared() { // others may not know the type
 			_ = f.send(&wire.Pong{})
 		}
 	case *wire.Pong:
 	case *wire.Unknown:
-		if f.gateway && m.Type == "" && gatewayMessage(m.Text) != "" {
-			log.Warn("API Gateway reports a message that its function did not take", "message", printable(m.Text))
-			f.wg.Go(f.offerAgain)
-			return
-		}
-		log.Info("message from the backend ignored", "type", printable(string(m.Type)), "message", printable(m.Text))
+		f.onUnknown(m)
 	default:
-		log.Info("message from the backend ignored", "type", fmt.Sprintf("%T", m))
+		if !f.onDeclared(message) {
+			log.Info("message from the backend ignored", "type", fmt.Sprintf("%T", m))
+		}
 	}
 }
 
-// serve starts one request, unless it was served before or there is no room.
-func (f *form1) serve(ctx context.Context, m *wire.HTTPRequest) {
-	if !f.link.cfg.seen.first(m.RequestID) {
-		f.link.log.Debug("request delivered twice", "request", printable(m.RequestID))
+// onUnknown takes a message of another type, or of API Gateway itself.
+func (f *form1) onUnknown(m *wire.Unknown) {
+	if f.gateway && m.Type == "" && gatewayMessage(m.Text) != "" {
+		f.link.log.Warn("API Gateway reports a message that its function did not take", "message", printable(m.Text))
+		f.wg.Go(f.offerAgain)
 		return
 	}
-	select {
-	case f.slots <- struct{}{}:
+	f.link.log.Info("message from the backend ignored", "type", printable(string(m.Type)), "message", printable(m.Text))
+}
+
+// onDeclared takes a message that only a backend which has declared itself sends.
+func (f *form1) onDeclared(message any) bool {
+	switch m := message.(type) {
+	case *wire.Chunk:
+		f.board().chunk(f, m)
+	case *wire.Resend:
+		f.board().resend(m)
+	case *wire.Credit:
+		if x := f.board().find(m.RequestID); x != nil && x.stream != nil {
+			x.stream.allow(m.Upto)
+		}
+	case *wire.Cancel:
+		f.board().cancelRequest(m.RequestID)
 	default:
+		return false
+	}
+	return true
+}
+
+// refuse answers a request that cannot be read.
+func (f *form1) refuse(about *wire.MessageError) {
+	f.answerError(about.RequestID, wire.CodeInvalidRequest, "the agent cannot read the request: "+about.Err.Error())
+}
+
+// giveUp ends a request that the backend does not want an answer to any more.
+func (f *form1) giveUp(requestID string) {
+	if f.caps.session {
+		f.board().cancelRequest(requestID)
+	} else if x := f.board().find(requestID); x != nil {
+		x.cancel()
+	}
+}
+
+// serve starts a request whose body, as it travelled, has come; unless there is no
+// room for it.
+func (f *form1) serve(m *wire.HTTPRequest, body []byte) {
+	b := f.board()
+	if !b.enter() {
 		f.answerError(m.RequestID, wire.CodeLocalUnavailable, "the agent is busy with too many requests: try again")
 		return
 	}
-	x := newExchange(ctx, f, m)
-	f.mu.Lock()
-	f.open[m.RequestID] = x
-	f.mu.Unlock()
-	f.wg.Go(func() {
-		f.link.serve(x)
-		x.abandon()
-		f.mu.Lock()
-		delete(f.open, m.RequestID)
-		f.mu.Unlock()
-		<-f.slots
-	})
+	if !f.caps.session {
+		x := newExchange(f.ctx, f, m, body)
+		b.begin(x)
+		f.wg.Go(func() { f.handle(x) })
+		return
+	}
+	if !b.serve(f, m, body) {
+		b.underway.Add(-1)
+	}
+}
+
+// handle runs an exchange to its end.
+func (f *form1) handle(x *exchange) {
+	f.link.serve(x)
+	x.abandon()
+	f.board().end(x)
 }
 
 // answerError says that a request gets no answer. Only the four codes that every
 // backend knows are used.
 func (f *form1) answerError(requestID string, code wire.ErrorCode, message string) {
-	_ = f.send(&wire.ErrorMessage{RequestID: requestID, Code: code, Message: message})
+	m := &wire.ErrorMessage{RequestID: requestID, Code: code, Message: message}
+	if f.caps.session {
+		_ = f.board().deliver(newAnswer(requestID, f.tunnel(), []any{m}))
+		return
+	}
+	_ = f.send(m)
 }
 
 var errMessageTooLarge = fmt.Errorf("%w for one message", wire.ErrTooLarge)
 
+// encode gives a message's text, which the connection can carry.
+func (f *form1) encode(message any) ([]byte, error) {
+	text, err := wire.Encode(message)
+	if err == nil && len(text) > f.limit {
+		err = errMessageTooLarge
+	}
+	return text, err
+}
+
 // send sends one message. A failure ends the connection.
 func (f *form1) send(message any) error {
-	text, err := wire.Encode(message)
+	text, err := f.encode(message)
 	if err != nil {
 		return err
-	}
-	if len(text) > f.limit {
-		return errMessageTooLarge
 	}
 	if err := f.sendText(text); err != nil {
 		return err
@@ -324,15 +383,23 @@ func jittered(d time.Duration) time.Duration { return d - mathrand.N(d/8) }
 // sign of life for it.
 func (f *form1) heartbeat(ctx context.Context) error {
 	if !f.declared() {
-		return f.send(&wire.Ping{})
+		return f.send(f.ping())
 	}
 	for range heartbeatTries {
-		err := f.ask(ctx, heartbeatWait, func() error { return f.send(&wire.Ping{}) })
+		err := f.ask(ctx, heartbeatWait, func() error { return f.send(f.ping()) })
 		if !errors.Is(err, context.DeadlineExceeded) {
 			return err
 		}
 	}
 	return errSilent
+}
+
+// ping is the heartbeat, which shows the session token where there is one.
+func (f *form1) ping() *wire.Ping {
+	if f.caps.session {
+		return &wire.Ping{Session: f.link.est.Session}
+	}
+	return &wire.Ping{}
 }
 
 func (f *form1) declared() bool { return f.link.est.Protocol >= wire.ProtocolVersion }
@@ -347,7 +414,7 @@ func (f *form1) probe(ctx context.Context) error {
 			return f.ws.WriteControl(websocket.PingMessage, nil, deadline)
 		})
 	}
-	err := f.ask(ctx, 0, func() error { return f.send(&wire.Ping{}) })
+	err := f.ask(ctx, 0, func() error { return f.send(f.ping()) })
 	if errors.Is(err, context.DeadlineExceeded) && !f.declared() {
 		return fmt.Errorf("%w: the backend need not answer", errors.ErrUnsupported)
 	}

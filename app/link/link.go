@@ -36,7 +36,7 @@ type Link struct {
 	log     *slog.Logger
 	ws      *websocket.Conn
 	est     wire.Established
-	early   []*wire.HTTPRequest // came before connection_established
+	early   [][]byte // messages about requests that came before connection_established
 	carrier carrier
 	work    activity
 	going   chan struct{}
@@ -70,14 +70,14 @@ func newLink(c *Config, ws *websocket.Conn) *Link {
 	}
 }
 
-// maxEarly bounds the requests that overtake the greeting: a WebSocket API keeps
+// maxEarly bounds the messages that overtake the greeting: a WebSocket API keeps
 // no order between messages.
 const maxEarly = 64
 
 // greet says ready and waits for connection_established.
 func (l *Link) greet(h Hello, challenge string) error {
 	ready := &wire.Ready{
-		Protocol: wire.ProtocolVersion, Capabilities: []wire.Capability{wire.CapResume},
+		Protocol: wire.ProtocolVersion, Capabilities: l.cfg.capabilities(),
 		Agent: l.cfg.Agent, TunnelID: h.TunnelID, Resume: h.Resume, Epoch: h.Epoch, Instance: h.Instance,
 	}
 	if !l.cfg.Owner.IsZero() {
@@ -152,10 +152,13 @@ func (l *Link) onGreeting(text []byte, limit int) error {
 	case *wire.ErrorMessage:
 		return refusalOf(m)
 	case *wire.HTTPRequest:
-		if len(l.early) < maxEarly {
-			l.early = append(l.early, m)
-		}
+		l.keepEarly(text)
 	case *wire.Unknown:
+		switch m.Type {
+		case wire.TypeChunk, wire.TypeResend, wire.TypeCredit, wire.TypeCancel:
+			l.keepEarly(text)
+			return nil
+		}
 		if said := gatewayMessage(m.Text); m.Type == "" && said != "" {
 			if said == "Forbidden" {
 				return &wire.Error{Code: wire.CodeForbidden, Message: "the API answered \"Forbidden\": does it have a $default route, and may it invoke its function?"}
@@ -167,6 +170,12 @@ func (l *Link) onGreeting(text []byte, limit int) error {
 		l.log.Debug("message before the greeting ignored", "type", fmt.Sprintf("%T", m))
 	}
 	return nil
+}
+
+func (l *Link) keepEarly(text []byte) {
+	if len(l.early) < maxEarly {
+		l.early = append(l.early, text)
+	}
 }
 
 // refusalOf makes an error of an error message that is about the connection.
@@ -234,6 +243,16 @@ func (l *Link) GoingAway() <-chan struct{} { return l.going }
 
 // Close ends the connection, and with it Run, without waiting for it.
 func (l *Link) Close() { l.carrier.close() }
+
+// Settle gives up the requests that have outlived their connections, all of which
+// have ended, and waits for their handlers. With a backend whose answers may come
+// on another connection than the request, Run does not wait for them.
+func (l *Link) Settle() {
+	l.cfg.board.settle()
+	if l.cfg.blobClient != nil {
+		l.cfg.blobClient.close()
+	}
+}
 
 // Drain returns when no request is under way and none can be expected any more,
 // when the link has ended, or with ctx's error. The link goes on serving.

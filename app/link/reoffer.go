@@ -74,6 +74,12 @@ func (o *offers) due(now time.Time) [][]byte {
 // offerAgain sends the latest answers once more. It is not for the reader, which
 // must not wait for a peer that waits for it.
 func (f *form1) offerAgain() {
+	if f.caps.session {
+		if n := f.board().offerAgain(); n > 0 {
+			f.link.log.Info("the latest answers are sent again", "answers", n)
+		}
+		return
+	}
 	texts := f.offers.due(time.Now())
 	if len(texts) > 0 {
 		f.link.log.Info("the latest answers are sent again", "answers", len(texts))

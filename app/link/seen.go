@@ -42,3 +42,11 @@ func (s *seenIDs) first(id string) bool {
 	s.ids[id] = now
 	return true
 }
+
+// has reports whether id has been seen lately.
+func (s *seenIDs) has(id string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	at, ok := s.ids[id]
+	return ok && time.Since(at) < seenFor
+}

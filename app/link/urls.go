@@ -26,7 +26,7 @@ func checkGreeting(est *wire.Established) error {
 	if !webAddress(est.PublicURL) {
 		return fmt.Errorf("%w: public_url is no http or https URL", wire.ErrProtocol)
 	}
-	for _, optional := range []*string{&est.SubdomainURL, &est.PathBasedURL} {
+	for _, optional := range []*string{&est.SubdomainURL, &est.PathBasedURL, &est.StreamURL} {
 		if !webAddress(*optional) {
 			*optional = ""
 		}

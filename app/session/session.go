@@ -34,6 +34,9 @@ type Link interface {
 	GoingAway() <-chan struct{}
 	// Close ends the connection, and with it Run, without waiting.
 	Close()
+	// Settle ends what has outlived the session's connections, all of which have
+	// ended, and waits for it.
+	Settle()
 }
 
 // Config says what a session connects to. Only Dial is required.

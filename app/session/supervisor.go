@@ -34,6 +34,7 @@ type supervisor struct {
 	// current serves new requests; nil unless Online.
 	current  *liveLink
 	draining []*liveLink // oldest first
+	latest   *liveLink   // the last one that there was; nil before the first
 	// dial is under way to give the next current link; nil if none is.
 	dial *dialing
 	// timer starts the next dial: the reconnect, or the successor of current.
@@ -135,6 +136,9 @@ func (v *supervisor) run() error {
 	v.cancel()
 	v.timer.Stop()
 	v.wg.Wait()
+	if v.latest != nil {
+		v.latest.Settle()
+	}
 	if refused != nil {
 		v.s.changeState(Status{State: Refused, Cause: refused})
 		return refused
@@ -211,7 +215,7 @@ func (v *supervisor) adopt(l Link) {
 	old := v.current
 	ctx, cancel := context.WithCancel(v.ctx)
 	cur := &liveLink{Link: l, cancel: cancel, est: l.Established(), since: time.Now()}
-	v.current, v.verdict, v.cause = cur, nil, nil
+	v.current, v.latest, v.verdict, v.cause = cur, cur, nil, nil
 	if cur.est.Resume != "" {
 		h := &v.s.hello
 		h.TunnelID, h.Resume, h.Epoch = cur.est.TunnelID, cur.est.Resume, cur.est.Epoch

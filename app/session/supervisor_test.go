@@ -27,10 +27,12 @@ type fakeLink struct {
 	going chan struct{}
 	probe chan error // what Probe returns; empty: silence
 
-	mu     sync.Mutex
-	probes int
-	gone   bool
-	closed chan struct{}
+	mu      sync.Mutex
+	probes  int
+	running bool
+	settled int
+	gone    bool
+	closed  chan struct{}
 }
 
 func newFakeLink(est wire.Established) *fakeLink {
@@ -43,6 +45,8 @@ func newFakeLink(est wire.Established) *fakeLink {
 func (l *fakeLink) Established() wire.Established { return l.est }
 
 func (l *fakeLink) Run(ctx context.Context) error {
+	l.setRunning(true)
+	defer l.setRunning(false)
 	select {
 	case err := <-l.end:
 		return err
@@ -85,6 +89,22 @@ func (l *fakeLink) Close() {
 		l.gone = true
 		close(l.closed)
 	}
+}
+
+// Settle is 2 if the link was still running.
+func (l *fakeLink) Settle() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.settled++
+	if l.running {
+		l.settled++
+	}
+}
+
+func (l *fakeLink) setRunning(running bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.running = running
 }
 
 func (l *fakeLink) isClosed() bool {
@@ -599,5 +619,43 @@ func TestStopAndRetryFromManyGoroutines(t *testing.T) {
 			t.Errorf("Run = %v", err)
 		}
 		b.wantState(Stopped)
+	})
+}
+
+// What outlives connections ends with the session, once none is left.
+func TestRunSettles(t *testing.T) {
+	t.Parallel()
+	t.Run("stopped", func(t *testing.T) {
+		t.Parallel()
+		var old, next *fakeLink
+		run(t, Config{}, func(b *bench) {
+			old, next = newFakeLink(est(1)), newFakeLink(est(2))
+			b.answer(1, old)
+			old.end <- errDown
+			b.sleep(time.Second)
+			b.answer(2, next)
+			b.wantState(Online)
+		})
+		if old.settled != 0 || next.settled != 1 {
+			t.Errorf("settled %d and %d times, want the last one once", old.settled, next.settled)
+		}
+	})
+	t.Run("refused", func(t *testing.T) {
+		t.Parallel()
+		run(t, Config{}, func(b *bench) {
+			old := newFakeLink(est(1))
+			b.answer(1, old)
+			old.end <- errDown
+			b.sleep(time.Second)
+			b.answer(2, &wire.Error{Code: wire.CodeNameTaken, Message: "taken"})
+			b.wantState(Refused)
+			if old.settled != 1 {
+				t.Errorf("settled %d times", old.settled)
+			}
+		})
+	})
+	t.Run("never online", func(t *testing.T) {
+		t.Parallel()
+		run(t, Config{}, func(b *bench) { b.answer(1, errDown) })
 	})
 }
