@@ -46,6 +46,9 @@ const connectionLife = MaxConnectionAge + 10*time.Minute
 
 // PutConnection notes a connection that opens.
 func (s *Store) PutConnection(ctx context.Context, c Connection) error {
+	if s.names.Connections == "" {
+		return ErrNoTable
+	}
 	i := item{keyID: text(c.ID), attrConnected: millis(c.ConnectedAt), keyTTL: deadline(c.ConnectedAt.Add(connectionLife))}.
 		set(attrUser, text(c.Identity.Subject)).set(attrAllows, join(c.Identity.Tunnels)).
 		set(attrHost, text(c.Host)).set(attrFrom, text(c.From))
@@ -60,6 +63,9 @@ func (s *Store) PutConnection(ctx context.Context, c Connection) error {
 
 // Connection finds a connection, consistently; ErrUnknown if there is none.
 func (s *Store) Connection(ctx context.Context, id string) (*Connection, error) {
+	if s.names.Connections == "" {
+		return nil, ErrNoTable
+	}
 	out, err := s.db.GetItem(ctx, &dynamodb.GetItemInput{
 		TableName: &s.names.Connections, Key: key(id), ConsistentRead: aws.Bool(true),
 	})
@@ -81,6 +87,9 @@ func (s *Store) Connection(ctx context.Context, id string) (*Connection, error) 
 // Attach notes which tunnel a connection has got. ErrConflict: it has one already,
 // or is not known any more.
 func (s *Store) Attach(ctx context.Context, tunnel string, h Holder) error {
+	if s.names.Connections == "" {
+		return ErrNoTable
+	}
 	_, err := s.db.UpdateItem(ctx, &dynamodb.UpdateItemInput{
 		TableName:           &s.names.Connections,
 		Key:                 key(h.Connection),
@@ -104,6 +113,9 @@ func (s *Store) Attach(ctx context.Context, tunnel string, h Holder) error {
 
 // Ponged notes that a connection has answered a ping.
 func (s *Store) Ponged(ctx context.Context, id string) error {
+	if s.names.Connections == "" {
+		return ErrNoTable
+	}
 	_, err := s.db.UpdateItem(ctx, &dynamodb.UpdateItemInput{
 		TableName:                 &s.names.Connections,
 		Key:                       key(id),

@@ -33,7 +33,8 @@ type DynamoDB interface {
 
 // Names are the tables' names. Tunnels and Connections have the partition key "id"
 // (S), Answers has "id" (S) and the sort key "part" (N). The attribute "ttl" of all
-// is their time to live.
+// is their time to live. A function that serves visitors has nothing to do with
+// Connections, and may leave it empty.
 type Names struct {
 	Tunnels, Connections, Answers string
 }
@@ -46,6 +47,8 @@ var (
 	ErrConflict = errors.New("others changed the same item at the same time")
 	// ErrExpired: it is too late to store this.
 	ErrExpired = errors.New("too late to be stored")
+	// ErrNoTable: this function was not given the table.
+	ErrNoTable = errors.New("the name of the connections' table is missing")
 	// ErrTooLarge: it does not fit an item.
 	ErrTooLarge = errors.New("too large to be stored")
 )
@@ -70,7 +73,7 @@ func New(cfg Config) (*Store, error) {
 	switch {
 	case cfg.Client == nil:
 		return nil, errors.New("store: no DynamoDB client")
-	case cfg.Names.Tunnels == "" || cfg.Names.Connections == "" || cfg.Names.Answers == "":
+	case cfg.Names.Tunnels == "" || cfg.Names.Answers == "":
 		return nil, fmt.Errorf("store: the name of a table is missing: %+v", cfg.Names)
 	}
 	s := &Store{db: cfg.Client, names: cfg.Names, now: cfg.Now}

@@ -2,6 +2,7 @@ package store_test
 
 import (
 	"context"
+	"errors"
 	"strconv"
 	"sync"
 	"testing"
@@ -126,17 +127,27 @@ func TestConfig(t *testing.T) {
 	t.Parallel()
 	names := store.Names{Tunnels: "t", Connections: "c", Answers: "a"}
 	for name, cfg := range map[string]store.Config{
-		"no client":     {Names: names},
-		"no tunnels":    {Client: &spy{}, Names: store.Names{Connections: "c", Answers: "a"}},
-		"no answers":    {Client: &spy{}, Names: store.Names{Tunnels: "t", Connections: "c"}},
-		"no connection": {Client: &spy{}, Names: store.Names{Tunnels: "t", Answers: "a"}},
+		"no client":  {Names: names},
+		"no tunnels": {Client: &spy{}, Names: store.Names{Connections: "c", Answers: "a"}},
+		"no answers": {Client: &spy{}, Names: store.Names{Tunnels: "t", Connections: "c"}},
 	} {
 		if _, err := store.New(cfg); err == nil {
 			t.Errorf("%s: accepted", name)
 		}
 	}
-	if _, err := store.New(store.Config{Client: &spy{}, Names: names}); err != nil {
-		t.Error(err)
+	// Visitors' functions have nothing to do with connections.
+	names.Connections = ""
+	s, err := store.New(store.Config{Client: &spy{}, Names: names})
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = s.Connection(t.Context(), "c")
+	for _, err := range []error{
+		err, s.PutConnection(t.Context(), store.Connection{ID: "c"}), s.Ponged(t.Context(), "c"), s.Attach(t.Context(), "shop", store.Holder{Connection: "c"}),
+	} {
+		if !errors.Is(err, store.ErrNoTable) {
+			t.Errorf("without the table: %v", err)
+		}
 	}
 }
 
