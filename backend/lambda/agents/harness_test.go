@@ -300,13 +300,12 @@ func (g *gateway) wasDeleted(id string) bool {
 
 // waiters are the connections of those who wait.
 type waiters struct {
-	mu   sync.Mutex
-	err  error
-	got  map[string][]string
-	last []post.Option
+	mu  sync.Mutex
+	err error
+	got map[string][]string
 }
 
-func (p *waiters) Post(_ context.Context, id string, text []byte, opts ...post.Option) error {
+func (p *waiters) Post(_ context.Context, id string, text []byte, _ ...post.Option) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.err != nil {

@@ -65,7 +65,7 @@ func TestKeyIsTheNonce(t *testing.T) {
 	if a.Key() != b.Key() || len(a.Key()) != 16 {
 		t.Errorf("keys %q and %q", a.Key(), b.Key())
 	}
-	if NewNonce() == NewNonce() {
+	if one, two := NewNonce(), NewNonce(); one == two {
 		t.Error("two nonces are one")
 	}
 }
