@@ -148,6 +148,8 @@ func newServer(h http.Handler) *http.Server {
 		ReadHeaderTimeout: 30 * time.Second,
 		IdleTimeout:       350 * time.Second,
 		MaxHeaderBytes:    64 << 10, // the handler measures more closely
+
+		DisableGeneralOptionsHandler: true,
 	}
 }
 
