@@ -8,9 +8,6 @@ import (
 	"syscall"
 )
 
-// Environments keep running between invocations here.
-const canFreeze = false
-
 func executable(fs.FileInfo) bool { return true }
 
 func sysProcAttr() *syscall.SysProcAttr { return nil }

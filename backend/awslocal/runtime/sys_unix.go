@@ -8,8 +8,6 @@ import (
 	"syscall"
 )
 
-const canFreeze = true
-
 func executable(info fs.FileInfo) bool { return info.Mode().Perm()&0o111 != 0 }
 
 // Every signal goes to the group. It may be gone: then there is nobody to signal.
