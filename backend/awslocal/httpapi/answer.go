@@ -24,18 +24,14 @@ type answer struct {
 // parseAnswer reads what a function returned. A body without a content type gets
 // defaultType.
 func parseAnswer(payload []byte, format Format, defaultType string) (*answer, error) {
-	if !json.Valid(payload) {
-		return nil, errors.New("it is not JSON")
-	}
-	var fields map[string]json.RawMessage
-	if err := json.Unmarshal(payload, &fields); err != nil || fields["statusCode"] == nil {
-		if format == V1 {
-			return nil, errors.New("it has no statusCode")
+	if payload = bytes.TrimSpace(payload); !bytes.HasPrefix(payload, []byte("{")) {
+		if !json.Valid(payload) {
+			return nil, errors.New("it is not JSON")
 		}
-		return implied(payload), nil
+		return implied(payload, format)
 	}
 	var out struct {
-		StatusCode        int                          `json:"statusCode"`
+		StatusCode        *int                         `json:"statusCode"`
 		Headers           map[string]json.RawMessage   `json:"headers"`
 		MultiValueHeaders map[string][]json.RawMessage `json:"multiValueHeaders"`
 		Cookies           []string                     `json:"cookies"`
@@ -43,12 +39,19 @@ func parseAnswer(payload []byte, format Format, defaultType string) (*answer, er
 		IsBase64Encoded   bool                         `json:"isBase64Encoded"`
 	}
 	if err := json.Unmarshal(payload, &out); err != nil {
-		return nil, fmt.Errorf("a field has the wrong type: %w", err)
+		var wrong *json.UnmarshalTypeError
+		if out.StatusCode == nil && errors.As(err, &wrong) && wrong.Field != "statusCode" {
+			return implied(payload, format) // an object of the function's own
+		}
+		return nil, err
 	}
-	if out.StatusCode < 200 || out.StatusCode > 599 {
-		return nil, fmt.Errorf("status code %d", out.StatusCode)
+	if out.StatusCode == nil {
+		return implied(payload, format)
 	}
-	ans := &answer{status: out.StatusCode, header: make(http.Header)}
+	if *out.StatusCode < 200 || *out.StatusCode > 599 {
+		return nil, fmt.Errorf("status code %d", *out.StatusCode)
+	}
+	ans := &answer{status: *out.StatusCode, header: make(http.Header)}
 	for name, raw := range out.Headers {
 		if err := ans.addJSON(name, raw); err != nil {
 			return nil, err
@@ -88,13 +91,15 @@ func parseAnswer(payload []byte, format Format, defaultType string) (*answer, er
 }
 
 // implied is an answer that is only a body: format 2.0 takes any JSON for it.
-func implied(payload []byte) *answer {
-	body := bytes.TrimSpace(payload)
+func implied(body []byte, format Format) (*answer, error) {
+	if format == V1 {
+		return nil, errors.New("it has no statusCode")
+	}
 	var text string
-	if json.Unmarshal(body, &text) == nil && string(body) != "null" {
+	if bytes.HasPrefix(body, []byte(`"`)) && json.Unmarshal(body, &text) == nil {
 		body = []byte(text)
 	}
-	return &answer{status: http.StatusOK, header: http.Header{"Content-Type": {"application/json"}}, body: body}
+	return &answer{status: http.StatusOK, header: http.Header{"Content-Type": {"application/json"}}, body: body}, nil
 }
 
 // addJSON takes strings, and numbers and truth values as they are written.

@@ -23,6 +23,8 @@ func TestAnswers(t *testing.T) {
 		{"base64", `{"statusCode":200,"body":"/w==","isBase64Encoded":true}`, "200 \xff", "200 \xff", nil},
 		{"not base64", `{"statusCode":200,"body":"!","isBase64Encoded":true}`, failed, failed, nil},
 		{"implied object", `{"a":1}`, `200 {"a":1}`, failed, nil},
+		{"implied object with fields alike", `{"body":{"a":1}}`, `200 {"body":{"a":1}}`, failed, nil},
+		{"cut", `{"statusCode":200`, failed, failed, nil},
 		{"implied text", `"hello"`, "200 hello", failed, nil},
 		{"implied null", `null`, "200 null", failed, nil},
 		{"implied array", `[1]`, "200 [1]", failed, nil},
