@@ -210,11 +210,19 @@ func (a *Agents) message(ctx context.Context, m *event.Message) error {
 		if e.RequestID != "" {
 			return a.answer(ctx, m, e)
 		}
-		a.log.Info("agent reports an error", "connection", m.ConnectionID, "text", printable(string(m.Body)))
+		a.reported(m)
 	default:
 		a.log.Info("message ignored", "connection", m.ConnectionID, "type", printable(string(e.Type)))
 	}
 	return nil
+}
+
+// reported logs what an agent says about its connection.
+func (a *Agents) reported(m *event.Message) {
+	message, err := wire.Decode(m.Body, wire.MaxGatewayMessage)
+	if e, ok := message.(*wire.ErrorMessage); ok && err == nil {
+		a.log.Info("agent reports an error", "connection", m.ConnectionID, "code", printable(string(e.Code)), "text", printable(e.Message))
+	}
 }
 
 // refuse logs and counts what was not accepted. Nothing that the agent sent is in

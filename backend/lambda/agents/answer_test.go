@@ -392,6 +392,11 @@ func TestNoise(t *testing.T) {
 	if got := w.gateway.received("c1"); len(got) > 0 || len(w.waiters.all()) > 0 {
 		t.Errorf("told %v", got)
 	}
+	w.sendText("c1", `{"type":"error","session":"a-session-token","code":"internal_error","message":"the local service is down"}`)
+	if !strings.Contains(w.log.String(), "the local service is down") {
+		t.Error("what the agent reports is not in the log")
+	}
+	w.unlogged("a-session-token")
 	if strings.Contains(w.log.String(), strings.Repeat("x", 200)) {
 		t.Error("long texts are in the log")
 	}

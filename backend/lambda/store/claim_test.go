@@ -324,6 +324,25 @@ func TestLateReleaseChangesNothing(t *testing.T) {
 	}
 }
 
+// A visitor finds that the agent has gone, whose $disconnect was lost.
+func TestMarkGone(t *testing.T) {
+	t.Parallel()
+	s, c, _ := open(t)
+	mustClaim(t, s, claim("one"), holder("c1", c))
+	if was, err := s.MarkGone(t.Context(), "shop", "c1"); err != nil || !was {
+		t.Errorf("%v, %v", was, err)
+	}
+	if now := mustLookup(t, s, "shop"); now.Live {
+		t.Error("still live")
+	}
+	if held := heldBy(t, s); len(held) > 0 {
+		t.Errorf("still counted: %v", held)
+	}
+	if was, err := s.MarkGone(t.Context(), "shop", "c1"); err != nil || was {
+		t.Errorf("twice: %v, %v", was, err)
+	}
+}
+
 func TestGiveBack(t *testing.T) {
 	t.Parallel()
 	s, c, _ := open(t)

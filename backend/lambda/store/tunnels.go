@@ -139,17 +139,29 @@ func (s *Store) Lookup(ctx context.Context, id string, consistent bool) (*Tunnel
 // $disconnect of a connection that was replaced changes nothing. It reports
 // whether there was anything to end.
 func (s *Store) Release(ctx context.Context, id, connection string) (bool, error) {
-	return s.end(ctx, "release", id, connection)
+	ended, err := s.end(ctx, id, connection)
+	if err != nil {
+		return false, fmt.Errorf("release tunnel %s: %w", id, err)
+	}
+	return ended != nil, nil
 }
 
-// MarkGone is Release by whoever finds that API Gateway knows the connection no more.
+// MarkGone is Release by whoever finds that API Gateway knows the connection no more,
+// and uncounts it as well: its $disconnect may never come.
 func (s *Store) MarkGone(ctx context.Context, id, connection string) (bool, error) {
-	return s.end(ctx, "mark gone", id, connection)
+	ended, err := s.end(ctx, id, connection)
+	switch {
+	case err != nil:
+		return false, fmt.Errorf("mark tunnel %s gone: %w", id, err)
+	case ended == nil:
+		return false, nil
+	}
+	return true, s.Uncount(ctx, ended.text(attrQuota), connection)
 }
 
-func (s *Store) end(ctx context.Context, what, id, connection string) (bool, error) {
-	now := millis(s.now())
-	_, err := s.db.UpdateItem(ctx, &dynamodb.UpdateItemInput{
+// end gives the item as it is now, or nil if there was nothing to end.
+func (s *Store) end(ctx context.Context, id, connection string) (item, error) {
+	out, err := s.db.UpdateItem(ctx, &dynamodb.UpdateItemInput{
 		TableName:           &s.names.Tunnels,
 		Key:                 key(id),
 		UpdateExpression:    aws.String("SET #live = :false, #seen = :now, #since = :now"),
@@ -158,14 +170,15 @@ func (s *Store) end(ctx context.Context, what, id, connection string) (bool, err
 			"#live": attrLive, "#seen": attrSeen, "#since": attrSince, "#connection": attrConnection,
 		},
 		ExpressionAttributeValues: map[string]types.AttributeValue{
-			":false": flag(false), ":true": flag(true), ":now": now, ":mine": text(connection),
+			":false": flag(false), ":true": flag(true), ":now": millis(s.now()), ":mine": text(connection),
 		},
+		ReturnValues: types.ReturnValueAllNew,
 	})
 	if lost(err) {
-		return false, nil
+		return nil, nil
 	}
 	if err != nil {
-		return false, fmt.Errorf("%s tunnel %s: %w", what, id, err)
+		return nil, err
 	}
-	return true, nil
+	return out.Attributes, nil
 }
