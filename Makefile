@@ -4,10 +4,10 @@
 # clone needs nothing but Go, git and make.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test build deploy clean
+.PHONY: help setup run test build bootstrap bench-aws deploy clean
 
 help: ## list these commands
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: ## install what building and testing need (says what before it does)
 	@.ci/setup build test
@@ -23,6 +23,14 @@ build: ## build culvert and culvert-desktop into bin/
 	@.ci/setup build
 	CGO_ENABLED=0 go build -o bin/culvert ./app/cmd/culvert
 	CGO_ENABLED=1 go build -o bin/culvert-desktop ./app/cmd/culvert-desktop
+
+bootstrap: ## build the Lambda functions' program for this machine, beside culvert: for culvert aws-local
+	@.ci/setup
+	CGO_ENABLED=0 go build -o bin/culvert ./app/cmd/culvert
+	CGO_ENABLED=0 go build -trimpath -buildvcs=false -tags lambda.norpc -ldflags '-s -w -buildid=' -o bin/bootstrap ./backend/cmd/lambda
+
+bench-aws: bootstrap ## measure what requests cost on AWS, and how much latency they gain
+	go run ./backend/awslocal/bench -culvert bin/culvert -bootstrap bin/bootstrap
 
 deploy: ## put the backend into your AWS account, or upgrade it (ARGS=--help tells how)
 	@deploy/deploy $(ARGS)

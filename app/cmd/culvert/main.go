@@ -1,6 +1,6 @@
 // Culvert exposes local services to the internet through a backend that its user
 // owns. This is the headless program: `culvert http` opens a tunnel, `culvert
-// relay` is a backend.
+// relay` and `culvert aws-local` are backends.
 //
 // Each command has a file of its own; this one composes them and turns what comes
 // of them into exit codes.
@@ -34,9 +34,10 @@ func main() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) }
 type cli struct {
 	Config string `env:"CULVERT_CONFIG_DIR" placeholder:"DIR" help:"Folder of the config file, this installation's owner key and what is remembered (default: culvert in the user's config folder)."`
 
-	HTTP    httpCmd    `cmd:"" name:"http" help:"Open a tunnel: give a local web service a public URL and watch the requests."`
-	Relay   relayCmd   `cmd:"" help:"Run a relay: the backend that agents connect to and visitors come through."`
-	Version versionCmd `cmd:"" help:"Print the version."`
+	HTTP     httpCmd     `cmd:"" name:"http" help:"Open a tunnel: give a local web service a public URL and watch the requests."`
+	Relay    relayCmd    `cmd:"" help:"Run a relay: the backend that agents connect to and visitors come through."`
+	AWSLocal awsLocalCmd `cmd:"" name:"aws-local" help:"Run the serverless backend on this machine: the real functions behind a local API Gateway, and DynamoDB Local."`
+	Version  versionCmd  `cmd:"" help:"Print the version."`
 
 	VersionFlag kong.VersionFlag `name:"version" hidden:"" help:"Print the version."`
 }
