@@ -80,6 +80,25 @@ func TestMessagesComeInAnyOrder(t *testing.T) {
 	}
 }
 
+// A message may be held back for as long as it likes: others overtake it.
+func TestMessageIsHeld(t *testing.T) {
+	t.Parallel()
+	x := start(t, nil)
+	x.chaos.Set(chaos.MessageHeld, chaos.Setting{Delay: 1000 * time.Hour})
+	x.chaos.Force(chaos.MessageHeld, 1)
+	ws, _ := x.dial()
+	for _, text := range []string{"held", "one", "two"} {
+		send(t, ws, text)
+	}
+	for range 2 {
+		if got := x.next("MESSAGE").Body; got == "held" {
+			t.Error("the message was not held back")
+		}
+	}
+	x.Close()
+	x.noInvocation()
+}
+
 // A new connection may be unknown to posts until a moment after its first message.
 func TestGoneAtFirst(t *testing.T) {
 	t.Parallel()

@@ -13,6 +13,9 @@ import (
 	"culvert/backend/awslocal/chaos"
 )
 
+// actionInvoke is what a policy has to allow for $connect with IAM authorization.
+const actionInvoke = "execute-api:Invoke"
+
 // connect takes a client's handshake and then its connection, until it ends.
 func (a *API) connect(w http.ResponseWriter, r *http.Request) {
 	if refused := a.admit(r); refused != nil {
@@ -130,22 +133,31 @@ func (a *API) authorizeIAM(p *peer, r *http.Request) *failure {
 		return &failure{refused.message, refused.status, refused.Error()}
 	}
 	arn := a.arn(a.cfg.Stage + "/" + routeConnect)
-	if !a.cfg.Principals.Allowed(key, "execute-api:Invoke", arn) {
-		return &failure{"User is not authorized to access this resource", http.StatusForbidden, key + " may not execute-api:Invoke " + arn}
-	}
 	p.accessKey = key
+	if !a.cfg.Principals.Allowed(key, actionInvoke, arn) {
+		return &failure{"User is not authorized to access this resource", http.StatusForbidden, key + " may not " + actionInvoke + " " + arn}
+	}
 	return nil
 }
 
 // refuse answers the handshake of a connection that does not come about. What
 // $connect returned as body is not part of it.
 func (p *peer) refuse(w http.ResponseWriter, status int, message string) {
-	p.api.observe(Usage{Kind: Connected, Connection: p.id, Status: status, Problem: message})
+	p.observeConnect(status, message)
 	id := newID()
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("X-Amzn-RequestId", id)
 	w.WriteHeader(status)
 	w.Write(injected(message, p.id, id))
+}
+
+// observeConnect tells what became of the handshake, and whose permission it took.
+func (p *peer) observeConnect(status int, problem string) {
+	u := Usage{Kind: Connected, Connection: p.id, Status: status, Problem: problem}
+	if p.accessKey != "" {
+		u.Principal, u.Action, u.Resource = p.accessKey, actionInvoke, p.api.arn(p.api.cfg.Stage+"/"+routeConnect)
+	}
+	p.api.observe(u)
 }
 
 // injected is the text by which API Gateway itself speaks to a client.

@@ -86,7 +86,7 @@ func (p *peer) run(conn net.Conn, r *bufio.Reader, handshake []byte) {
 		p.finish()
 		return
 	}
-	a.observe(Usage{Kind: Connected, Connection: p.id, Status: http.StatusSwitchingProtocols})
+	p.observeConnect(http.StatusSwitchingProtocols, "")
 	lifetime := a.cfg.Clock.AfterFunc(a.cfg.Limits.Lifetime, func() {
 		p.end(ending{code: closeGoingAway, reason: "Going away"})
 	})

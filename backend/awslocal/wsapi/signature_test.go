@@ -204,6 +204,10 @@ func TestManageWithIAM(t *testing.T) {
 		t.Fatal(err)
 	}
 	id := x.Connections()[0].ID
+	invoke := Usage{API: apiID, Kind: Connected, Connection: id, Principal: "AKIDPUBLIC", Action: "execute-api:Invoke", Resource: ExecuteARN(region, account, apiID, "live/$connect"), Status: 101}
+	if diff := cmp.Diff([]Usage{invoke}, x.used.of(Connected)); diff != "" {
+		t.Error(diff)
+	}
 	client := func(key, secret, session string) *apigatewaymanagementapi.Client {
 		return apigatewaymanagementapi.New(apigatewaymanagementapi.Options{
 			BaseEndpoint: aws.String("http://" + x.host + "/live"), Region: region, Retryer: aws.NopRetryer{},

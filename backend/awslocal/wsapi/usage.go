@@ -30,8 +30,8 @@ type Usage struct {
 	Bytes, Units int
 	// Duration of a connection that ended, by the API's clock.
 	Duration time.Duration
-	// Principal is the access key that signed a managed call; Action and Resource are
-	// what its policy has to allow.
+	// Principal is the access key that signed a managed call, or a handshake where
+	// $connect has IAM authorization; Action and Resource are what its policy has to allow.
 	Principal, Action, Resource string
 	// Route whose integration ran.
 	Route string
