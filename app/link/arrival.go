@@ -107,6 +107,16 @@ func (b *board) refuse(f *form1, id string, head *wire.HTTPRequest, code wire.Er
 	f.answerError(id, code, message)
 }
 
+// spoil gives up a request of which a part cannot be read. It is false if the request
+// is being served already, or was answered.
+func (b *board) spoil(id string) bool {
+	b.mu.Lock()
+	arriving := b.arrives[id] != nil
+	b.dropLocked(id)
+	b.mu.Unlock()
+	return b.seen.first(id) || arriving
+}
+
 // dropLocked forgets an arrival. b.mu is held.
 func (b *board) dropLocked(id string) {
 	if a := b.arrives[id]; a != nil {

@@ -183,7 +183,7 @@ func (f *form1) onMessage(text []byte) {
 		log.Warn("message from the backend ignored", "error", err)
 		var about *wire.MessageError
 		if errors.As(err, &about) && (about.Type == wire.TypeHTTPRequest || about.Type == wire.TypeChunk) {
-			f.refuse(about)
+			f.refuse(about.RequestID, "the agent cannot read the request: "+about.Err.Error())
 		}
 		return
 	}
@@ -241,8 +241,10 @@ func (f *form1) onDeclared(message any) bool {
 }
 
 // refuse answers a request that cannot be read.
-func (f *form1) refuse(about *wire.MessageError) {
-	f.answerError(about.RequestID, wire.CodeInvalidRequest, "the agent cannot read the request: "+about.Err.Error())
+func (f *form1) refuse(requestID, message string) {
+	if !f.caps.session || f.board().spoil(requestID) {
+		f.answerError(requestID, wire.CodeInvalidRequest, message)
+	}
 }
 
 // giveUp ends a request that the backend does not want an answer to any more.
