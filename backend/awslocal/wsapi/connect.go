@@ -33,6 +33,7 @@ func (a *API) connect(w http.ResponseWriter, r *http.Request) {
 	result, failed := a.runConnect(p, r)
 	if failed != nil {
 		a.forget(p)
+		a.log.Warn("handshake refused", "api", a.cfg.ID, "status", failed.status, "problem", failed.problem)
 		p.refuse(w, failed.status, failed.frame)
 		return
 	}
@@ -121,7 +122,6 @@ func (a *API) runConnect(p *peer, r *http.Request) (proxyResult, *failure) {
 		}
 	}
 	if failed := a.authorize(p, r); failed != nil {
-		a.log.Warn("handshake refused", "api", a.cfg.ID, "status", failed.status, "problem", failed.problem)
 		return proxyResult{}, failed
 	}
 	return a.integrate(routeConnect, route, p.connectEvent(r))
