@@ -16,7 +16,7 @@ import (
 // Clock tells the time and calls back later.
 type Clock interface {
 	Now() time.Time
-	// AfterFunc calls f once d has passed, in a goroutine that is not the caller's.
+	// AfterFunc calls f once d has passed, and never before it has returned itself.
 	// f must return soon, and must not move the clock.
 	AfterFunc(d time.Duration, f func()) Timer
 }
