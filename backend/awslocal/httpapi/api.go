@@ -13,6 +13,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"os"
 	"strconv"
 	"time"
 
@@ -27,6 +28,10 @@ const (
 	MaxBody    = 10 << 20 // bytes of a request's body
 	MaxHeaders = 10240    // bytes of the request line and all header fields
 	MaxTime    = 30 * time.Second
+
+	// How long a visitor may take to send a body, and to take an answer that is whole.
+	bodyTimeout   = time.Minute
+	answerTimeout = time.Minute
 
 	defaultRate  = 10000 // requests a second, of the whole account
 	defaultBurst = 5000
@@ -157,14 +162,19 @@ func newServer(h http.Handler) *http.Server {
 func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	access := Access{RequestID: newGatewayID(), SourceIP: sourceIP(r), Method: r.Method, RouteKey: a.cfg.RouteKey,
 		Protocol: r.Proto, Time: time.Now()}
-	ans := a.answer(r, &access)
+	patience := http.NewResponseController(w) // what it cannot time is no socket
+	patience.SetReadDeadline(access.Time.Add(bodyTimeout))
+	ans := a.answer(r, &access, func() { patience.SetReadDeadline(time.Time{}) })
+	// The server reads what is left of a refused body: that deadline stays.
+	patience.SetWriteDeadline(time.Now().Add(answerTimeout))
 	ans.header.Set("Apigw-Requestid", access.RequestID)
 	access.Status, access.ResponseLength = ans.status, int64(len(ans.body))
 	ans.write(w, r.Method)
 	a.cfg.Log(access)
 }
 
-func (a *API) answer(r *http.Request, access *Access) *answer {
+// answer calls whole once the request is read.
+func (a *API) answer(r *http.Request, access *Access, whole func()) *answer {
 	if requestSize(r) > MaxHeaders {
 		return message(http.StatusRequestHeaderFieldsTooLarge, "Request Header Fields Too Large")
 	}
@@ -179,9 +189,13 @@ func (a *API) answer(r *http.Request, access *Access) *answer {
 	}
 	in, err := readRequest(r, access, MaxBody)
 	switch {
+	case err == nil:
+		whole()
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		return message(http.StatusRequestTimeout, "Request Timeout")
 	case errors.Is(err, errBodyTooLarge):
 		return message(http.StatusRequestEntityTooLarge, "Request Entity Too Large")
-	case err != nil:
+	default:
 		return message(http.StatusBadRequest, "Bad Request")
 	}
 	in.forward(a.cfg.Proto, a.cfg.Port)

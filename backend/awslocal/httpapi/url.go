@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"os"
 	"time"
 
 	"culvert/backend/awslocal/runtime"
@@ -68,7 +69,13 @@ func (u *URL) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		Protocol: r.Proto, Time: time.Now()}
 	defer func() { u.cfg.Log(access) }()
 	w.Header().Set("X-Amzn-Requestid", access.RequestID)
+	patience := http.NewResponseController(w)
+	patience.SetReadDeadline(access.Time.Add(bodyTimeout))
 	payload, trace, ans := u.event(r, &access)
+	if ans == nil { // or else the server reads what is left of the body
+		patience.SetReadDeadline(time.Time{})
+	}
+	patience.SetWriteDeadline(time.Now().Add(u.cfg.Timeout + answerTimeout))
 	if ans != nil {
 		access.Status, access.ResponseLength = ans.status, int64(len(ans.body))
 		ans.write(w, r.Method)
@@ -103,6 +110,9 @@ func (u *URL) event(r *http.Request, access *Access) (payload []byte, trace stri
 	in, err := readRequest(r, access, runtime.MaxRequest)
 	if errors.Is(err, errBodyTooLarge) {
 		return nil, "", urlMessage(http.StatusRequestEntityTooLarge, "RequestEntityTooLargeException", `{"Message":"Request Entity Too Large"}`)
+	}
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		return nil, "", urlMessage(http.StatusRequestTimeout, "RequestTimeoutException", `{"Message":"Request Timeout"}`)
 	}
 	if err != nil {
 		return nil, "", urlMessage(http.StatusBadRequest, "BadRequestException", `{"Message":"Bad Request"}`)

@@ -11,6 +11,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/aws/aws-lambda-go/events"
+
 	"culvert/backend/awslocal/runtime"
 )
 
@@ -192,4 +194,60 @@ func TestURLTimeout(t *testing.T) {
 	if _, err := io.ReadAll(resp.Body); err == nil {
 		t.Error("the visitor took a cut answer for a whole one")
 	}
+}
+
+// TestURLOverAFunction: the real head and body of a streamed answer, through a function
+// that goes on when its visitor has gone.
+func TestURLOverAFunction(t *testing.T) {
+	t.Parallel()
+	next := make(chan string)
+	reports := make(chan runtime.Report, 2)
+	f, err := runtime.InProcess(runtime.Config{Name: "f", Timeout: time.Minute, Observe: func(r runtime.Report) { reports <- r }},
+		func(context.Context, map[string]string) (runtime.Handler, error) {
+			return func(context.Context, []byte) (io.Reader, error) {
+				return &events.LambdaFunctionURLStreamingResponse{StatusCode: 203, Cookies: []string{"a=1"},
+					Headers: map[string]string{"Content-Type": "text/event-stream", "Connection": "close"}, Body: parts(next)}, nil
+			}, nil
+		})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(f.Stop)
+	addr := serve(t, newURL(t, URLConfig{Streamer: f}).Server())
+	conn, err := net.Dial("tcp", addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	io.WriteString(conn, "GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+	resp, err := http.ReadResponse(bufio.NewReader(conn), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if resp.StatusCode != 203 || resp.Header.Get("Set-Cookie") != "a=1" {
+		t.Errorf("head %d %v", resp.StatusCode, resp.Header)
+	}
+	next <- "one"
+	buf := make([]byte, 3)
+	if _, err := io.ReadFull(resp.Body, buf); err != nil || string(buf) != "one" {
+		t.Fatalf("got %q, %v", buf, err)
+	}
+	conn.Close()
+	for range 100 {
+		next <- "more"
+	}
+	close(next)
+	if r := <-reports; r.Outcome != runtime.Succeeded || r.Out != 403 {
+		t.Errorf("the invocation was reported as %+v", r)
+	}
+}
+
+// parts is a body that comes as it is sent.
+type parts chan string
+
+func (p parts) Read(buf []byte) (int, error) {
+	part, ok := <-p
+	if !ok {
+		return 0, io.EOF
+	}
+	return copy(buf, part), nil
 }
