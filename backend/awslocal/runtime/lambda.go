@@ -159,20 +159,27 @@ func (l *Lambda) admit(ctx context.Context, payload []byte, streamed bool) (*inv
 	if len(payload) > MaxRequest {
 		return nil, fmt.Errorf("%w: %d of %d bytes", ErrTooLarge, len(payload), MaxRequest)
 	}
+	call, _ := ctx.Value(callKey{}).(Call)
+	inv := newInvocation(call, payload, streamed)
+	err := l.begin(inv)
+	if err == ErrThrottled {
+		l.cfg.Observe(Report{Function: l.cfg.Name, RequestID: inv.RequestID, Outcome: Throttled,
+			MemoryMB: l.cfg.MemoryMB, In: int64(len(payload)), Streamed: streamed})
+	}
+	return inv, err
+}
+
+func (l *Lambda) begin(inv *invocation) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.stopped {
-		return nil, ErrStopped
+		return ErrStopped
 	}
-	call, _ := ctx.Value(callKey{}).(Call)
-	inv := newInvocation(call, payload, streamed)
 	if !l.slots.acquire() {
-		l.cfg.Observe(Report{Function: l.cfg.Name, RequestID: inv.RequestID, Outcome: Throttled,
-			MemoryMB: l.cfg.MemoryMB, In: int64(len(payload)), Streamed: streamed})
-		return nil, ErrThrottled
+		return ErrThrottled
 	}
 	l.work.Go(func() { l.run(inv) })
-	return inv, nil
+	return nil
 }
 
 // run takes an invocation through an environment.

@@ -1,6 +1,7 @@
 package runtime_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -142,5 +143,35 @@ func TestAStreamInvokedWholeKeepsItsHead(t *testing.T) {
 	want := `{"statusCode":201,"headers":{"Content-Type":"text/plain"},"cookies":["a=1"]}` + strings.Repeat("\x00", 8) + "abc"
 	if got != want {
 		t.Errorf("got %q", got)
+	}
+}
+
+// zeros is an endless body that counts nothing.
+type zeros struct{ left int }
+
+func (z *zeros) Read(p []byte) (int, error) {
+	if z.left == 0 {
+		return 0, io.EOF
+	}
+	n := min(len(p), z.left)
+	z.left -= n
+	return n, nil
+}
+
+func TestStreamsEndAt200MB(t *testing.T) {
+	t.Parallel()
+	for _, size := range []int{runtime.MaxStream, runtime.MaxStream + 1} {
+		f, _ := inProcess(t, runtime.Config{}, func(context.Context, map[string]string) (runtime.Handler, error) {
+			return func(context.Context, []byte) (io.Reader, error) { return &zeros{size}, nil }, nil
+		})
+		_, body, err := f.InvokeStream(t.Context(), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		n, err := io.Copy(io.Discard, body)
+		if n != runtime.MaxStream || (err != nil) != (size > runtime.MaxStream) {
+			t.Errorf("%d of %d bytes, %v", n, size, err)
+		}
+		body.Close()
 	}
 }
