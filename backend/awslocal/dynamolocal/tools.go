@@ -38,7 +38,7 @@ const (
 
 // findJava returns a Java that DynamoDB Local runs on: the one of JAVA_HOME, else
 // that of PATH.
-func findJava(ctx context.Context) (string, error) {
+func findJava(parent context.Context) (string, error) {
 	java := "java"
 	if home := os.Getenv("JAVA_HOME"); home != "" {
 		java = filepath.Join(home, "bin", "java")
@@ -47,13 +47,16 @@ func findJava(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", &toolError{fmt.Sprintf("DynamoDB Local needs Java %d or later, and there is none here", minJava), installJava}
 	}
-	ctx, cancel := context.WithTimeout(ctx, startTimeout)
+	ctx, cancel := context.WithTimeout(parent, startTimeout)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, name, "-version")
 	cmd.WaitDelay = time.Second
 	said := new(tail)
 	cmd.Stderr = said // as Java does, of all versions
 	if err := cmd.Run(); err != nil {
+		if parent.Err() != nil {
+			return "", context.Cause(parent)
+		}
 		// macOS has a java that only says where to find a real one.
 		return "", &toolError{fmt.Sprintf("DynamoDB Local needs Java %d or later, and %s does not run (%v)%s", minJava, name, err, said.quote()), installJava}
 	}

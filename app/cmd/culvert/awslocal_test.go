@@ -1,0 +1,214 @@
+package main
+
+import (
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"culvert/backend/awslocal/awslocaltest"
+	"culvert/backend/awslocal/dynamolocal"
+)
+
+// awsLocal starts the stand-in with the real functions, and gives the agents' URL
+// and the visitors'.
+func awsLocal(t *testing.T, args ...string) (p *process, agents, visitors string) {
+	t.Helper()
+	p = spawn(t, append([]string{"aws-local", "--lambda", awslocaltest.Bootstrap(t), "--http", "127.0.0.1:0", "--ws", "127.0.0.1:0",
+		"--config", t.TempDir()}, args...)...)
+	p.read()
+	line := p.says(t, "is ready")
+	agents = field(line, "agents dial ")
+	return p, agents, field(line, "visitors come to ")
+}
+
+func field(line, before string) string {
+	_, after, _ := strings.Cut(line, before)
+	word, _, _ := strings.Cut(after, " ")
+	return strings.TrimSuffix(word, ",")
+}
+
+// A tunnel through everything: the command's own agent, the real functions, both
+// forms of URL. Then all of it stops, and is gone.
+func TestAWSLocal(t *testing.T) {
+	t.Parallel()
+	p, agents, visitors := awsLocal(t, "--dynamodb", dynamolocal.Test(t), "--subdomains", "--function-url", "127.0.0.1:0")
+	stream := field(p.says(t, "streamed answers"), "answers at ")
+	tunnel := spawn(t, "http", service(t), "--backend", agents, "--json", "--config", t.TempDir())
+	tunnel.read()
+	online := tunnel.next(t, "online")
+	id, path := online["tunnel_id"].(string), online["path_based_url"].(string)
+	if path != visitors+"/"+id {
+		t.Errorf("path URL %s, want it below %s", path, visitors)
+	}
+	port := visitors[strings.LastIndex(visitors, ":")+1:]
+	if want := "http://" + id + ".localhost:" + port; online["subdomain_url"] != want {
+		t.Errorf("subdomain URL %v, want %s", online["subdomain_url"], want)
+	}
+	if got := get(t, visits(), path+"/by/path"); got != "hello /by/path" {
+		t.Errorf("by path: %q", got)
+	}
+	if got := get(t, toHost(visitors), online["subdomain_url"].(string)+"/by/name"); got != "hello /by/name" {
+		t.Errorf("by subdomain: %q", got)
+	}
+	if got := get(t, visits(), stream+"/"+id+"/streamed"); got != "hello /streamed" {
+		t.Errorf("streamed: %q", got)
+	}
+	children := childrenOf(t, p.cmd.Process.Pid)
+	if len(children) < 2 {
+		t.Errorf("%d processes run functions", len(children))
+	}
+	if err := p.cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	if code := p.wait(t); code != exitOK {
+		t.Errorf("exit code %d; stderr %s", code, p.stderr.String())
+	}
+	if !strings.Contains(p.stderr.String(), "would have cost") {
+		t.Errorf("no costs in %s", p.stderr.String())
+	}
+	gone(t, children)
+}
+
+// A token secret makes tokens needed.
+func TestAWSLocalTokens(t *testing.T) {
+	t.Parallel()
+	secret := filepath.Join(t.TempDir(), "secret")
+	if err := os.WriteFile(secret, []byte("0123456789abcdef0123456789abcdef\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	_, agents, _ := awsLocal(t, "--dynamodb", dynamolocal.Test(t), "--jwt-secret-file", secret)
+	refused := spawn(t, "http", service(t), "--backend", agents, "--json", "--config", t.TempDir())
+	refused.read()
+	if code := refused.wait(t); code != exitRefused {
+		t.Errorf("without a token: exit code %d; stderr %s", code, refused.stderr.String())
+	}
+}
+
+// However it ends, it leaves no process behind: not DynamoDB Local, no function.
+func TestAWSLocalKilled(t *testing.T) {
+	t.Parallel()
+	dynamolocal.Test(t) // its program is in the cache from now on
+	p, agents, _ := awsLocal(t)
+	tunnel := spawn(t, "http", service(t), "--backend", agents, "--json", "--config", t.TempDir())
+	tunnel.url(t)
+	children := childrenOf(t, p.cmd.Process.Pid)
+	if len(children) < 2 {
+		t.Errorf("%d children: want DynamoDB Local and functions", len(children))
+	}
+	if err := p.cmd.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	p.wait(t)
+	gone(t, children)
+}
+
+// Interrupted while DynamoDB Local starts, it stops at once, and that is no failure.
+func TestAWSLocalInterruptedEarly(t *testing.T) {
+	t.Parallel()
+	dynamolocal.Test(t)
+	p := spawn(t, "aws-local", "--lambda", awslocaltest.Bootstrap(t), "--http", "127.0.0.1:0", "--ws", "127.0.0.1:0", "--config", t.TempDir())
+	p.read()
+	p.complains(t, "starting DynamoDB Local")
+	if err := p.cmd.Process.Signal(syscall.SIGINT); err != nil {
+		t.Fatal(err)
+	}
+	if code := p.wait(t); code != exitOK {
+		t.Errorf("exit code %d; stderr %s", code, p.stderr.String())
+	}
+	if line, more := <-p.lines; more {
+		t.Errorf("stdout has %q", line)
+	}
+}
+
+// An address that is taken is found before anything is started.
+func TestAWSLocalPortTaken(t *testing.T) {
+	t.Parallel()
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ln.Close()
+	p := spawn(t, "aws-local", "--lambda", awslocaltest.Bootstrap(t), "--http", ln.Addr().String(), "--ws", "127.0.0.1:0", "--config", t.TempDir())
+	p.read()
+	if code := p.wait(t); code != exitFailed {
+		t.Errorf("exit code %d", code)
+	}
+	if got := p.stderr.String(); !strings.Contains(got, "--http") || !strings.Contains(got, "in use") || strings.Contains(got, "DynamoDB") {
+		t.Errorf("stderr %q", got)
+	}
+}
+
+// Without Java the package to install is named.
+func TestAWSLocalWithoutJava(t *testing.T) {
+	t.Parallel()
+	cmd := exec.Command("culvert", "aws-local", "--lambda", awslocaltest.Bootstrap(t), "--http", "127.0.0.1:0", "--ws", "127.0.0.1:0", "--config", t.TempDir())
+	cmd.Env = append(cmd.Environ(), "PATH="+t.TempDir(), "JAVA_HOME=")
+	said, err := cmd.CombinedOutput()
+	if cmd.ProcessState.ExitCode() != exitFailed || !strings.Contains(string(said), "apt install default-jre-headless") {
+		t.Errorf("%v: %s", err, said)
+	}
+}
+
+// toHost is a client whose connections all go to one address: names below localhost
+// are this machine's in browsers, but not in every resolver.
+func toHost(base string) *http.Client {
+	address := strings.TrimPrefix(base, "http://")
+	c := visits()
+	c.Transport.(*http.Transport).Dial = func(network, _ string) (net.Conn, error) { return net.Dial(network, address) }
+	return c
+}
+
+// childrenOf are the processes that a process has started.
+func childrenOf(t *testing.T, pid int) (children []int) {
+	t.Helper()
+	names, err := filepath.Glob("/proc/[0-9]*/stat")
+	if err != nil || len(names) == 0 {
+		t.Skip("this system does not show its processes in /proc")
+	}
+	for _, name := range names {
+		text, err := os.ReadFile(name)
+		if err != nil {
+			continue // it has ended meanwhile
+		}
+		// PID (NAME) STATE PPID; the name may have anything in it.
+		fields := strings.Fields(string(text[strings.LastIndexByte(string(text), ')')+1:]))
+		child, _ := strconv.Atoi(filepath.Base(filepath.Dir(name)))
+		if len(fields) > 1 && fields[1] == strconv.Itoa(pid) {
+			children = append(children, child)
+		}
+	}
+	return children
+}
+
+// gone waits until processes have ended.
+func gone(t *testing.T, pids []int) {
+	t.Helper()
+	for deadline := time.Now().Add(patience); ; time.Sleep(10 * time.Millisecond) { // polling; the deadline decides
+		pids = slices.DeleteFunc(pids, func(pid int) bool { return !runs(pid) })
+		if len(pids) == 0 {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("processes %v still run", pids)
+		}
+	}
+}
+
+// runs reports whether a process is there and no zombie.
+func runs(pid int) bool {
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if err != nil {
+		return false
+	}
+	state := strings.Fields(string(text[strings.LastIndexByte(string(text), ')')+1:]))
+	return len(state) > 0 && state[0] != "Z" && state[0] != "X"
+}
