@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/gorilla/websocket"
 
 	"culvert/backend/awslocal/chaos"
 )
@@ -208,4 +209,52 @@ func TestLateDisconnect(t *testing.T) {
 	x.mustBeOpen(successor.id())
 	wantKind(t, x.post(old.id(), "x"), "GoneException", 410)
 	x.noInvocation() // an hour away: Close does not wait for it
+}
+
+// Whatever goes wrong on a hostile day, every message is delivered, or its loss is counted.
+func TestLossesAreExplained(t *testing.T) {
+	t.Parallel()
+	const clients, each = 10, 40
+	plan := chaos.Default()
+	delete(plan, chaos.DialRefused)
+	for _, seed := range []uint64{1, 2, 3} {
+		source := chaos.New(seed, plan)
+		x := start(t, func(c *Config) { c.Chaos = source })
+		delivered := map[string]int{}
+		var sent []string
+		var all []*websocket.Conn
+		for range clients {
+			ws, _ := x.dial()
+			all = append(all, ws)
+		}
+		for n := range each {
+			for client, ws := range all {
+				sent = append(sent, fmt.Sprintf("message %d of client %d", n, client))
+				send(t, ws, sent[len(sent)-1])
+			}
+		}
+		x.awaitUsage(MessageIn, len(sent))
+		struck := source.Struck()
+		lost := struck[chaos.MessageLost] + struck[chaos.MessageThrottled]
+		for range len(sent) - lost + struck[chaos.MessageDuplicated] {
+			delivered[x.next("MESSAGE").Body]++
+		}
+		missing, twice := 0, 0
+		for _, text := range sent {
+			switch delivered[text] {
+			case 0:
+				missing++
+			case 1:
+			case 2:
+				twice++
+			default:
+				t.Errorf("seed %d: %q came %d times", seed, text, delivered[text])
+			}
+		}
+		if missing != lost || twice != struck[chaos.MessageDuplicated] || lost == 0 || twice == 0 {
+			t.Errorf("seed %d: %d of %d lost, %d came twice; counted %v", seed, missing, len(sent), twice, struck)
+		}
+		x.Close()
+		x.noInvocation()
+	}
 }

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"io"
+	"net"
 	"strings"
 	"testing"
 	"time"
@@ -244,6 +246,28 @@ func TestClosingSendsWhatWasAccepted(t *testing.T) {
 	}
 	ws.Close()
 	x.next("DISCONNECT")
+}
+
+// The same where the writer learns of the end before it has sent anything.
+func TestEndFlushesTheQueue(t *testing.T) {
+	t.Parallel()
+	x := start(t, nil)
+	server, client := net.Pipe()
+	defer client.Close()
+	p := &peer{api: x.API, conn: server, open: true, wake: make(chan struct{}, 1), done: make(chan struct{})}
+	if err := p.enqueue([]byte("accepted")); err != nil {
+		t.Fatal(err)
+	}
+	<-p.wake
+	p.end(ending{code: closeNormal})
+	go func() {
+		defer server.Close()
+		p.write(server)
+	}()
+	got, err := io.ReadAll(client)
+	if want := "\x81\x08accepted\x88\x02\x03\xe8"; err != nil || string(got) != want {
+		t.Errorf("sent %q, %v, want %q", got, err, want)
+	}
 }
 
 // A client that has been sent its close frame is no longer listened to.
