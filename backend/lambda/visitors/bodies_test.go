@@ -86,7 +86,7 @@ func TestBodies(t *testing.T) {
 		{"original, does not", nil, noise(100_000, 1), "", 413, 0},
 		{"one message", everything, noise(90_000, 1), "", 200, 1},
 		{"two messages", everything, noise(150_000, 1), "", 200, 2},
-		{"many", everything, noise(4<<20, 1), "", 200, 44},
+		{"many", everything, noise(1<<20, 1), "", 200, 11},
 		{"all", everything, noise(wire.MaxParts, 1), "", 200, 66},
 		{"too many", everything, noise(wire.MaxParts+1, 1), "", 413, 0},
 		{"compressed", everything, long, text, 200, 1},
@@ -96,6 +96,9 @@ func TestBodies(t *testing.T) {
 		{"without a session", without(everything, wire.CapSession), noise(150_000, 1), "", 200, 2},
 	} {
 		for _, way := range []string{"", waiterConn} {
+			if len(c.body) == wire.MaxParts && way == "" {
+				continue // once is enough of what takes so long
+			}
 			t.Run(c.name+" "+way, func(t *testing.T) {
 				bubble(t, nil, func(t *testing.T, w *world) {
 					a := w.agent(c.caps...)
@@ -254,7 +257,7 @@ func TestAnswersThatAreNone(t *testing.T) {
 			return []any{&wire.HTTPResponse{RequestID: r.RequestID, StatusCode: 200, Encoding: wire.EncodingGzip, BodySize: 1, Body: small, Session: s}}
 		},
 		"a bomb": func(r *wire.HTTPRequest, s string) []any {
-			body, _ := new(wire.Packer).Pack(http.Header{"Content-Type": {"text/plain"}}, make([]byte, 50<<20))
+			body, _ := new(wire.Packer).Pack(http.Header{"Content-Type": {"text/plain"}}, make([]byte, 5<<20))
 			return []any{&wire.HTTPResponse{RequestID: r.RequestID, StatusCode: 200, Encoding: wire.EncodingGzip, BodySize: 1000, Body: body, Session: s}}
 		},
 		"two ends": func(r *wire.HTTPRequest, s string) []any {

@@ -76,11 +76,11 @@ func TestStreamCredit(t *testing.T) {
 	for _, way := range []string{"", waiterConn} {
 		bubbleNamed(t, "way "+way, func(t *testing.T, w *world) {
 			w.named = way
-			const parts = 50
+			const parts = 20
 			var sent atomic.Int64
 			a := w.streamer(parts, ms, func(i int) []byte {
 				sent.Store(int64(i))
-				return noise(90_000, byte(i))
+				return noise(9_000, byte(i))
 			})
 			s := w.streamRequest(t, "/shop/large")
 			time.Sleep(time.Minute)
@@ -94,7 +94,7 @@ func TestStreamCredit(t *testing.T) {
 			}
 			var want []byte
 			for i := 1; i <= parts; i++ {
-				want = append(want, noise(90_000, byte(i))...)
+				want = append(want, noise(9_000, byte(i))...)
 			}
 			if !bytes.Equal(got, want) {
 				t.Errorf("%d bytes, want %d", len(got), len(want))
@@ -192,12 +192,12 @@ func TestStreamLosses(t *testing.T) {
 					w.fromAgent(agentConn, text)
 				}
 			}
-			losing := true
+			var losing atomic.Bool
+			losing.Store(true)
 			receive := w.agents[agentConn]
 			w.agents[agentConn] = func(text []byte) {
 				// The first credit is lost, too.
-				if strings.Contains(string(text), `"credit"`) && !strings.Contains(string(text), "http_request") && losing {
-					losing = false
+				if strings.Contains(string(text), `"credit"`) && !strings.Contains(string(text), "http_request") && losing.Swap(false) {
 					return
 				}
 				receive(text)
