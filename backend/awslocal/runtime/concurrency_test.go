@@ -163,3 +163,29 @@ func TestStopEndsProcesses(t *testing.T) {
 	f.Stop()
 	wg.Wait()
 }
+
+// TestObserversMayAsk: a report must not come while the function holds a lock.
+func TestObserversMayAsk(t *testing.T) {
+	t.Parallel()
+	g := newGate()
+	var f *runtime.Lambda
+	seen := make(chan int, 3)
+	f, err := runtime.InProcess(runtime.Config{Name: "test", Account: runtime.NewAccount(1), Timeout: runtime.MaxTimeout,
+		Observe: func(runtime.Report) { seen <- f.Environments() }}, g.factory)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(f.Stop)
+	wait := occupy(t, f, g, 1)
+	if !throttled(t, f) {
+		t.Error("ran beyond the account's concurrency")
+	}
+	if n := <-seen; n != 1 {
+		t.Errorf("the observer of a throttle saw %d environments", n)
+	}
+	close(g.open)
+	wait()
+	if n := <-seen; n != 1 {
+		t.Errorf("the observer of an invocation saw %d environments", n)
+	}
+}
