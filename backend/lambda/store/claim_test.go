@@ -232,6 +232,25 @@ func TestClaimDecidesAgain(t *testing.T) {
 	}
 }
 
+// The same with a tunnel that exists: whoever read it before the other's takeover has
+// lost it, and must not write over the winner.
+func TestTakeoverDecidesAgain(t *testing.T) {
+	t.Parallel()
+	s, c, db := open(t)
+	mustClaim(t, s, claim("one"), holder("c1", c))
+	db.beforePut = func() {
+		if got, err := s.Claim(context.Background(), resumed("two", 1), holder("c2", c), 0, ""); err != nil || got.Verdict != tunnel.TakenOver {
+			t.Errorf("the faster one: %+v, %v", got, err)
+		}
+	}
+	if got, err := s.Claim(t.Context(), resumed("three", 1), holder("c3", c), 0, ""); refusal(err) != wire.CodeReplaced {
+		t.Errorf("the slower one: %+v, %v", got, err)
+	}
+	if now := mustLookup(t, s, "shop"); now.Connection != "c2" {
+		t.Errorf("held by %s", now.Connection)
+	}
+}
+
 // The SDK writes again when it has lost the answer; then the condition fails, though
 // the tunnel is ours.
 func TestClaimWhoseAnswerIsLost(t *testing.T) {

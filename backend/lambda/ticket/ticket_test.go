@@ -147,6 +147,26 @@ func TestSession(t *testing.T) {
 	}
 }
 
+// Were the two kinds ever to look alike, a MAC of one must still be none of the other.
+func TestKindsAreApart(t *testing.T) {
+	t.Parallel()
+	k := ring(t, key('a'))
+	body := func(text string) []byte {
+		b, err := decode(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return b[:len(b)-macSize]
+	}
+	id, token := k.Issue(some(nil), ""), k.Session("shop", now.Add(time.Hour))
+	if _, err := k.Open(encode(k.seal(body(id), sessionDomain, "")), "", now); !errors.Is(err, ErrForged) {
+		t.Errorf("an ID with a token's MAC: %v", err)
+	}
+	if _, err := k.OpenSession(encode(k.seal(body(token), ticketDomain, "")), now); !errors.Is(err, ErrForged) {
+		t.Errorf("a token with an ID's MAC: %v", err)
+	}
+}
+
 // While a key is replaced, some processes know only the old one and some both.
 func TestRotation(t *testing.T) {
 	t.Parallel()
