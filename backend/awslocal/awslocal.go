@@ -71,8 +71,9 @@ type Config struct {
 
 	Clock clock.Clock   // of idle times and lifetimes; default the wall clock
 	Chaos *chaos.Source // nil: nothing goes wrong by itself
-	// Delay, if any, is how much longer the service's calls take than here: of
-	// DynamoDB's operations ("GetItem"), S3's ("PutObject") and of what Wrap cannot reach.
+	// Delay, if any, is how much longer the functions' calls take than here: of
+	// DynamoDB's operations ("GetItem"), S3's ("PutObject") and of @connections
+	// ("PostToConnection").
 	Delay func(operation string) time.Duration
 	// Wrap, if any, stands between a gateway and a function.
 	Wrap func(Role, runtime.Function) runtime.Function

@@ -11,6 +11,7 @@ import (
 	"net"
 	"net/http"
 	"strconv"
+	"strings"
 	"time"
 	"unicode/utf8"
 
@@ -111,6 +112,7 @@ func (l *Local) environment(r Role) map[string]string {
 	case Agents:
 		env["CULVERT_CONNECTIONS_TABLE"] = tables.Connections
 		env["CULVERT_WAITERS_API"] = l.urls.waitersAPI
+		env["CULVERT_AGENT_HOSTS"] = strings.TrimPrefix(l.urls.agents, "ws://")
 		env["CULVERT_AUTH"] = "jwt"
 		if len(l.cfg.TokenSecret) == 0 {
 			env["CULVERT_AUTH"] = "none"

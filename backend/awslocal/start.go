@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"net/http/httputil"
 	"net/netip"
 	"net/url"
 	"sync"
@@ -56,6 +57,9 @@ func (l *Local) start(ctx context.Context) error {
 		return err
 	}
 	l.name(addresses)
+	if err := l.delayPosts(); err != nil {
+		return err
+	}
 	if err := l.makeFunctions(who); err != nil {
 		return err
 	}
@@ -169,6 +173,40 @@ func (l *Local) services(ctx context.Context, who roles, upstream *url.URL, stor
 	}
 	l.urls.s3, err = l.serveInside(l.meter.S3(meter.S3{Upstream: l.cfg.S3, Callers: who.of, Transport: transport, Delay: l.cfg.Delay}))
 	return err
+}
+
+// delayPosts has the functions' calls of @connections take as long as the config
+// says, by a detour: they are signed for the host that they are sent to, which the
+// detour keeps.
+func (l *Local) delayPosts() error {
+	if l.cfg.Delay == nil {
+		return nil
+	}
+	for _, api := range []*string{&l.urls.agentsAPI, &l.urls.waitersAPI} {
+		to, err := url.Parse(*api)
+		if err != nil || *api == "" {
+			continue
+		}
+		to.Path = ""
+		proxy := &httputil.ReverseProxy{Rewrite: func(p *httputil.ProxyRequest) {
+			p.SetURL(to)
+			p.Out.Host = p.In.Host
+		}}
+		base, err := l.serveInside(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			timer := time.NewTimer(l.cfg.Delay("PostToConnection"))
+			defer timer.Stop()
+			select {
+			case <-timer.C:
+				proxy.ServeHTTP(w, r)
+			case <-r.Context().Done():
+			}
+		}))
+		if err != nil {
+			return err
+		}
+		*api = base + "/" + stage
+	}
+	return nil
 }
 
 func (l *Local) bucket() string { return l.cfg.Name + "-bodies" }
