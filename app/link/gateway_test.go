@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"math/rand/v2"
 	"net"
 	"net/http"
@@ -16,6 +17,7 @@ import (
 	"slices"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/gorilla/websocket"
@@ -230,6 +232,22 @@ type ask struct {
 	heads   int         // http_response and error messages that came
 	credits int         // upto of the latest
 	twice   func(n int) // called for a chunk that has come before
+}
+
+// state is what has come so far.
+func (g *gateway) state(a *ask) ask {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	c := *a
+	c.parts = maps.Clone(a.parts)
+	return c
+}
+
+// recount forgets how many parts came with the mark.
+func (g *gateway) recount(a *ask) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	a.resent = 0
 }
 
 func (g *gateway) onMessage(c *gwConn, m map[string]any) {
@@ -464,6 +482,12 @@ func (g *gateway) link(cfg *Config) (l *Link, stop func()) {
 		l.Settle()
 	})
 	return l, stop
+}
+
+// pass lets time pass in a bubble, and then everything come to rest.
+func pass(d time.Duration) {
+	time.Sleep(d)
+	synctest.Wait()
 }
 
 // pipeListener listens where dial connects to.

@@ -173,6 +173,7 @@ func (s *stream) chunk() (*wire.Chunk, error) {
 	s.pending = nil
 	s.next++
 	s.unacked = append(s.unacked, c)
+	s.forgetLocked()
 	signal(s.room)
 	return c, nil
 }
@@ -241,17 +242,21 @@ func (s *stream) awaitCredit() error {
 // before it have arrived.
 func (s *stream) allow(upto int) {
 	s.mu.Lock()
-	if upto > s.upto {
-		s.upto = upto
-		n := 0
-		for n < len(s.unacked) && s.unacked[n].Seq <= upto-s.window {
-			n++
-		}
-		clear(s.unacked[:n])
-		s.unacked = s.unacked[n:]
-	}
+	s.upto = max(s.upto, upto)
+	s.forgetLocked()
 	s.mu.Unlock()
 	signal(s.credit)
+}
+
+// forgetLocked lets go of what has arrived, so that never more chunks than the window
+// are kept, whatever credit there is. s.mu is held.
+func (s *stream) forgetLocked() {
+	n := 0
+	for n < len(s.unacked) && s.unacked[n].Seq <= s.upto-s.window {
+		n++
+	}
+	clear(s.unacked[:n])
+	s.unacked = s.unacked[n:]
 }
 
 // wait returns when nothing is going to be sent by itself any more. The exchange's
