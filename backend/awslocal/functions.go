@@ -56,7 +56,7 @@ func (l *Local) makeFunctions(who roles) error {
 		}
 		c := runtime.Config{
 			Name: string(role), Bootstrap: l.cfg.Bootstrap, Env: l.environment(role), Timeout: timeoutOf(role),
-			KeepRunning: l.cfg.KeepRunning, Account: shared, Region: region, AccountID: account, Credentials: who[role],
+			KeepRunning: l.cfg.KeepRunning, Clock: l.cfg.Clock, Account: shared, Region: region, AccountID: account, Credentials: who[role],
 			Observe: l.meter.Invoked,
 			Log: func(line runtime.Line) {
 				l.meter.Logged(line)

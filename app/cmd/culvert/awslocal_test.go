@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"net"
 	"net/http"
@@ -163,7 +164,9 @@ func TestAWSLocalWithoutJava(t *testing.T) {
 func toHost(base string) *http.Client {
 	address := strings.TrimPrefix(base, "http://")
 	c := visits()
-	c.Transport.(*http.Transport).Dial = func(network, _ string) (net.Conn, error) { return net.Dial(network, address) }
+	c.Transport.(*http.Transport).DialContext = func(ctx context.Context, network, _ string) (net.Conn, error) {
+		return new(net.Dialer).DialContext(ctx, network, address)
+	}
 	return c
 }
 
