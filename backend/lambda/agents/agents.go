@@ -232,10 +232,13 @@ func (a *Agents) refuse(m *event.Message, what string, why error) {
 	a.log.Warn("refused: "+what, "connection", m.ConnectionID, "from", m.SourceIP, "cause", why)
 }
 
+// postWithin bounds a post to an agent, so that there is time left to try again.
+const postWithin = 3 * time.Second
+
 // postTo posts to an agent and counts it.
 func (a *Agents) postTo(ctx context.Context, connection string, text []byte, opts ...post.Option) error {
 	a.count(countPosts)
-	err := a.cfg.Poster.Post(ctx, connection, text, opts...)
+	err := a.cfg.Poster.Post(ctx, connection, text, append(opts, post.Within(postWithin))...)
 	if errors.Is(err, post.ErrGone) {
 		a.count(countGone)
 	}

@@ -144,6 +144,8 @@ func (h *handshake) dropDead(ctx context.Context, quota string) bool {
 // declared agent is sent a ping, which it answers: the answer comes as an event of its
 // own, and is seen in the store. Whoever cannot be asked counts as alive.
 func (a *Agents) alive(ctx context.Context, connection string) bool {
+	ctx, cancel := context.WithTimeout(ctx, probePings*a.patience.probe+postWithin)
+	defer cancel()
 	if _, err := a.cfg.Poster.Info(ctx, connection); errors.Is(err, post.ErrGone) {
 		return false
 	}

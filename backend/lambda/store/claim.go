@@ -21,10 +21,10 @@ type Claimed struct {
 }
 
 // Claim gets the tunnel of claim c for the connection h, if package tunnel decides
-// so; a Fresh claim gives ErrConflict if the ID exists by accident. max is how many tunnels h.Quota may hold at once; 0: any number. dead is a
-// connection that has turned out to be dead, or "". For the verdict Unproven,
-// nothing is changed, and Previous is the holder to be asked for a sign of life. A
-// refusal is a *wire.Error.
+// so; a Fresh claim gives ErrConflict if the ID exists by accident. max is how many
+// tunnels h.Quota may hold at once; 0: any number. dead is a connection that has
+// turned out to be dead, or "". For the verdict Unproven, nothing is changed, and
+// Previous is the holder to be asked for a sign of life. A refusal is a *wire.Error.
 func (s *Store) Claim(ctx context.Context, c tunnel.Claim, h Holder, max int, dead string) (*Claimed, error) {
 	got, err := s.claim(ctx, c, h, max, dead)
 	if err != nil || got.Verdict == tunnel.Unproven {
@@ -37,7 +37,7 @@ func (s *Store) Claim(ctx context.Context, c tunnel.Claim, h Holder, max int, de
 }
 
 func (s *Store) claim(ctx context.Context, c tunnel.Claim, h Holder, max int, dead string) (*Claimed, error) {
-	var cur *Tunnel
+	var cur, held *Tunnel // held is cur, if somebody holds it who lives
 	counted := false
 	for try := range maxTries {
 		if try > 0 {
@@ -48,21 +48,22 @@ func (s *Store) claim(ctx context.Context, c tunnel.Claim, h Holder, max int, de
 		// An ID that was made up just now is not looked for: the write fails if it exists.
 		if !c.Fresh || try > 0 {
 			var err error
-			before := cur
 			if cur, err = s.read(ctx, c.ID, true); err != nil {
 				return nil, err
 			}
 			if cur != nil && cur.Live && cur.Connection == h.Connection {
 				// Our write was done, and the answer to it lost.
-				return &Claimed{Tunnel: *cur, Verdict: verdictAfter(before, c), Previous: liveOnly(before)}, nil
+				return &Claimed{Tunnel: *cur, Verdict: verdictAfter(held, c), Previous: held}, nil
 			}
 		}
+		held = nil
+		if cur != nil && cur.Live && cur.Connection != dead {
+			held = cur
+		}
 		var record *tunnel.Record
-		wasLive := false
 		if cur != nil {
 			r := cur.Record
-			wasLive = r.Live && cur.Connection != dead
-			r.Live = wasLive
+			r.Live = held != nil
 			record = &r
 		}
 		now := s.now()
@@ -78,8 +79,8 @@ func (s *Store) claim(ctx context.Context, c tunnel.Claim, h Holder, max int, de
 		}
 		if !counted {
 			replaced, limit := dead, max
-			if wasLive {
-				replaced, limit = cur.Connection, 0 // one goes, one comes
+			if held != nil {
+				replaced, limit = held.Connection, 0 // one goes, one comes
 			}
 			if err := s.count(ctx, h, c.ID, replaced, limit); err != nil {
 				return nil, err
@@ -88,15 +89,11 @@ func (s *Store) claim(ctx context.Context, c tunnel.Claim, h Holder, max int, de
 		}
 		t := Tunnel{Record: next, Holder: h, Since: now}
 		if v == tunnel.Renewed {
-			t.Since = cur.Since
+			t.Since = held.Since
 		}
 		err = s.put(ctx, &t, cur)
 		if err == nil {
-			got := &Claimed{Tunnel: t, Verdict: v}
-			if wasLive {
-				got.Previous = cur
-			}
-			return got, nil
+			return &Claimed{Tunnel: t, Verdict: v, Previous: held}, nil
 		}
 		if !lost(err) {
 			return nil, fmt.Errorf("claim tunnel %s: %w", c.ID, err)
@@ -122,20 +119,13 @@ func (s *Store) put(ctx context.Context, t, cur *Tunnel) error {
 	return err
 }
 
-// liveOnly is t if somebody holds it.
-func liveOnly(t *Tunnel) *Tunnel {
-	if t == nil || !t.Live {
-		return nil
-	}
-	return t
-}
-
-// verdictAfter is how a claim was granted whose write was found done.
-func verdictAfter(before *Tunnel, c tunnel.Claim) tunnel.Verdict {
+// verdictAfter is how a claim was granted whose write was found done: held was the
+// holder before it.
+func verdictAfter(held *Tunnel, c tunnel.Claim) tunnel.Verdict {
 	switch {
-	case liveOnly(before) == nil:
+	case held == nil:
 		return tunnel.Granted
-	case c.Instance != "" && before.Instance == c.Instance:
+	case c.Instance != "" && held.Instance == c.Instance:
 		return tunnel.Renewed
 	}
 	return tunnel.TakenOver

@@ -9,6 +9,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 	"github.com/google/go-cmp/cmp"
 
 	"culvert/backend/lambda/store"
@@ -258,16 +261,18 @@ func TestClaimWhoseAnswerIsLost(t *testing.T) {
 	s, c, db := open(t)
 	for _, tt := range []struct {
 		claim   tunnel.Claim
+		dead    string
 		verdict tunnel.Verdict
 		old     string
 	}{
-		{claim("one"), tunnel.Granted, ""},
-		{resumed("one", 1), tunnel.Renewed, "c0"},
-		{resumed("two", 2), tunnel.TakenOver, "c1"},
+		{claim("one"), "", tunnel.Granted, ""},
+		{resumed("one", 1), "", tunnel.Renewed, "c0"},
+		{resumed("two", 2), "", tunnel.TakenOver, "c1"},
+		{resumed("three", 3), "c2", tunnel.Granted, ""},
 	} {
 		db.losePut = true
 		h := holder(fmt.Sprint("c", tt.claim.Epoch), c)
-		got, err := s.Claim(t.Context(), tt.claim, h, 0, "")
+		got, err := s.Claim(t.Context(), tt.claim, h, 0, tt.dead)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -466,6 +471,34 @@ func TestQuota(t *testing.T) {
 	}
 	if err := s.Uncount(t.Context(), "user:nobody", "c"); err != nil {
 		t.Errorf("an owner without tunnels: %v", err)
+	}
+}
+
+// Hundreds of ends that nobody told: one write cannot take them all out.
+func TestManyOldEntries(t *testing.T) {
+	t.Parallel()
+	s, c, db := open(t)
+	mustClaim(t, s, claim("one"), holder("c1", c))
+	held := map[string]types.AttributeValue{}
+	for n := range 400 {
+		held[fmt.Sprintf("L0SM9cOFvHcCI%d=", n)] = &types.AttributeValueMemberS{Value: fmt.Sprintf("%d some-tunnel-%d", c.Now().UnixMilli(), n)}
+	}
+	_, err := db.Client.UpdateItem(t.Context(), &dynamodb.UpdateItemInput{
+		TableName: &db.names.Tunnels, Key: map[string]types.AttributeValue{"id": &types.AttributeValueMemberS{Value: "owner#user:ann"}},
+		UpdateExpression:          aws.String("SET held = :held"),
+		ExpressionAttributeValues: map[string]types.AttributeValue{":held": &types.AttributeValueMemberM{Value: held}},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for n := range 3 {
+		cl := tunnel.Claim{ID: fmt.Sprint("shop-", n), Owner: "user:ann"}
+		if _, err := s.Claim(t.Context(), cl, holder(fmt.Sprint("new", n), c), 3, ""); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got := heldBy(t, s); !slices.Equal(got, []string{"new0", "new1", "new2"}) {
+		t.Errorf("counted: %v", got)
 	}
 }
 

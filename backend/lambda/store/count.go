@@ -25,6 +25,9 @@ const (
 	// maxHeld bounds that map whatever a token says: 1000 entries are some 60 KB,
 	// of which every write costs the whole.
 	maxHeld = 1000
+	// maxCleared bounds the old entries that one write takes out: an expression has
+	// at most 4 KB. The others do not count either, and go with the next writes.
+	maxCleared = 50
 )
 
 // Held is one of an owner's live tunnels.
@@ -93,18 +96,22 @@ func (s *Store) count(ctx context.Context, h Holder, id, replaced string, max in
 			return err
 		}
 		now, live := s.now(), 0
-		gone := []string{}
+		var gone []string
+		if held[replaced] != nil {
+			gone = append(gone, replaced)
+		}
 		for connection, v := range held {
 			switch until, _ := heldValue(v); {
-			case connection == h.Connection:
-			case connection == replaced, !until.After(now):
-				gone = append(gone, connection)
+			case connection == h.Connection, connection == replaced:
+			case !until.After(now):
+				if len(gone) < maxCleared {
+					gone = append(gone, connection)
+				}
 			default:
 				live++
 			}
 		}
-		switch {
-		case max > 0 && live >= max, live >= maxHeld:
+		if max > 0 && live >= max || live >= maxHeld {
 			return &wire.Error{Code: wire.CodeTooManyTunnels,
 				Message: fmt.Sprintf("you have %d tunnels online here, which is the limit: stop one first", live)}
 		}
