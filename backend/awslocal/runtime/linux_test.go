@@ -115,13 +115,19 @@ func TestEnvironmentKilledWhileFrozen(t *testing.T) {
 
 func TestNoProcessIsLeftBehind(t *testing.T) {
 	t.Parallel()
-	f, _ := start(t, runtime.Config{})
-	child, err := strconv.Atoi(invoke(t, f, `{"action":"child"}`))
-	if err != nil {
-		t.Fatal(err)
+	for _, end := range []string{"stop", "crash"} {
+		f, _ := start(t, runtime.Config{})
+		child, err := strconv.Atoi(invoke(t, f, `{"action":"child"}`))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if end == "stop" {
+			f.Stop()
+		} else if _, err := f.Invoke(t.Context(), []byte(`{"action":"exit"}`)); err != nil {
+			t.Fatal(err)
+		}
+		awaitState(t, child, "XZ") // killed; whoever adopted it may take its time
 	}
-	f.Stop()
-	awaitState(t, child, "XZ") // killed; whoever adopted it may take its time
 }
 
 // runUntilKilled is the stand-in that TestNoProcessOutlivesAKilledStandIn kills. Its

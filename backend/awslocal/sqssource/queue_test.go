@@ -61,10 +61,13 @@ func (q *memory) ReceiveMessage(ctx context.Context, _ *sqs.ReceiveMessageInput,
 func (q *memory) DeleteMessageBatch(ctx context.Context, in *sqs.DeleteMessageBatchInput, _ ...func(*sqs.Options)) (*sqs.DeleteMessageBatchOutput, error) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
 	for _, e := range in.Entries {
 		q.deleted = append(q.deleted, strings.TrimPrefix(*e.ReceiptHandle, "receipt-"))
 	}
-	return &sqs.DeleteMessageBatchOutput{}, ctx.Err()
+	return &sqs.DeleteMessageBatchOutput{}, nil
 }
 
 // queue is a server that speaks SQS's JSON protocol, as far as the source needs it.
