@@ -1,7 +1,6 @@
 package event
 
 import (
-	"bytes"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
@@ -46,8 +45,9 @@ type output struct {
 	Headers      map[string]string   `json:"headers,omitempty"`
 	MultiHeaders map[string][]string `json:"multiValueHeaders,omitempty"`
 	Cookies      []string            `json:"cookies,omitempty"`
-	Body         string              `json:"body"`
 	Base64       bool                `json:"isBase64Encoded"`
+	// The body follows, and is written without package json, which would copy it
+	// thrice: functions have little memory.
 }
 
 // Encode gives the JSON that a function returns for events of the kind k, which is
@@ -61,37 +61,35 @@ func (a *Answer) Encode(k Kind) ([]byte, error) {
 		return nil, err
 	}
 	out := output{StatusCode: a.Status}
+	var body []byte
 	if a.hasBody() {
-		size := base64.StdEncoding.EncodedLen(len(a.Body))
-		if out.Base64 = a.isBinary(header, size); out.Base64 {
-			if size > MaxPayload {
-				return nil, tooLarge(size)
-			}
-			out.Body = base64.StdEncoding.EncodeToString(a.Body)
-		} else {
-			out.Body = string(a.Body)
-		}
+		body = a.Body
+	}
+	size := escapedSize(body)
+	if inBase64 := base64.StdEncoding.EncodedLen(len(body)); mustEncode(body, header) || inBase64 < size {
+		out.Base64, size = len(body) > 0, inBase64
 	}
 	if k == HTTPv1 {
 		out.MultiHeaders = header
 	} else {
 		out.Headers, out.Cookies = joined(header)
 	}
-	var b bytes.Buffer
-	b.Grow(len(out.Body) + 1024)
-	enc := json.NewEncoder(&b)
-	enc.SetEscapeHTML(false) // six bytes for each "<" of a page
-	if err := enc.Encode(out); err != nil {
+	text, err := json.Marshal(out)
+	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrNoAnswer, err)
 	}
-	if b.Len() > MaxPayload {
-		return nil, tooLarge(b.Len())
+	const before, after = `,"body":"`, `"}`
+	text = text[:len(text)-len("}")]
+	if size += len(text) + len(before) + len(after); size > MaxPayload {
+		return nil, fmt.Errorf("%w: %d bytes in its encoded form, of at most %d", ErrTooLarge, size, MaxPayload)
 	}
-	return bytes.TrimSuffix(b.Bytes(), []byte("\n")), nil
-}
-
-func tooLarge(size int) error {
-	return fmt.Errorf("%w: %d bytes in its encoded form, of at most %d", ErrTooLarge, size, MaxPayload)
+	text = append(append(make([]byte, 0, size), text...), before...)
+	if out.Base64 {
+		text = base64.StdEncoding.AppendEncode(text, body)
+	} else {
+		text = appendEscapedText(text, body)
+	}
+	return append(text, after...), nil
 }
 
 // header is what of the answer's header a gateway gets. The length goes along only
@@ -118,32 +116,15 @@ func bodyAllowed(status int) bool {
 	return status != http.StatusNoContent && status != http.StatusResetContent && status != http.StatusNotModified
 }
 
-// isBinary says whether the body has to be base64: what is no text cannot be in JSON,
-// and what has an encoding is no text even where it looks like it. Text of which JSON
-// would make more than base64, such as control characters, is better off as well.
-func (a *Answer) isBinary(h http.Header, base64Size int) bool {
+// mustEncode says whether a body has to be base64: what is no text cannot be in JSON,
+// and what has an encoding is no text even where it looks like it.
+func mustEncode(body []byte, h http.Header) bool {
 	for _, line := range h["Content-Encoding"] {
 		if line = strings.TrimSpace(line); line != "" && !strings.EqualFold(line, "identity") {
 			return true
 		}
 	}
-	return !utf8.Valid(a.Body) || escapedSize(a.Body) > base64Size
-}
-
-// escapedSize is how many bytes encoding/json makes of text.
-func escapedSize(text []byte) int {
-	size := len(text)
-	for i, c := range text {
-		switch {
-		case c == '"', c == '\\', c == '\b', c == '\f', c == '\n', c == '\r', c == '\t':
-			size++
-		case c < ' ':
-			size += 5
-		case c == 0xe2 && bytes.HasPrefix(text[i:], []byte("\u2028")), c == 0xe2 && bytes.HasPrefix(text[i:], []byte("\u2029")):
-			size += 3
-		}
-	}
-	return size
+	return !utf8.Valid(body)
 }
 
 // joined makes one value of several, and takes the cookies out, which cannot be

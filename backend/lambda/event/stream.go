@@ -16,6 +16,7 @@ type Stream struct {
 	// Body is read to its end or its first error, which cuts the visitor's answer
 	// short where he notices, and is closed in any case. Nil is empty.
 	Body io.ReadCloser
+	Head bool // as in Answer: nothing of Body is read
 }
 
 // Response gives what the runtime reads the stream from: a head in JSON, eight
@@ -25,7 +26,7 @@ type Stream struct {
 // https://docs.aws.amazon.com/lambda/latest/dg/runtimes-custom.html#runtimes-custom-response-streaming
 func (s *Stream) Response() (*events.LambdaFunctionURLStreamingResponse, error) {
 	a := Answer{Status: s.Status, Header: s.Header}
-	header, err := a.header(false)
+	header, err := a.header(s.Head)
 	if err != nil {
 		return nil, err
 	}
@@ -33,7 +34,7 @@ func (s *Stream) Response() (*events.LambdaFunctionURLStreamingResponse, error) 
 	r.Headers, r.Cookies = joined(header)
 	switch {
 	case s.Body == nil:
-	case bodyAllowed(s.Status):
+	case bodyAllowed(s.Status) && !s.Head:
 		r.Body = s.Body
 	default:
 		r.Body = closeOnly{s.Body}
@@ -48,7 +49,7 @@ func (closeOnly) Read([]byte) (int, error) { return 0, io.EOF }
 
 // Stream makes a stream of an answer that is there as a whole.
 func (a *Answer) Stream() *Stream {
-	s := &Stream{Status: a.Status, Header: a.Header}
+	s := &Stream{Status: a.Status, Header: a.Header, Head: a.Head}
 	if a.hasBody() {
 		s.Body = io.NopCloser(bytes.NewReader(a.Body))
 	}

@@ -200,7 +200,7 @@ func TestVisit(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if want := `{"statusCode":404,"headers":{"X-A":"1, 2"},"body":"none","isBase64Encoded":false}`; string(out) != want {
+	if want := `{"statusCode":404,"headers":{"X-A":"1, 2"},"isBase64Encoded":false,"body":"none"}`; string(out) != want {
 		t.Errorf("%s, want %s", out, want)
 	}
 	r := h.staff.requests[0]

@@ -45,31 +45,26 @@ func (h *Host) open(ctx context.Context, in *invocation, r *event.Request) (s *e
 		in.fail("answer refused", errors.New("there is none"))
 		s = event.Refuse(r, http.StatusBadGateway, nil, msgCrashed).Stream()
 	}
-	if r.Method == http.MethodHead && s.Body != nil {
-		s = &event.Stream{Status: s.Status, Header: s.Header, Body: bodiless{s.Body}}
-	}
+	s.Head = r.Method == http.MethodHead
 	return s
 }
 
+// respond has the runtime read the stream, and ends the invocation when it is closed.
 func (h *Host) respond(in *invocation, s *event.Stream) (*events.LambdaFunctionURLStreamingResponse, error) {
-	if s.Body == nil {
-		s = &event.Stream{Status: s.Status, Header: s.Header, Body: http.NoBody}
+	from := s.Body
+	if from == nil {
+		from = http.NoBody
 	}
-	body := &streamBody{h: h, in: in, status: s.Status, from: s.Body}
-	res, err := (&event.Stream{Status: s.Status, Header: s.Header, Body: body}).Response()
+	counted := *s
+	counted.Body = &streamBody{h: h, in: in, status: s.Status, from: from}
+	res, err := counted.Response()
 	if err == nil {
 		return res, nil
 	}
-	_ = s.Body.Close()
+	_ = from.Close()
 	in.fail("answer refused", err)
-	a := event.Refuse(nil, http.StatusBadGateway, nil, msgNoAnswer)
-	return h.respond(in, a.Stream())
+	return h.respond(in, event.Refuse(nil, http.StatusBadGateway, nil, msgNoAnswer).Stream())
 }
-
-// bodiless is the body of an answer to HEAD.
-type bodiless struct{ io.Closer }
-
-func (bodiless) Read([]byte) (int, error) { return 0, io.EOF }
 
 // streamBody counts what passes. The runtime's client reads it on a goroutine of its
 // own, where a panic would end the process, and which may still be reading when the
