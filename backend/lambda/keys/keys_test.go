@@ -11,11 +11,13 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ssm"
 	"github.com/aws/aws-sdk-go-v2/service/ssm/types"
+	"github.com/aws/smithy-go"
 	"github.com/golang-jwt/jwt/v5"
 	"github.com/google/go-cmp/cmp"
 
@@ -470,6 +472,49 @@ func TestCreatedTwiceAtOnce(t *testing.T) {
 	}
 	if diff := cmp.Diff(first, current(t, p)); diff != "" {
 		t.Error("the second has overwritten the first's keys")
+	}
+}
+
+// At the first deployment the function's role may be too young to have its rights.
+func TestResourceWaitsForItsRights(t *testing.T) {
+	t.Parallel()
+	denied := &smithy.GenericAPIError{Code: "AccessDeniedException", Message: "User: … is not authorized"}
+	for _, c := range []struct {
+		name  string
+		after time.Duration // until it has them
+		err   error         // until then
+		ok    bool
+		took  time.Duration
+	}{
+		{"at once", 0, denied, true, 0},
+		{"soon", 5 * time.Second, denied, true, 6 * time.Second},
+		{"never", time.Hour, denied, false, 20 * time.Second},
+		{"another error", time.Hour, &smithy.GenericAPIError{Code: "ThrottlingException"}, false, 0},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				start := time.Now()
+				p := &parameters{err: c.err}
+				var wg sync.WaitGroup
+				wg.Go(func() {
+					time.Sleep(c.after)
+					p.mu.Lock()
+					defer p.mu.Unlock()
+					p.err = nil
+				})
+				if c.after == 0 {
+					wg.Wait()
+				}
+				o := resource(t, p).Handle(t.Context(), request(event.Create, "1"))
+				if took := time.Since(start); (o.Err == nil) != c.ok || took != c.took {
+					t.Errorf("%v after %v; want success %v after %v", o.Err, took, c.ok, c.took)
+				}
+				if !c.ok && !errors.Is(o.Err, c.err) {
+					t.Errorf("%v does not say why", o.Err)
+				}
+				wg.Wait()
+			})
+		})
 	}
 }
 

@@ -6,10 +6,12 @@ import (
 	"fmt"
 	"log/slog"
 	"strconv"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ssm"
 	"github.com/aws/aws-sdk-go-v2/service/ssm/types"
+	"github.com/aws/smithy-go"
 
 	"culvert/backend/lambda/event"
 )
@@ -52,7 +54,7 @@ func (r *Resource) Handle(ctx context.Context, q *event.Resource) event.Outcome 
 	generation, err := r.wanted(q)
 	var v value
 	if err == nil {
-		v, err = r.ensure(ctx, q.RequestType, generation)
+		v, err = r.ensurePatiently(ctx, q.RequestType, generation)
 	}
 	if err != nil {
 		r.log.Error("the keys could not be made", "request", q.RequestType, "error", err)
@@ -86,6 +88,35 @@ func (r *Resource) wanted(q *event.Resource) (generation int64, err error) {
 func property(q *event.Resource, name string) string {
 	s, _ := q.Properties[name].(string)
 	return s
+}
+
+// A role that was made a moment ago may not have its rights yet
+// (https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot.html): at the first
+// deployment, the function runs seconds after its role was made.
+const (
+	deniedFor   = 20 * time.Second
+	deniedPause = 2 * time.Second
+)
+
+// ensurePatiently is ensure, once the function has its rights.
+func (r *Resource) ensurePatiently(ctx context.Context, request string, generation int64) (value, error) {
+	ctx, cancel := context.WithTimeout(ctx, deniedFor)
+	defer cancel()
+	for {
+		v, err := r.ensure(ctx, request, generation)
+		var failure smithy.APIError
+		if err == nil || !errors.As(err, &failure) || failure.ErrorCode() != "AccessDeniedException" {
+			return v, err
+		}
+		r.log.Info("the Systems Manager refuses, perhaps not for long", "error", err)
+		timer := time.NewTimer(deniedPause)
+		select {
+		case <-timer.C:
+		case <-ctx.Done():
+			timer.Stop()
+			return v, err
+		}
+	}
 }
 
 // ensure sees to it that there are keys of the generation, or a later one. Keys that
