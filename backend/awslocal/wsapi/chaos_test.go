@@ -166,6 +166,9 @@ func TestPeerHangsAtAPost(t *testing.T) {
 	ws, i := x.dial()
 	x.chaos.Force(chaos.PeerHung, 1)
 	x.mustPost(i.id(), "lost")
+	if !x.find(i.id()).isHung() {
+		t.Error("the connection still works")
+	}
 	x.mustPost(i.id(), "lost too")
 	send(t, ws, "unheard")
 	x.mustBeOpen(i.id())

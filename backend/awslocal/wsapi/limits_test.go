@@ -270,6 +270,49 @@ func TestEndFlushesTheQueue(t *testing.T) {
 	}
 }
 
+// halfConn notes in which order a connection is closed.
+type halfConn struct {
+	net.Conn
+	unread int
+	did    []string
+}
+
+func (c *halfConn) Read(p []byte) (int, error) {
+	n := min(len(p), c.unread)
+	c.unread -= n
+	if n == 0 {
+		c.did = append(c.did, "read to the end")
+		return 0, io.EOF
+	}
+	return n, nil
+}
+
+func (c *halfConn) CloseWrite() error { c.did = append(c.did, "closed for writing"); return nil }
+func (c *halfConn) Close() error      { c.did = append(c.did, "closed"); return nil }
+
+// Closing while the client still sends would reset the connection, and could lose
+// the close frame on its way.
+func TestClosingReadsWhatTheClientStillSends(t *testing.T) {
+	t.Parallel()
+	all := []string{"closed for writing", "read to the end", "closed"}
+	for name, test := range map[string]struct {
+		ending ending
+		hung   bool
+		want   []string
+	}{
+		"by the gateway": {ending{code: closeTooBig}, false, all},
+		"by the client":  {ending{code: closeNormal, closed: true}, false, all[2:]},
+		"cut":            {ending{code: closeAbnormal, cut: true}, false, all[2:]},
+		"half-open":      {ending{code: closeGoingAway}, true, all[2:]},
+	} {
+		c := &halfConn{unread: 100 << 10}
+		(&peer{ending: test.ending, hung: test.hung}).linger(c)
+		if diff := cmp.Diff(test.want, c.did); diff != "" {
+			t.Errorf("%s:\n%s", name, diff)
+		}
+	}
+}
+
 // A client that has been sent its close frame is no longer listened to.
 func TestNothingIsTakenAfterTheEnd(t *testing.T) {
 	t.Parallel()
