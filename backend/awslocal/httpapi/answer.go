@@ -124,14 +124,11 @@ func (a *answer) add(name, value string) error {
 // write sends the answer. There are no trailers, and lengths are the gateway's
 // business: only for HEAD, whose body is left out, may the function say one.
 func (a *answer) write(w http.ResponseWriter, method string) {
-	declared := a.header.Get("Content-Length")
 	copyHeader(w.Header(), a.header)
 	bodiless := a.status == http.StatusNoContent || a.status == http.StatusNotModified
 	switch {
-	case method == http.MethodHead && len(a.body) == 0 && declared != "":
-		if _, err := strconv.ParseUint(declared, 10, 63); err == nil {
-			w.Header().Set("Content-Length", declared)
-		}
+	case method == http.MethodHead && len(a.body) == 0 && a.declares():
+		w.Header().Set("Content-Length", a.header.Get("Content-Length"))
 	case !bodiless:
 		w.Header().Set("Content-Length", strconv.Itoa(len(a.body)))
 	}
@@ -139,6 +136,12 @@ func (a *answer) write(w http.ResponseWriter, method string) {
 	if method != http.MethodHead && !bodiless {
 		w.Write(a.body) // the visitor may have gone
 	}
+}
+
+// declares says whether the function told a length.
+func (a *answer) declares() bool {
+	_, err := strconv.ParseUint(a.header.Get("Content-Length"), 10, 63)
+	return err == nil
 }
 
 func copyHeader(dst, src http.Header) {

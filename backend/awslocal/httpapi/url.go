@@ -159,6 +159,9 @@ func (u *URL) stream(ctx context.Context, w http.ResponseWriter, r *http.Request
 	}
 	access.Status = ans.status
 	copyHeader(w.Header(), ans.header)
+	if r.Method == http.MethodHead && ans.declares() {
+		w.Header().Set("Content-Length", ans.header.Get("Content-Length"))
+	}
 	w.WriteHeader(ans.status)
 	flush := http.NewResponseController(w)
 	flush.Flush()

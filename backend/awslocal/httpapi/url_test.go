@@ -196,6 +196,19 @@ func TestURLTimeout(t *testing.T) {
 	}
 }
 
+func TestURLHeadKeepsALength(t *testing.T) {
+	t.Parallel()
+	for length, want := range map[string]string{"1234": "1234", "-1": "", "": ""} {
+		h := head(200)
+		h.Headers["Content-Length"] = length
+		addr := serve(t, newURL(t, URLConfig{Streamer: streamer{head: h, body: io.NopCloser(strings.NewReader(""))}}).Server())
+		resp, body := exchange(t, addr, "HEAD", "HEAD / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+		if got := resp.Header.Get("Content-Length"); got != want || resp.StatusCode != 200 || body != "" {
+			t.Errorf("declared %q: %d, length %q, %q", length, resp.StatusCode, got, body)
+		}
+	}
+}
+
 // TestURLOverAFunction: the real head and body of a streamed answer, through a function
 // that goes on when its visitor has gone.
 func TestURLOverAFunction(t *testing.T) {
