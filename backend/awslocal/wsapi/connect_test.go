@@ -75,6 +75,7 @@ func TestConnectAnswers(t *testing.T) {
 		"nothing":          {`null`, nil, 502},
 		"status as text":   {`{"statusCode":"200"}`, nil, 502},
 		"status too small": {`{"statusCode":42}`, nil, 502},
+		"informational":    {`{"statusCode":101}`, nil, 502},
 		"bad base64":       {`{"statusCode":200,"body":"%","isBase64Encoded":true}`, nil, 502},
 		"function failed":  {"unhandled", nil, 502},
 		"function timeout": {"unhandled", runtime.ErrTimeout, 502},

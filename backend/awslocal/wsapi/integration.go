@@ -66,7 +66,7 @@ func (a *API) invoke(key string, l *Lambda, e *event) (proxyResult, *failure) {
 		return proxyResult{}, failed
 	}
 	var result proxyResult
-	if err := json.Unmarshal(payload, &result); err != nil || result.StatusCode < 100 || result.StatusCode > 599 {
+	if err := json.Unmarshal(payload, &result); err != nil || result.StatusCode < 200 || result.StatusCode > 599 {
 		return proxyResult{}, &failure{messageInternal, 502, "malformed answer: an object with statusCode is needed"}
 	}
 	if result.IsBase64Encoded {
