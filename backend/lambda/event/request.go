@@ -19,6 +19,9 @@ type Request struct {
 	// Target is the raw path and query, byte for byte as far as the event has it. It
 	// begins with a slash and can stand in a request line.
 	Target string
+	// Prefix is what a visitor's URL has in front of Target: a named stage, or the key
+	// that StripPrefix took off. Mostly it is empty.
+	Prefix string
 	// Proto is "https": nothing else reaches a function in AWS. A host that knows
 	// better (on a developer's machine) sets it.
 	Proto string
@@ -55,7 +58,7 @@ func (e *envelope) request(kind Kind) (*Request, error) {
 	}
 	r.SourceIP = address(r.SourceIP)
 	if decoded {
-		path = stripStage(path, c.Stage, c.Domain)
+		path, r.Prefix = stripStage(path, c.Stage, c.Domain)
 	}
 	r.Target = target(path, query, decoded)
 	if err := visitor.CheckTarget(r.Method, r.Target); err != nil {

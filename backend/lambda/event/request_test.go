@@ -227,21 +227,28 @@ func TestQueryKeepsItsOrder(t *testing.T) {
 
 func TestStripPrefix(t *testing.T) {
 	t.Parallel()
-	for _, c := range []struct{ target, prefix, want string }{
-		{"/tunnels/shop/?a", "/tunnels", "/shop/?a"},
-		{"/tunnels/shop/", "/tunnels/", "/shop/"},
-		{"/tunnels", "/tunnels", "/"},
-		{"/tunnels?a", "/tunnels", "/?a"},
-		{"/tunnelsx/a", "/tunnels", "/tunnelsx/a"},
-		{"/shop/", "/tunnels", "/shop/"},
-		{"/shop/", "", "/shop/"},
-		{"/shop/", "/", "/shop/"},
-		{"/a/b/c", "/a/b", "/c"},
+	for _, c := range []struct{ target, prefix, want, stripped string }{
+		{"/tunnels/shop/?a", "/tunnels", "/shop/?a", "/tunnels"},
+		{"/tunnels/shop/", "/tunnels/", "/shop/", "/tunnels"},
+		{"/tunnels", "/tunnels", "/", "/tunnels"},
+		{"/tunnels?a", "/tunnels", "/?a", "/tunnels"},
+		{"/tunnelsx/a", "/tunnels", "/tunnelsx/a", ""},
+		{"/shop/", "/tunnels", "/shop/", ""},
+		{"/shop/", "", "/shop/", ""},
+		{"/shop/", "/", "/shop/", ""},
+		{"/a/b/c", "/a/b", "/c", "/a/b"},
 	} {
 		r := Request{Target: c.target}
-		if r.StripPrefix(c.prefix); r.Target != c.want {
-			t.Errorf("%q without %q is %q, want %q", c.target, c.prefix, r.Target, c.want)
+		if r.StripPrefix(c.prefix); r.Target != c.want || r.Prefix != c.stripped {
+			t.Errorf("%q without %q is %q below %q, want %q below %q", c.target, c.prefix, r.Target, r.Prefix, c.want, c.stripped)
 		}
+	}
+	// The stage is taken off once, also if a tunnel has its name.
+	r := parse(t, http2(object{
+		"rawPath": "/live/live/a", "requestContext.stage": "live", "requestContext.domainName": "abc.execute-api.eu-west-1.amazonaws.com",
+	}))
+	if r.StripPrefix("/live"); r.Target != "/live/a" || r.Prefix != "/live" {
+		t.Errorf("%q below %q", r.Target, r.Prefix)
 	}
 }
 

@@ -75,22 +75,22 @@ func (e *envelope) rebuiltQuery() string {
 // stripStage takes the name of a stage off the path. It stands there if the stage is
 // a named one and the request came to the API's own host name; a domain of the
 // user's own maps to the stage without it.
-func stripStage(path, stage, domain string) string {
+func stripStage(path, stage, domain string) (rest, prefix string) {
 	if stage == "" || stage == "$default" || !strings.Contains(domain, ".execute-api.") {
-		return path
+		return path, ""
 	}
 	return stripPrefix(path, "/"+stage)
 }
 
-func stripPrefix(path, prefix string) string {
+func stripPrefix(path, prefix string) (rest, stripped string) {
 	rest, ok := strings.CutPrefix(path, prefix)
 	switch {
 	case !ok || rest != "" && rest[0] != '/' && rest[0] != '?':
-		return path
+		return path, ""
 	case rest == "" || rest[0] == '?':
-		return "/" + rest
+		return "/" + rest, prefix
 	}
-	return rest
+	return rest, prefix
 }
 
 // StripPrefix takes a prefix such as "/tunnels" off the target, if it stands there:
@@ -98,7 +98,11 @@ func stripPrefix(path, prefix string) string {
 // have it in the path and some have not, and none says so. Hence no tunnel should
 // have the name of the key.
 func (r *Request) StripPrefix(prefix string) {
-	if prefix = strings.TrimRight(prefix, "/"); prefix != "" {
-		r.Target = stripPrefix(r.Target, prefix)
+	prefix = strings.TrimRight(prefix, "/")
+	if prefix == "" || prefix == r.Prefix { // a stage that is off already
+		return
 	}
+	var stripped string
+	r.Target, stripped = stripPrefix(r.Target, prefix)
+	r.Prefix += stripped
 }
