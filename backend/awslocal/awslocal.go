@@ -91,12 +91,13 @@ type Local struct {
 	urls      urls
 	functions map[Role]*runtime.Lambda
 
-	mu     sync.Mutex
-	closed bool
-	undo   []func() // how to stop what runs, the latest last
-	done   chan struct{}
-	err    error // why it ended by itself; valid once done is closed
-	ended  sync.Once
+	killDatabase func() // for tests; nil if the database is another's
+
+	mu    sync.Mutex
+	undo  []func() // how to stop what runs, the latest last
+	done  chan struct{}
+	err   error // why it ended by itself; valid once done is closed
+	ended sync.Once
 }
 
 // urls are what functions and people are told.
@@ -263,7 +264,6 @@ func (l *Local) Run(ctx context.Context, ready func()) error {
 // Start has returned, and may be called again.
 func (l *Local) Close() {
 	l.mu.Lock()
-	l.closed = true
 	undo := l.undo
 	l.undo = nil
 	l.mu.Unlock()

@@ -143,6 +143,7 @@ func (l *Local) database(ctx context.Context) (*url.URL, string, error) {
 			l.end(err)
 		}
 	})
+	l.killDatabase = server.Kill
 	l.onClose(func() {
 		server.Close()
 		watch.Wait()

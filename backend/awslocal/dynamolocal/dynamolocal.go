@@ -112,6 +112,9 @@ func (s *Server) Close() {
 	<-s.exited
 }
 
+// Kill ends the program at once, as if it had crashed.
+func (s *Server) Kill() { s.cmd.Process.Kill() }
+
 func (s *Server) wait() {
 	err := s.cmd.Wait()
 	select {

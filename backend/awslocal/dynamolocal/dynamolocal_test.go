@@ -115,7 +115,7 @@ func TestAnUnexpectedEndIsTold(t *testing.T) {
 	if err := s.Err(); err != nil {
 		t.Fatal(err)
 	}
-	s.cmd.Process.Kill()
+	s.Kill()
 	select {
 	case <-s.Exited():
 	case <-time.After(30 * time.Second):
