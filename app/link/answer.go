@@ -103,14 +103,14 @@ func (x *exchange) beginStream() error {
 	case x.ctx.Err() != nil:
 		return x.gone()
 	}
-	x.fail(wire.CodeInternal, err.Error())
+	x.fail(wire.CodeInternal, reason(err))
 	return err
 }
 
 // endStream ends the body and keeps what may be asked for again.
 func (x *exchange) endStream() error {
 	if err := x.stream.close(); err != nil {
-		x.fail(wire.CodeInternal, err.Error())
+		x.fail(wire.CodeInternal, reason(err))
 		return err
 	}
 	if !x.finish() {

@@ -148,6 +148,9 @@ func (b *blobBody) Read(p []byte) (int, error) {
 	n, err := b.ReadCloser.Read(p[:min(int64(len(p)), b.left)])
 	switch b.left -= int64(n); {
 	case b.left == 0:
+		if more, _ := io.ReadFull(b.ReadCloser, make([]byte, 1)); more > 0 {
+			return n, errors.New("the body in the object store is longer than announced")
+		}
 		return n, nil
 	case err == io.EOF:
 		return n, errors.New("the body ended early in the object store")

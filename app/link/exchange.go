@@ -203,14 +203,16 @@ func (x *exchange) Write(p []byte) (int, error) {
 	var err error
 	switch {
 	case pipe != nil:
-		n, err = pipe.write(p)
+		if n, err = pipe.write(p); err != nil && !errors.Is(err, errTooLong) && x.ctx.Err() == nil {
+			return n, x.uploadFailed(err)
+		}
 	case x.streams():
 		n, err = x.stream.write(p)
 	default:
 		return x.gatherMore(p)
 	}
 	if err != nil {
-		x.fail(wire.CodeInternal, err.Error())
+		x.fail(wire.CodeInternal, reason(err))
 	}
 	return n, err
 }
@@ -349,6 +351,15 @@ func (x *exchange) finish() bool {
 	}
 	x.over = true
 	return true
+}
+
+// reason is what a visitor may read of an error.
+func reason(err error) string {
+	var reset *wire.ResetError
+	if errors.As(err, &reset) {
+		return reset.Message
+	}
+	return err.Error()
 }
 
 // gone is why writing is pointless.

@@ -440,7 +440,7 @@ func decoded(head map[string]any, body []byte) ([]byte, error) {
 			return nil, errors.New("gzip without body_size")
 		}
 	}
-	if sized && int(size) != len(body) {
+	if sized && int(size) != len(body) && head["uploaded"] != true {
 		return nil, fmt.Errorf("body_size is %v, the body has %d bytes", size, len(body))
 	}
 	return body, nil

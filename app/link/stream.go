@@ -149,7 +149,7 @@ func (s *stream) run() {
 			s.err = err
 			s.mu.Unlock()
 			if s.x.ctx.Err() == nil { // else whoever ended it says so
-				s.x.fail(wire.CodeInternal, err.Error())
+				s.x.fail(wire.CodeInternal, reason(err))
 			}
 			return
 		}

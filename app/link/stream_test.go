@@ -195,8 +195,8 @@ func TestStreamsThatFail(t *testing.T) {
 			<-time.After(time.Second)
 			x.Reset(wire.ResetInternal, "the service broke off")
 		}, "internal_error: the service broke off"},
-		"cut short":   {pouring([]byte("half"), 9, 4), "internal_error: stream reset: the local service cut its answer short"},
-		"too long":    {pouring([]byte("too long"), 3, 8), "internal_error: stream reset: the body is longer than its head says"},
+		"cut short":   {pouring([]byte("half"), 9, 4), "internal_error: the local service cut its answer short"},
+		"too long":    {pouring([]byte("too long"), 3, 8), "internal_error: the body is longer than its head says"},
 		"no answer":   {func(wire.Exchange) {}, "internal_error: the agent gave no answer"},
 		"down":        {func(x wire.Exchange) { x.Reset(wire.ResetUnavailable, "down") }, "local_service_unavailable: down"},
 		"never ended": {func(x wire.Exchange) { _ = x.WriteHead(&wire.ResponseHead{Status: 200, ContentLength: -1}, false) }, "internal_error: the agent gave no answer"},
