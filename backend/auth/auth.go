@@ -54,7 +54,7 @@ var (
 type noToken struct{}
 
 func (noToken) Error() string {
-	return "this relay wants a token: name a file that holds one with --token-file"
+	return "this backend wants a token: name a file that holds one with --token-file"
 }
 func (noToken) Unwrap() error { return ErrInvalidToken }
 

@@ -1,0 +1,69 @@
+package store_test
+
+import (
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"culvert/backend/auth"
+	"culvert/backend/lambda/store"
+	"culvert/backend/wire"
+)
+
+func TestConnections(t *testing.T) {
+	t.Parallel()
+	s, c, db := open(t)
+	ctx := t.Context()
+	want := store.Connection{
+		ID: "L0SM9cOFvHcCIhw=", Identity: auth.Identity{Subject: "ann", Tunnels: []string{"shop", "blog"}, Max: 3},
+		Host: "ws.example.com", From: "203.0.113.7", ConnectedAt: c.Now(),
+	}
+	if err := s.PutConnection(ctx, want); err != nil {
+		t.Fatal(err)
+	}
+	check := func(what string) {
+		t.Helper()
+		got, err := s.Connection(ctx, want.ID)
+		if diff := cmp.Diff(&want, got, cmp.Comparer(time.Time.Equal)); err != nil || diff != "" {
+			t.Errorf("%s: %v (-want +got):\n%s", what, err, diff)
+		}
+	}
+	check("new")
+	h := store.Holder{Connection: want.ID, Declared: true, Capabilities: []wire.Capability{wire.CapResume}, Quota: "user:ann"}
+	if err := s.Attach(ctx, "shop", h); err != nil {
+		t.Fatal(err)
+	}
+	want.Tunnel, want.Declared, want.Capabilities, want.Quota = "shop", true, h.Capabilities, h.Quota
+	check("with a tunnel")
+	if err := s.Attach(ctx, "blog", h); !errors.Is(err, store.ErrConflict) {
+		t.Errorf("a second tunnel: %v", err)
+	}
+	c.Advance(time.Second)
+	if err := s.Ponged(ctx, want.ID); err != nil {
+		t.Fatal(err)
+	}
+	want.Ponged = c.Now()
+	check("after a pong")
+
+	// What came too late brings nothing back to life.
+	h.Connection = "gone"
+	if err := s.Attach(ctx, "shop", h); !errors.Is(err, store.ErrConflict) {
+		t.Errorf("attach to a connection that is not there: %v", err)
+	}
+	if err := s.Ponged(ctx, "gone"); err != nil {
+		t.Errorf("pong of a connection that is not there: %v", err)
+	}
+	if n := db.items(t, db.names.Connections); n != 1 {
+		t.Errorf("%d connections", n)
+	}
+	if _, err := s.Connection(ctx, "gone"); !errors.Is(err, store.ErrUnknown) {
+		t.Errorf("a connection that is not there: %v", err)
+	}
+	// DynamoDB takes days to delete.
+	c.Advance(store.MaxConnectionAge + 11*time.Minute)
+	if got, err := s.Connection(ctx, want.ID); !errors.Is(err, store.ErrUnknown) {
+		t.Errorf("after 2 h: %+v, %v", got, err)
+	}
+}
