@@ -1,6 +1,7 @@
 package visitors
 
 import (
+	"context"
 	"fmt"
 	"net/http"
 	"strconv"
@@ -119,7 +120,9 @@ func (x *exchange) uploaded() ([]byte, error) {
 	if head, ok := x.parts[0].(*wire.HTTPRequest); !ok || head.Upload == nil || x.in.head.BodySize > head.Upload.MaxBytes {
 		return nil, fmt.Errorf("%w: a body was put where nobody has offered to take it", errNoAnswer)
 	}
-	body, err := x.v.cfg.Bodies.Answer(x.ctx, x.ticket.Key(), wire.MaxParts)
+	ctx, cancel := context.WithDeadline(x.ctx, x.last.Add(reserve/2))
+	defer cancel()
+	body, err := x.v.cfg.Bodies.Answer(ctx, x.ticket.Key(), wire.MaxParts)
 	if err != nil {
 		return nil, err
 	}

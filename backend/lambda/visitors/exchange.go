@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"culvert/backend/lambda/event"
@@ -37,8 +38,8 @@ type exchange struct {
 	parts  []any // the messages of the request, by number
 	spare  int   // how many messages the agent may still ask for again
 
-	moving sync.Mutex
-	tunnel *store.Tunnel // who gets what is sent next
+	moving  sync.Mutex                   // held by whoever looks where the tunnel has gone
+	current atomic.Pointer[store.Tunnel] // who gets what is sent next
 
 	in   inbox
 	plan *schedule
@@ -59,20 +60,27 @@ func (x *exchange) run(ctx context.Context) outcome {
 	x.ctx, x.cancel = context.WithCancel(ctx)
 	x.turn = noTurn{}
 	x.deadlines(ctx)
-	if own, no := x.prepare(); no != nil {
+	if own, no := x.start(); no != nil {
 		return x.refused(no)
 	} else if own != nil {
 		return outcome{whole: own}
-	}
-	x.turn = x.v.begin()
-	if no := x.send(); no != nil {
-		return x.refused(no)
 	}
 	x.turn.Sustain() // now that the agent is at work, there is time for it
 	if err := x.await(x.head, x.in.begun); err != nil {
 		return x.refused(x.unanswered(err))
 	}
 	return x.answer()
+}
+
+// start does all that comes before waiting, or answers without it.
+func (x *exchange) start() (*event.Answer, *refusal) {
+	ctx, cancel := context.WithDeadline(x.ctx, x.head)
+	defer cancel()
+	if own, no := x.prepare(ctx); own != nil || no != nil {
+		return own, no
+	}
+	x.turn = x.v.begin()
+	return nil, x.send(ctx)
 }
 
 // end gives up what is still under way.
@@ -97,9 +105,7 @@ func (x *exchange) deadlines(ctx context.Context) {
 	if end.IsZero() {
 		return
 	}
-	// The wall clock's reading of a deadline is of no use here.
-	left := time.Until(end) - reserve
-	end = time.Now().Add(left)
+	end = time.Now().Add(time.Until(end) - reserve) // as the timers see it
 	if x.streaming {
 		x.last = end
 	}
@@ -112,11 +118,14 @@ func (x *exchange) deadlines(ctx context.Context) {
 }
 
 // prepare finds the tunnel and checks what can be checked before anything is sent.
-func (x *exchange) prepare() (*event.Answer, *refusal) {
-	if tunnel.ValidID(x.route.id) != nil {
+func (x *exchange) prepare(ctx context.Context) (*event.Answer, *refusal) {
+	switch {
+	case tunnel.ValidID(x.route.id) != nil:
 		return nil, refuse(http.StatusNotFound, msgNoTunnel)
+	case !x.head.After(time.Now()):
+		return nil, refuse(http.StatusGatewayTimeout, msgTooLate)
 	}
-	t, err := x.v.lookups.find(x.ctx, x.route.id)
+	t, err := x.v.lookups.find(ctx, x.route.id)
 	switch {
 	case errors.Is(err, store.ErrUnknown):
 		return nil, refuse(http.StatusNotFound, msgNoTunnel)
@@ -126,7 +135,7 @@ func (x *exchange) prepare() (*event.Answer, *refusal) {
 	case !t.Live:
 		return nil, refuse(http.StatusBadGateway, msgNoAgent)
 	}
-	x.tunnel = t
+	x.current.Store(t)
 	request := &http.Request{Method: x.req.Method, Header: x.req.Header}
 	upgrade := visitor.UpgradeOf(x.req.Header)
 	switch {
@@ -134,18 +143,16 @@ func (x *exchange) prepare() (*event.Answer, *refusal) {
 		return redirectToSlash(x.route), nil
 	case visitor.OffersUpgrade(upgrade, "websocket"):
 		return nil, refuse(http.StatusNotImplemented, msgNoUpgrade)
-	case !x.head.After(time.Now()):
-		return nil, refuse(http.StatusGatewayTimeout, msgTooLate)
 	}
-	return nil, x.allowed()
+	return nil, x.allowed(ctx)
 }
 
 // allowed counts the request, where tunnels may serve only so many.
-func (x *exchange) allowed() *refusal {
+func (x *exchange) allowed(ctx context.Context) *refusal {
 	if x.v.cfg.Limiter == nil {
 		return nil
 	}
-	ok, wait, err := x.v.cfg.Limiter.Allow(x.ctx, x.route.id)
+	ok, wait, err := x.v.cfg.Limiter.Allow(ctx, x.route.id)
 	switch {
 	case err != nil:
 		// The stage's own throttle still holds; the count is not worth a request.

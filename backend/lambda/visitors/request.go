@@ -1,6 +1,7 @@
 package visitors
 
 import (
+	"context"
 	"errors"
 	"maps"
 	"net/http"
@@ -30,8 +31,8 @@ func original(method string) bool {
 }
 
 // compose makes the messages of the request for the agent that holds the tunnel now.
-func (x *exchange) compose() *refusal {
-	t := x.tunnel
+func (x *exchange) compose(ctx context.Context) *refusal {
+	t := x.at()
 	declared := t.Declared
 	if !declared && !original(x.req.Method) {
 		return refuse(http.StatusNotImplemented, msgNoMethod)
@@ -39,7 +40,7 @@ func (x *exchange) compose() *refusal {
 	if x.header == nil {
 		x.header = x.requestHeader()
 	}
-	if err := x.issue(); err != nil {
+	if err := x.issue(ctx); err != nil {
 		x.v.cfg.Log.Error("no keys for request IDs", "error", err)
 		return refuse(http.StatusServiceUnavailable, msgNoKeys)
 	}
@@ -54,24 +55,24 @@ func (x *exchange) compose() *refusal {
 			m.Stream, m.Credit = true, creditWindow
 			x.in.window = newWindow()
 		} else if t.Can(wire.CapBlob) && x.v.cfg.Bodies != nil && x.req.Method != http.MethodHead {
-			upload, err := x.v.cfg.Bodies.OfferAnswer(x.ctx, x.ticket.Key(), wire.MaxParts)
+			upload, err := x.v.cfg.Bodies.OfferAnswer(ctx, x.ticket.Key(), wire.MaxParts)
 			if err != nil {
 				x.v.cfg.Log.Warn("no upload offered", "error", err)
 			}
 			m.Upload = upload
 		}
 	}
-	return x.fit(m)
+	return x.fit(ctx, m)
 }
 
 // fit makes the body of m fit messages.
-func (x *exchange) fit(m *wire.HTTPRequest) *refusal {
-	t, size := x.tunnel, int64(len(m.Body))
+func (x *exchange) fit(ctx context.Context, m *wire.HTTPRequest) *refusal {
+	t, size := x.at(), int64(len(m.Body))
 	if t.Can(wire.CapGzip) {
 		m.Body, m.Encoding = x.v.packer.Pack(m.Header, m.Body)
 	}
 	if len(m.Body) > blobOver && t.Can(wire.CapBlob) && x.v.cfg.Bodies != nil {
-		url, err := x.v.cfg.Bodies.PutRequest(x.ctx, x.ticket.Key(), x.req.Body)
+		url, err := x.v.cfg.Bodies.PutRequest(ctx, x.ticket.Key(), x.req.Body)
 		if err == nil {
 			m.Body, m.Encoding, m.BodyURL, m.BodySize = nil, wire.EncodingNone, url, size
 		} else {
@@ -137,12 +138,12 @@ func (x *exchange) requestHeader() http.Header {
 
 // issue makes the request ID. Whoever shows no session token can only answer over the
 // connection that the request was sent to.
-func (x *exchange) issue() error {
-	keys, err := x.v.cfg.Keys(x.ctx)
+func (x *exchange) issue(ctx context.Context) error {
+	keys, err := x.v.cfg.Keys(ctx)
 	if err != nil {
 		return err
 	}
-	t := x.tunnel
+	t := x.at()
 	if x.ticket.Tunnel == "" {
 		x.ticket = ticket.Ticket{Nonce: ticket.NewNonce(), Tunnel: x.route.id}
 	}

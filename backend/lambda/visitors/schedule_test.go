@@ -257,6 +257,25 @@ func TestStoreHangs(t *testing.T) {
 			t.Errorf("took %v", took)
 		}
 	})
+	for what, hang := range map[string]func(*world){
+		"look-up": func(*world) {},
+		"post":    func(w *world) { w.serve(get("/_status/shop")) },
+	} {
+		t.Run(what, func(t *testing.T) {
+			bubble(t, nil, func(t *testing.T, w *world) {
+				w.agent(everything...)
+				hang(w)
+				w.call = time.Hour
+				start := time.Now()
+				if a := w.serve(get("/shop/")); a.Status < 503 {
+					t.Errorf("status %d", a.Status)
+				}
+				if took := time.Since(start); took > 28*time.Second+reserve {
+					t.Errorf("took %v", took)
+				}
+			})
+		})
+	}
 	t.Run("for ever", func(t *testing.T) {
 		bubble(t, nil, func(t *testing.T, w *world) {
 			a := w.agent(everything...)

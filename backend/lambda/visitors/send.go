@@ -27,18 +27,18 @@ func busyPauses() []time.Duration {
 // looked up as it is now, and if it has another connection, the request goes there,
 // once. After any other failure it may have arrived, and is not sent again: it would
 // reach the local service twice.
-func (x *exchange) send() *refusal {
+func (x *exchange) send(ctx context.Context) *refusal {
 	err := error(nil)
 	for range 2 {
-		if no := x.compose(); no != nil {
+		if no := x.compose(ctx); no != nil {
 			return no
 		}
-		t := x.tunnel
-		if err = x.postPatiently(x.ctx, t, x.parts[0]); !errors.Is(err, post.ErrGone) {
+		t := x.at()
+		if err = x.postPatiently(ctx, t, x.parts[0]); !errors.Is(err, post.ErrGone) {
 			break
 		}
 		x.v.cfg.Metrics.Count("Gone", 1)
-		if !x.follow(x.ctx, t) {
+		if !x.follow(ctx, t) {
 			return refuse(http.StatusBadGateway, msgNoAgent)
 		}
 	}
@@ -142,18 +142,14 @@ func (x *exchange) tell(ctx context.Context, message any) error {
 }
 
 // at is who holds the tunnel, as far as is known.
-func (x *exchange) at() *store.Tunnel {
-	x.moving.Lock()
-	defer x.moving.Unlock()
-	return x.tunnel
-}
+func (x *exchange) at() *store.Tunnel { return x.current.Load() }
 
 // follow looks where the tunnel is, after the connection of gone has turned out to be
 // over. It reports whether there is another one.
 func (x *exchange) follow(ctx context.Context, gone *store.Tunnel) bool {
 	x.moving.Lock()
 	defer x.moving.Unlock()
-	if x.tunnel.Connection != gone.Connection {
+	if x.at().Connection != gone.Connection {
 		return true
 	}
 	t, err := x.v.lookups.again(ctx, x.route.id)
@@ -166,7 +162,7 @@ func (x *exchange) follow(ctx context.Context, gone *store.Tunnel) bool {
 	case !t.Live:
 		return false
 	case t.Connection != gone.Connection:
-		x.tunnel = t
+		x.current.Store(t)
 		return true
 	}
 	if _, err := x.v.cfg.Tunnels.MarkGone(ctx, x.route.id, gone.Connection); err != nil {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"sync"
+	"time"
 
 	"culvert/backend/wire"
 )
@@ -48,6 +49,11 @@ func (b *streamBody) Read(p []byte) (int, error) {
 // advance gets the next part, or ends the stream.
 func (b *streamBody) advance() {
 	x := b.x
+	if !time.Now().Before(x.last) && !x.in.answered() {
+		// Also if there always is another part.
+		b.over = fmt.Errorf("%w: %w", errCut, errLate)
+		return
+	}
 	part, credit, ok := x.in.window.pop()
 	switch {
 	case ok:

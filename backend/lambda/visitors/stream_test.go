@@ -163,6 +163,27 @@ func TestStreamEndsInTime(t *testing.T) {
 	})
 }
 
+// Also if there always is another part.
+func TestEndlessStreamEndsInTime(t *testing.T) {
+	for _, way := range []string{"", waiterConn} {
+		bubbleNamed(t, "way "+way, func(t *testing.T, w *world) {
+			w.named = way
+			w.streamer(1<<30, 20*ms, func(int) []byte { return []byte("tick") })
+			start := time.Now()
+			ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+			defer cancel()
+			r := get("/shop/events")
+			r.Kind = event.FunctionURL
+			s := w.v.Stream(ctx, r)
+			n, err := io.Copy(io.Discard, s.Body)
+			if took := time.Since(start); !errors.Is(err, errCut) || took > 20*time.Second-reserve/2 {
+				t.Errorf("ended after %v and %d bytes with %v", took, n, err)
+			}
+			s.Body.Close()
+		})
+	}
+}
+
 // The head has to come as soon as that of any other answer.
 func TestStreamWithoutHead(t *testing.T) {
 	bubble(t, nil, func(t *testing.T, w *world) {

@@ -134,11 +134,11 @@ func (x *exchange) takePushed() {
 	}
 }
 
-// take takes a message that was there at the time at.
-func (x *exchange) take(text []byte, at time.Time, way string) {
+// take takes a message that was there at the time at, and reports whether it was new.
+func (x *exchange) take(text []byte, at time.Time, way string) bool {
 	before := x.in.begun()
 	if !x.in.take(text) {
-		return
+		return false
 	}
 	x.wait.lost = time.Time{}
 	if !before && x.in.begun() {
@@ -149,6 +149,7 @@ func (x *exchange) take(text []byte, at time.Time, way string) {
 	if !x.in.over() {
 		x.plan.progress(time.Now(), x.in.hole())
 	}
+	return true
 }
 
 // startRead reads the store beside the waiting; one read at a time.
@@ -191,24 +192,22 @@ func (x *exchange) probe(ctx context.Context, from int) (r read) {
 // finishRead takes what a read gave, and reports whether the agent is lost.
 func (x *exchange) finishRead(r read) (lost bool) {
 	x.wait.reading = false
-	if r.err != nil {
-		if x.ctx.Err() == nil {
-			x.v.cfg.Log.Warn("answers not read", "error", r.err)
-		}
-	} else {
-		x.takeStored(r.answers)
+	fresh := false
+	if r.err == nil {
+		fresh = x.takeStored(r.answers)
+	} else if x.ctx.Err() == nil {
+		x.v.cfg.Log.Warn("answers not read", "error", r.err)
 	}
-	if ask := x.wait.ask; ask {
-		x.wait.ask = false
-		if !x.in.begun() && len(r.answers) == 0 || x.in.window != nil && len(r.answers) == 0 || x.in.hole() {
-			x.askAgain()
-		}
+	if x.wait.ask && !fresh && !x.in.over() {
+		x.askAgain()
 	}
+	x.wait.ask = false
 	return r.gone
 }
 
-// takeStored takes what was in the store. It came between the read before and this one.
-func (x *exchange) takeStored(answers []store.Answer) {
+// takeStored takes what was in the store, and reports whether any of it was new. It came
+// between the read before and this one.
+func (x *exchange) takeStored(answers []store.Answer) (fresh bool) {
 	now := time.Now()
 	at := x.wait.missed.Add(now.Sub(x.wait.missed) / 2)
 	x.wait.missed = now
@@ -219,8 +218,9 @@ func (x *exchange) takeStored(answers []store.Answer) {
 			}
 			x.wait.request = a.Part
 		}
-		x.take(a.Message, at, "Stored")
+		fresh = x.take(a.Message, at, "Stored") || fresh
 	}
+	return fresh
 }
 
 // late does something about an answer that should be there by now.

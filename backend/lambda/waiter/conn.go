@@ -170,7 +170,10 @@ func (w *Waiter) read(c *conn) {
 	for {
 		kind, text, err := c.ws.ReadMessage()
 		w.mu.Lock()
-		if err != nil || kind != websocket.TextMessage {
+		if err == nil && kind != websocket.TextMessage {
+			err = errors.New("a message that is no text")
+		}
+		if err != nil {
 			wasNeeded := c.state == asking
 			if c.state != over {
 				w.drop(c)

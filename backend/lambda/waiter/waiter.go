@@ -160,7 +160,7 @@ func (w *Waiter) sustain(due bool) {
 		case c.overdue(now):
 			w.drop(c)
 			w.failed(errors.New("the connection has gone silent"))
-		case !c.fresh(now) && c.asked.IsZero() && (w.turn == nil || w.turn.named != c):
+		case since(now, c.proven) > ProvenFor && c.asked.IsZero() && (w.turn == nil || w.turn.named != c):
 			w.ask(c)
 		}
 	}
