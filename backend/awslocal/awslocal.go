@@ -26,6 +26,7 @@ import (
 	"culvert/backend/awslocal/httpapi"
 	"culvert/backend/awslocal/meter"
 	"culvert/backend/awslocal/runtime"
+	"culvert/backend/awslocal/wsapi"
 )
 
 // Config describes the account. Bootstrap or InProcess is needed, the rest has
@@ -71,6 +72,8 @@ type Config struct {
 
 	Clock clock.Clock   // of idle times and lifetimes; default the wall clock
 	Chaos *chaos.Source // nil: nothing goes wrong by itself
+	// WaitersChaos is that of the waiters' API. Default Chaos.
+	WaitersChaos *chaos.Source
 	// Delay, if any, is how much longer the functions' calls take than here: of
 	// DynamoDB's operations ("GetItem"), S3's ("PutObject") and of @connections
 	// ("PostToConnection").
@@ -90,6 +93,8 @@ type Local struct {
 
 	urls      urls
 	functions map[Role]*runtime.Lambda
+
+	agents, waiters *wsapi.API
 
 	killDatabase func() // for tests; nil if the database is another's
 
@@ -168,6 +173,9 @@ func New(cfg Config) (*Local, error) {
 	if cfg.Clock == nil {
 		cfg.Clock = clock.Real()
 	}
+	if cfg.WaitersChaos == nil {
+		cfg.WaitersChaos = cfg.Chaos
+	}
 	if cfg.Output == nil {
 		cfg.Output = io.Discard
 	}
@@ -224,6 +232,12 @@ func (l *Local) Meter() *meter.Meter { return l.meter }
 
 // Function is the one of a role; nil for stream without a Function URL.
 func (l *Local) Function(r Role) *runtime.Lambda { return l.functions[r] }
+
+// AgentsAPI is the agents' WebSocket API, whose connections can be cut and hung.
+func (l *Local) AgentsAPI() *wsapi.API { return l.agents }
+
+// WaitersAPI is the WebSocket API of the functions that wait; nil without one.
+func (l *Local) WaitersAPI() *wsapi.API { return l.waiters }
 
 // Done is closed when the account has ended by itself, because a part of it did.
 func (l *Local) Done() <-chan struct{} { return l.done }

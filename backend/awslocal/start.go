@@ -290,7 +290,7 @@ func (l *Local) waitersAPI(who roles, shared *rate.Limiter) error {
 				Request: `{"statusCode": 200}`, Response: `{"connectionId":"$context.connectionId"}`,
 			}},
 		},
-		AccountThrottle: shared, Clock: l.cfg.Clock, Chaos: l.cfg.Chaos, Observer: l.meter, Log: l.cfg.Log,
+		AccountThrottle: shared, Clock: l.cfg.Clock, Chaos: l.cfg.WaitersChaos, Observer: l.meter, Log: l.cfg.Log,
 	})
 	if err != nil {
 		return err
@@ -302,6 +302,7 @@ func (l *Local) waitersAPI(who roles, shared *rate.Limiter) error {
 	l.onClose(api.Close)
 	l.urls.waiters = "ws://" + ln.Addr().String() + "/" + stage
 	l.urls.waitersAPI = "http://" + ln.Addr().String() + "/" + stage
+	l.waiters = api
 	return api.Start(ln)
 }
 
@@ -324,6 +325,7 @@ func (l *Local) open(a *addresses, who roles, shared *rate.Limiter) error {
 		return err
 	}
 	l.onClose(api.Close)
+	l.agents = api
 	if err := api.Start(ln); err != nil {
 		return err
 	}
