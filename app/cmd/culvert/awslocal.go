@@ -18,6 +18,7 @@ import (
 	"culvert/backend/auth"
 	"culvert/backend/awslocal"
 	"culvert/backend/awslocal/chaos"
+	"culvert/backend/awslocal/meter"
 )
 
 type awsLocalCmd struct {
@@ -122,8 +123,7 @@ func costs(w io.Writer, local *awslocal.Local) {
 		return
 	}
 	fmt.Fprintln(w, "on AWS (us-east-1, no free tier, without egress) this would have cost:")
-	report := used.Report(prices())
-	report.WriteTo(w)
+	used.Report(meter.USEast1()).WriteTo(w)
 }
 
 // plan checks the flags and reads the files that they name. All its errors are the

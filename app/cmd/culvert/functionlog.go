@@ -5,11 +5,8 @@ import (
 	"encoding/json"
 	"log/slog"
 
-	"culvert/backend/awslocal/meter"
 	"culvert/backend/awslocal/runtime"
 )
-
-func prices() meter.Prices { return meter.USEast1() }
 
 // functionLog shows what functions have to complain of: their warnings and errors,
 // and whatever is none of their log's lines, as a crash. The rest is for CloudWatch.

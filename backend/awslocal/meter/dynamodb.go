@@ -30,12 +30,16 @@ type DynamoDB struct {
 // Bounds of a call. The service's own is 16 MB for batches; an item has 400 KB.
 const maxDynamoBody = 16 << 20
 
-// Reads and their permissions. What is not among them writes, except for what deals
-// with tables.
-var (
-	reads  = []string{"GetItem", "Query", "Scan", "BatchGetItem"}
-	writes = []string{"PutItem", "UpdateItem", "DeleteItem", "BatchWriteItem"}
-)
+// kindOf says whether an operation reads or writes items; others deal with tables.
+func kindOf(operation string) (reading, writing bool) {
+	switch operation {
+	case "GetItem", "Query", "Scan", "BatchGetItem":
+		return true, false
+	case "PutItem", "UpdateItem", "DeleteItem", "BatchWriteItem":
+		return false, true
+	}
+	return false, false
+}
 
 // DynamoDB stands in front of a DynamoDB: it asks what each call consumes, and knows
 // whose call it is.
@@ -51,7 +55,7 @@ func (m *Meter) DynamoDB(d DynamoDB) http.Handler {
 			refuse(w, http.StatusBadRequest, "UnknownOperationException", "no operation of DynamoDB was called")
 			return
 		}
-		reading, writing := slices.Contains(reads, operation), slices.Contains(writes, operation)
+		reading, writing := kindOf(operation)
 		if !reading && !writing {
 			refuse(w, http.StatusBadRequest, "AccessDeniedException", "functions of this stand-in read and write items, and nothing else: "+operation)
 			return

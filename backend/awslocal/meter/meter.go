@@ -66,8 +66,8 @@ func (m *Meter) call(role, action, resource string) {
 	}
 }
 
-// Observe counts what a WebSocket API tells. A handshake is billed as a message, and
-// a call to @connections as the message that it carries.
+// Observe counts what a WebSocket API tells. A handshake counts as a message, to be on
+// the safe side, and a call to @connections as the message that it carries.
 // https://aws.amazon.com/api-gateway/pricing/#WebSocket_APIs
 func (m *Meter) Observe(u wsapi.Usage) {
 	m.add(func(used *Usage) {

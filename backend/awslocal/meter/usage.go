@@ -117,16 +117,20 @@ func (r Report) WriteTo(w io.Writer) (int64, error) {
 		total += int64(n)
 		return err
 	}
+	decimals := 4
+	if r.Dollars < 0.1 {
+		decimals = 7 // of a few requests
+	}
 	for _, l := range r.Lines {
 		if l.Count == 0 {
 			continue
 		}
-		if err := row("  %-30s %16.2f  $%9.4f\n", l.What, l.Count, l.Dollars); err != nil {
+		if err := row("  %-30s %16.2f  $%12.*f\n", l.What, l.Count, decimals, l.Dollars); err != nil {
 			return total, err
 		}
 	}
-	if err := row("  %-30s %16s  $%9.4f\n", "in all", "", r.Dollars); err != nil {
+	if err := row("  %-30s %16s  $%12.*f\n", "in all", "", decimals, r.Dollars); err != nil {
 		return total, err
 	}
-	return total, row("  %-30s %16.4f  $%9.4f\n", r.Logs.What+", apart", r.Logs.Count, r.Logs.Dollars)
+	return total, row("  %-30s %16.6f  $%12.*f\n", r.Logs.What+", apart", r.Logs.Count, decimals, r.Logs.Dollars)
 }
