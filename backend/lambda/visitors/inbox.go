@@ -141,5 +141,10 @@ func (in *inbox) lowest() int {
 	return *m.From
 }
 
-// hole reports whether a later part has come than one that is missing.
-func (in *inbox) hole() bool { m := in.missing(); return m != nil && len(m.Seqs) > 0 }
+// hole is the lowest part that is missing while later ones are there, -1 if there is none.
+func (in *inbox) hole() int {
+	if m := in.missing(); m != nil && len(m.Seqs) > 0 {
+		return m.Seqs[0]
+	}
+	return -1
+}

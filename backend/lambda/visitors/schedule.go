@@ -21,7 +21,8 @@ const (
 	pushed
 )
 
-func (m mode) String() string { return [...]string{"stored", "pushed"}[m] }
+// metric counts answers that came this way.
+func (m mode) metric() string { return [...]string{"Stored", "Pushed"}[m] }
 
 // The times between reads of the store. Each moment is 1.6 times as far from the
 // beginning as the one before, so that the number of reads is that of the logarithm
@@ -37,7 +38,7 @@ const (
 	lateParts   = 500 * time.Millisecond // parts of an answer are late so long after the last one
 	lateStream  = 5 * time.Second        // a silent stream may have lost something
 	latestCheck = 30 * time.Second
-	readsFor    = 4 * time.Second // after a silent stream's agent was asked
+	readsFor    = 4 * time.Second // after something that may have brought more into the store
 )
 
 // curve gives moments that grow ever rarer.
@@ -70,11 +71,12 @@ type schedule struct {
 	// store is read before the agent is asked: it may have been put there.
 	check time.Time
 	gap   time.Duration // to the check after that
+	hole  int           // the part that later ones have overtaken, -1 if there is none
 }
 
 // newSchedule is that of a request which has been sent now, to a tunnel that takes mean.
 func newSchedule(now time.Time, m mode, resends, streaming bool, mean time.Duration) *schedule {
-	s := &schedule{mode: m, resends: resends, streaming: streaming}
+	s := &schedule{mode: m, resends: resends, streaming: streaming, hole: -1}
 	late := max(lateAtLeast, 4*mean)
 	switch {
 	case m == stored:
@@ -139,12 +141,13 @@ func (s *schedule) asked(now time.Time) {
 	}
 }
 
-// progress: a part of the answer has come, and more will. hole says that a later part
-// has come than one that is missing.
-func (s *schedule) progress(now time.Time, hole bool) {
-	if s.resends {
+// progress: a part of the answer has come, pushed or stored, and more will. hole is the
+// lowest part that is missing while later ones are there, -1 if there is none.
+func (s *schedule) progress(now time.Time, way mode, hole int) {
+	// Parts that overtake a missing one do not make it any less late.
+	if s.resends && (hole < 0 || hole != s.hole) {
 		s.gap = lateParts
-		if s.streaming && !hole {
+		if s.streaming && hole < 0 {
 			s.gap = lateStream
 		}
 		s.check = now.Add(s.gap)
@@ -152,6 +155,7 @@ func (s *schedule) progress(now time.Time, hole bool) {
 			s.gap *= 2
 		}
 	}
+	s.hole = hole
 	switch {
 	case s.mode == stored:
 		most := mostStored
@@ -159,7 +163,10 @@ func (s *schedule) progress(now time.Time, hole bool) {
 			most = mostStream
 		}
 		s.read(now, firstRead, firstRead, most)
-	case s.resends:
+	case way == stored:
+		s.read(now, firstRead, firstRead, mostPushed) // what was asked for comes
+		s.until = now.Add(readsFor)
+	case s.resends && hole < 0:
 		s.reading = false // it is pushed after all
 	}
 }

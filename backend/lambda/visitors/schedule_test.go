@@ -355,3 +355,52 @@ func TestCancel(t *testing.T) {
 		}
 	})
 }
+
+// A lost part is not any less late because others overtake it.
+func TestOvertakenPart(t *testing.T) {
+	bubble(t, nil, func(t *testing.T, w *world) {
+		w.named = waiterConn
+		const parts = 200
+		w.streamer(parts, 100*ms, func(i int) []byte { return []byte{byte(i)} })
+		lost := false
+		w.lose = func(text []byte) bool { // under w.mu
+			if !lost && strings.Contains(string(text), `"seq":20,`) {
+				lost = true
+				return true
+			}
+			return false
+		}
+		s := w.streamRequest(t, "/shop/events")
+		p := make([]byte, 1)
+		var longest time.Duration
+		for last := time.Now(); ; last = time.Now() {
+			if _, err := s.Body.Read(p); err != nil {
+				break
+			}
+			longest = max(longest, time.Since(last))
+		}
+		s.Body.Close()
+		if !lost || longest > 900*ms {
+			t.Errorf("lost: %v; the reader waited up to %v", lost, longest)
+		}
+	})
+}
+
+// What was asked for comes by the store, one part after the other: each is read soon.
+func TestResentPartsTrickle(t *testing.T) {
+	bubble(t, nil, func(t *testing.T, w *world) {
+		w.named = waiterConn
+		a := w.agent(everything...)
+		w.lose = func([]byte) bool { return true }
+		a.send = func(text []byte) {
+			if strings.Contains(string(text), `"resent":true`) {
+				time.Sleep(300 * ms)
+			}
+			w.fromAgent(agentConn, text)
+		}
+		got := w.costs(postRequest("/shop/", noise(400_000, 1), ""))
+		if got.Status != 200 || got.Resends != 1 || got.Took > 2500*ms {
+			t.Errorf("%+v", got)
+		}
+	})
+}

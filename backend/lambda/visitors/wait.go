@@ -82,8 +82,8 @@ func (x *exchange) await(deadline time.Time, done func() bool) error {
 		if !now.Before(deadline) {
 			return x.lastLook(done)
 		}
-		if now = time.Now(); x.plan.isLate(now) {
-			x.late(now)
+		if x.plan.isLate(now) {
+			x.late()
 		}
 		if x.plan.isRead(now) {
 			x.startRead()
@@ -130,24 +130,24 @@ func (x *exchange) nextMoment(deadline time.Time) time.Time {
 // takePushed takes what has come over the environment's connection.
 func (x *exchange) takePushed() {
 	for text := x.turn.Next(); text != nil; text = x.turn.Next() {
-		x.take(text, time.Now(), "Pushed")
+		x.take(text, time.Now(), pushed)
 	}
 }
 
 // take takes a message that was there at the time at, and reports whether it was new.
-func (x *exchange) take(text []byte, at time.Time, way string) bool {
+func (x *exchange) take(text []byte, at time.Time, way mode) bool {
 	before := x.in.begun()
 	if !x.in.take(text) {
 		return false
 	}
 	x.wait.lost = time.Time{}
 	if !before && x.in.begun() {
-		x.v.cfg.Metrics.Count(way, 1)
+		x.v.cfg.Metrics.Count(way.metric(), 1)
 		x.v.cfg.Metrics.Sample("WaitMs", float64(time.Since(x.wait.sent).Milliseconds()))
 		x.v.means.note(x.route.id, at.Sub(x.wait.sent))
 	}
 	if !x.in.over() {
-		x.plan.progress(time.Now(), x.in.hole())
+		x.plan.progress(time.Now(), way, x.in.hole())
 	}
 	return true
 }
@@ -218,13 +218,13 @@ func (x *exchange) takeStored(answers []store.Answer) (fresh bool) {
 			}
 			x.wait.request = a.Part
 		}
-		fresh = x.take(a.Message, at, "Stored") || fresh
+		fresh = x.take(a.Message, at, stored) || fresh
 	}
 	return fresh
 }
 
 // late does something about an answer that should be there by now.
-func (x *exchange) late(now time.Time) {
+func (x *exchange) late() {
 	if x.plan.mode == pushed && !x.plan.reading {
 		// It may be in the store, where it goes if it cannot be pushed.
 		x.wait.ask = true

@@ -38,10 +38,6 @@ const (
 	over
 )
 
-func (s state) String() string {
-	return [...]string{"dialling", "asking", "known", "over"}[s]
-}
-
 // conn is one connection. Its fields belong to Waiter.mu, but for those at the end.
 type conn struct {
 	state  state
