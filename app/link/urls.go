@@ -57,6 +57,8 @@ type urls struct {
 	subdomain string // host[:port], lower case; "" if there is none
 	path      string
 	prefix    string // of the path form: "/shop", or "/stage/shop"
+	stream    string // host[:port] of the URL for streams; "" if there is none
+	streamed  string // prefix below it
 	scheme    string // of all of them
 }
 
@@ -74,6 +76,10 @@ func parseURLs(est *wire.Established) urls {
 		u.path = canonicalHost(p.Host)
 		u.prefix = strings.TrimRight(p.EscapedPath(), "/")
 	}
+	if s, err := url.Parse(est.StreamURL); err == nil {
+		u.stream = canonicalHost(s.Host)
+		u.streamed = strings.TrimRight(s.EscapedPath(), "/")
+	}
 	return u
 }
 
@@ -90,6 +96,8 @@ func (u urls) prefixOf(h http.Header, host string) string {
 			return ""
 		case name == u.path:
 			return u.prefix
+		case name == u.stream:
+			return u.streamed
 		}
 	}
 	if u.subdomain == "" {
