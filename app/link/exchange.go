@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -266,10 +267,18 @@ func (x *exchange) CloseWrite(http.Header) error {
 	return x.sendWhole(body)
 }
 
-// message is the answer without its body.
+// message is the answer without its body. What HEAD asks for includes the length of
+// the body that is not there, for which messages have no place but the header.
 func (x *exchange) message() *wire.HTTPResponse {
+	header := x.answer.Header
+	if x.head.Method == http.MethodHead && x.answer.ContentLength >= 0 {
+		if header = header.Clone(); header == nil {
+			header = http.Header{}
+		}
+		header.Set("Content-Length", strconv.FormatInt(x.answer.ContentLength, 10))
+	}
 	return &wire.HTTPResponse{
-		RequestID: x.requestID, StatusCode: x.answer.Status, Header: x.answer.Header,
+		RequestID: x.requestID, StatusCode: x.answer.Status, Header: header,
 		ProcessingTimeMS: time.Since(x.started).Milliseconds(),
 	}
 }

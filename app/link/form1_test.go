@@ -13,6 +13,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"culvert/backend/tunnel"
 	"culvert/backend/wire"
@@ -165,6 +166,7 @@ func TestAnswers(t *testing.T) {
 		code   string // of the error
 		text   string
 		body   string
+		header map[string]any // of the answer
 	}{
 		{name: "informational heads are not sent", serve: func(x wire.Exchange) {
 			_ = x.WriteHead(head(103, -1), false)
@@ -177,7 +179,9 @@ func TestAnswers(t *testing.T) {
 			_, _ = x.Write([]byte("ok"))
 			_ = x.CloseWrite(http.Header{"X-T": {"1"}})
 		}, status: 200, body: "ok"},
-		{name: "length of an answer to HEAD", method: "HEAD", serve: func(x wire.Exchange) { _ = x.WriteHead(head(200, 5), true) }, status: 200},
+		{name: "length of an answer to HEAD", method: "HEAD", serve: func(x wire.Exchange) { _ = x.WriteHead(head(200, 5), true) }, status: 200,
+			header: map[string]any{"Content-Length": []any{"5"}}},
+		{name: "no length of an answer to HEAD", method: "HEAD", serve: func(x wire.Exchange) { _ = x.WriteHead(head(200, -1), true) }, status: 200},
 		{name: "length of an unmodified one", serve: func(x wire.Exchange) { _ = x.WriteHead(head(304, 5), true) }, status: 304},
 		{name: "cut short", serve: func(x wire.Exchange) {
 			_ = x.WriteHead(head(200, 5), false)
@@ -225,8 +229,14 @@ func TestAnswers(t *testing.T) {
 				if text := p.wantError("r1", tt.code); !strings.Contains(text, tt.text) || text == "" {
 					t.Errorf("error %q, want %q in it", text, tt.text)
 				}
-			} else if _, body := p.wantAnswer("r1", tt.status); string(body) != tt.body {
-				t.Errorf("body %q, want %q", body, tt.body)
+			} else {
+				headers, body := p.wantAnswer("r1", tt.status)
+				if string(body) != tt.body {
+					t.Errorf("body %q, want %q", body, tt.body)
+				}
+				if diff := cmp.Diff(tt.header, headers, cmpopts.EquateEmpty()); diff != "" {
+					t.Errorf("headers (-want +got):\n%s", diff)
+				}
 			}
 			p.send(request("r2", "GET", "/", nil, nil)) // one message per request, and the link goes on
 			if m := p.next(); m["request_id"] != "r2" {
