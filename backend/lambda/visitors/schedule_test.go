@@ -394,12 +394,12 @@ func TestResentPartsTrickle(t *testing.T) {
 		w.lose = func([]byte) bool { return true }
 		a.send = func(text []byte) {
 			if strings.Contains(string(text), `"resent":true`) {
-				time.Sleep(300 * ms)
+				time.Sleep(200 * ms)
 			}
 			w.fromAgent(agentConn, text)
 		}
 		got := w.costs(postRequest("/shop/", noise(400_000, 1), ""))
-		if got.Status != 200 || got.Resends != 1 || got.Took > 2500*ms {
+	if got.Status != 200 || got.Resends != 1 || got.Took > 1700*ms {
 			t.Errorf("%+v", got)
 		}
 	})
