@@ -20,6 +20,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
+	"github.com/aws/smithy-go"
 
 	"culvert/backend/wire"
 )
@@ -118,9 +119,13 @@ func (b *Bucket) Answer(ctx context.Context, key string, max int64) ([]byte, err
 	}
 	out, err := b.client.GetObject(ctx, &s3.GetObjectInput{Bucket: &b.name, Key: aws.String(answers + key)})
 	var missing *types.NoSuchKey
+	var api smithy.APIError
 	switch {
 	case errors.As(err, &missing):
 		return nil, ErrMissing
+	case errors.As(err, &api) && api.ErrorCode() == "AccessDenied":
+		// What S3 says of a missing key to those who may not list the bucket.
+		return nil, fmt.Errorf("%w, or this function may not read it", ErrMissing)
 	case err != nil:
 		return nil, fmt.Errorf("get an answer's body: %w", err)
 	}

@@ -165,7 +165,11 @@ func TestPutFails(t *testing.T) {
 	t.Parallel()
 	s := newStore(t)
 	b := s.bucket(t)
-	s.refuse = true
+	s.refuse = http.StatusForbidden
+	if _, err := b.Answer(t.Context(), key, 1); !errors.Is(err, ErrMissing) {
+		t.Errorf("a missing body of a bucket that may not be listed: %v", err)
+	}
+	s.refuse = http.StatusServiceUnavailable
 	if url, err := b.PutRequest(t.Context(), key, []byte("x")); err == nil {
 		t.Errorf("a URL of nothing: %s", url)
 	}

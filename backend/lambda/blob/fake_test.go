@@ -37,7 +37,7 @@ type fakeStore struct {
 	credentials aws.Credentials
 	offset      atomic.Int64 // of the store's clock
 	hideLengths bool
-	refuse      bool
+	refuse      int // status for everything, 0 for none
 }
 
 func newStore(t *testing.T) *fakeStore {
@@ -53,7 +53,11 @@ func newStore(t *testing.T) *fakeStore {
 			t.Logf("%s %s: %d, %s", r.Method, r.URL.Path, status, why)
 			w.Header().Set("Content-Type", "application/xml")
 			w.WriteHeader(status)
-			io.WriteString(w, "<Error><Code>AccessDenied</Code><Message>"+why+"</Message></Error>")
+			code := "AccessDenied"
+			if status == http.StatusServiceUnavailable {
+				code = "SlowDown"
+			}
+			io.WriteString(w, "<Error><Code>"+code+"</Code><Message>"+why+"</Message></Error>")
 			return
 		}
 		switch {
@@ -100,8 +104,8 @@ func (s *fakeStore) now() time.Time { return time.Now().Add(time.Duration(s.offs
 // check says what S3 would refuse a request with, 0 for nothing.
 func (s *fakeStore) check(r *http.Request) (status int, why string) {
 	switch {
-	case s.refuse:
-		return http.StatusServiceUnavailable, "slow down"
+	case s.refuse != 0:
+		return s.refuse, "refused"
 	case r.Method == http.MethodPost:
 		return s.checkForm(r)
 	case r.URL.Query().Get("X-Amz-Signature") != "":

@@ -86,8 +86,8 @@ func failure(m *wire.ErrorMessage) *refusal {
 // does not know where it is seen; those of our own have mapped it themselves.
 func (x *exchange) answerHeader() http.Header {
 	h := x.in.head.Header
-	if !x.in.declared && x.route.prefix != "" {
-		view := pathform.View{Prefix: x.route.prefix, Scheme: x.header.Get("X-Forwarded-Proto"), Host: x.header.Get("X-Forwarded-Host")}
+	if !x.in.declared && x.req.Prefix+x.route.prefix != "" {
+		view := pathform.View{Prefix: x.req.Prefix + x.route.prefix, Scheme: x.header.Get("X-Forwarded-Proto"), Host: x.header.Get("X-Forwarded-Host")}
 		view.MapHeader(h)
 	}
 	answer := make(http.Header, len(h))

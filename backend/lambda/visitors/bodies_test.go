@@ -93,7 +93,7 @@ func TestBodies(t *testing.T) {
 		{"not compressed for those who cannot", without(everything, wire.CapGzip), long, text, 200, 22},
 		{"no parts for those who cannot", without(everything, wire.CapChunks), noise(100_000, 1), "", 413, 0},
 		{"compressed into one message for those without parts", without(everything, wire.CapChunks), []byte(strings.Repeat("x", 200_000)), "text/plain", 200, 1},
-		{"without a session", without(everything, wire.CapSession), noise(150_000, 1), "", 200, 2},
+		{"nothing of all that without a session", without(everything, wire.CapSession), noise(150_000, 1), "", 413, 0},
 	} {
 		for _, way := range []string{"", waiterConn} {
 			if len(c.body) == wire.MaxParts && way == "" {

@@ -185,7 +185,7 @@ func (x *exchange) unanswered(err error) *refusal {
 // invocation.
 func (x *exchange) giveUp() {
 	t := x.at()
-	if !t.Can(wire.CapCancel) || x.id == "" {
+	if !can(t, wire.CapCancel) || x.id == "" {
 		return
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(x.ctx), reserve/2)

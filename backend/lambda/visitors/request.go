@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"time"
 
+	"culvert/backend/lambda/store"
 	"culvert/backend/lambda/ticket"
 	"culvert/backend/visitor"
 	"culvert/backend/wire"
@@ -30,6 +31,9 @@ func original(method string) bool {
 	return false
 }
 
+// can reports whether both sides use the capability, which is so only beside session.
+func can(t *store.Tunnel, c wire.Capability) bool { return t.Can(wire.CapSession) && t.Can(c) }
+
 // compose makes the messages of the request for the agent that holds the tunnel now.
 func (x *exchange) compose(ctx context.Context) *refusal {
 	t := x.at()
@@ -51,10 +55,10 @@ func (x *exchange) compose(ctx context.Context) *refusal {
 	}
 	if declared {
 		m.TimeoutMS = max(time.Until(x.last).Milliseconds(), 1)
-		if x.streaming && t.Can(wire.CapStream) && t.Can(wire.CapSession) {
+		if x.streaming && can(t, wire.CapStream) {
 			m.Stream, m.Credit = true, creditWindow
 			x.in.window = newWindow()
-		} else if t.Can(wire.CapBlob) && x.v.cfg.Bodies != nil && x.req.Method != http.MethodHead {
+		} else if can(t, wire.CapBlob) && x.v.cfg.Bodies != nil && x.req.Method != http.MethodHead {
 			upload, err := x.v.cfg.Bodies.OfferAnswer(ctx, x.ticket.Key(), wire.MaxParts)
 			if err != nil {
 				x.v.cfg.Log.Warn("no upload offered", "error", err)
@@ -68,10 +72,10 @@ func (x *exchange) compose(ctx context.Context) *refusal {
 // fit makes the body of m fit messages.
 func (x *exchange) fit(ctx context.Context, m *wire.HTTPRequest) *refusal {
 	t, size := x.at(), int64(len(m.Body))
-	if t.Can(wire.CapGzip) {
+	if can(t, wire.CapGzip) {
 		m.Body, m.Encoding = x.v.packer.Pack(m.Header, m.Body)
 	}
-	if len(m.Body) > blobOver && t.Can(wire.CapBlob) && x.v.cfg.Bodies != nil {
+	if len(m.Body) > blobOver && can(t, wire.CapBlob) && x.v.cfg.Bodies != nil {
 		url, err := x.v.cfg.Bodies.PutRequest(ctx, x.ticket.Key(), x.req.Body)
 		if err == nil {
 			m.Body, m.Encoding, m.BodyURL, m.BodySize = nil, wire.EncodingNone, url, size
@@ -81,7 +85,7 @@ func (x *exchange) fit(ctx context.Context, m *wire.HTTPRequest) *refusal {
 	}
 	x.parts = x.parts[:0]
 	x.parts = append(x.parts, m)
-	if t.Can(wire.CapChunks) && m.BodyURL == "" {
+	if can(t, wire.CapChunks) && m.BodyURL == "" {
 		chunks, err := m.Cut(size)
 		if err != nil {
 			return x.tooLarge(m, wire.MaxParts)
@@ -148,7 +152,7 @@ func (x *exchange) issue(ctx context.Context) error {
 		x.ticket = ticket.Ticket{Nonce: ticket.NewNonce(), Tunnel: x.route.id}
 	}
 	x.ticket.Bound = !t.Can(wire.CapSession)
-	x.ticket.Stream = x.streaming && !x.ticket.Bound && t.Can(wire.CapStream)
+	x.ticket.Stream = x.streaming && can(t, wire.CapStream)
 	expires := x.head
 	if x.ticket.Stream {
 		expires = x.last

@@ -399,7 +399,7 @@ func TestResentPartsTrickle(t *testing.T) {
 			w.fromAgent(agentConn, text)
 		}
 		got := w.costs(postRequest("/shop/", noise(400_000, 1), ""))
-	if got.Status != 200 || got.Resends != 1 || got.Took > 1700*ms {
+		if got.Status != 200 || got.Resends != 1 || got.Took > 1700*ms {
 			t.Errorf("%+v", got)
 		}
 	})

@@ -58,7 +58,7 @@ func (x *exchange) send(ctx context.Context) *refusal {
 // resends reports whether the agent keeps its answers, and sends them again.
 func (x *exchange) resends() bool {
 	t := x.at()
-	return t.Can(wire.CapSession) && (t.Can(wire.CapChunks) || t.Can(wire.CapStream))
+	return can(t, wire.CapChunks) || can(t, wire.CapStream)
 }
 
 // notSent says why the request cannot have reached the agent, nil if it may have.

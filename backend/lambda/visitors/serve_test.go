@@ -281,11 +281,13 @@ func TestPathFormOfOriginalAgents(t *testing.T) {
 	for name, c := range map[string]struct {
 		caps     []wire.Capability
 		host     string
+		prefix   string // that the host has taken off: a stage, or a mapping key
 		location string
 	}{
-		"original": {nil, "tunnel.example.test", "/shop/login"},
-		"declared": {everything, "tunnel.example.test", "/login"},
-		"host":     {nil, "shop.tunnel.example.test", "/login"},
+		"original": {nil, "tunnel.example.test", "", "/shop/login"},
+		"declared": {everything, "tunnel.example.test", "", "/login"},
+		"host":     {nil, "shop.tunnel.example.test", "", "/login"},
+		"stage":    {nil, "tunnel.example.test", "/live", "/live/shop/login"},
 	} {
 		bubbleNamed(t, name, func(t *testing.T, w *world) {
 			a := w.agent(c.caps...)
@@ -293,7 +295,7 @@ func TestPathFormOfOriginalAgents(t *testing.T) {
 				return &wire.HTTPResponse{StatusCode: 302, Header: http.Header{"Location": {"/login"}, "Set-Cookie": {"a=1", "b=2"}}}
 			}
 			r := get("/shop/")
-			r.Host = c.host
+			r.Host, r.Prefix = c.host, c.prefix
 			if r.Host != "tunnel.example.test" {
 				r.Target = "/"
 			}

@@ -6,8 +6,6 @@ import (
 	"io"
 	"sync"
 	"time"
-
-	"culvert/backend/wire"
 )
 
 // errCut is what reading a stream gives that ends before its end: the visitor must
@@ -59,12 +57,7 @@ func (b *streamBody) advance() {
 	case ok:
 		b.rest = part
 		if credit > 0 {
-			x.tasks.Go(func() {
-				// One that gets lost is repeated when the stream has been silent for a while.
-				if err := x.tell(x.ctx, &wire.Credit{RequestID: x.id, Upto: credit}); err != nil && x.ctx.Err() == nil {
-					x.v.cfg.Log.Debug("credit not sent", "error", err)
-				}
-			})
+			x.sendCredit(credit)
 		}
 	case x.in.window.done():
 		b.over = io.EOF

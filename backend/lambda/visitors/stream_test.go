@@ -354,6 +354,45 @@ func TestSilentStream(t *testing.T) {
 	}
 }
 
+// An agent that waits for credit repeats its latest part: it gets the credit again at
+// once, not when the stream has been silent for long.
+func TestCreditIsRepeated(t *testing.T) {
+	bubble(t, nil, func(t *testing.T, w *world) {
+		w.named = waiterConn
+		const parts = 30
+		a := w.streamer(parts, ms, func(i int) []byte { return []byte{byte(i)} })
+		var latest atomic.Pointer[[]byte]
+		a.send = func(text []byte) {
+			latest.Store(&text)
+			w.fromAgent(agentConn, text)
+		}
+		receive := w.agents[agentConn]
+		credits := 0
+		w.agents[agentConn] = func(text []byte) {
+			if strings.Contains(string(text), `"type":"credit"`) {
+				if credits++; credits <= 2 { // what the first half of the window allows, and the second
+					return
+				}
+			}
+			receive(text)
+		}
+		w.tasks.Go(func() {
+			time.Sleep(2 * time.Second)
+			w.fromAgent(agentConn, *latest.Load())
+		})
+		s := w.streamRequest(t, "/shop/events")
+		start := time.Now()
+		got, err := io.ReadAll(s.Body)
+		if err != nil || len(got) != parts {
+			t.Errorf("%d bytes, %v", len(got), err)
+		}
+		if took := time.Since(start); took > 3*time.Second {
+			t.Errorf("took %v", took)
+		}
+		s.Body.Close()
+	})
+}
+
 func TestWindow(t *testing.T) {
 	t.Parallel()
 	w := newWindow()

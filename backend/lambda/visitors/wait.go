@@ -19,6 +19,8 @@ const (
 	probeEvery = 5 * time.Second
 	// sustainEvery is how often the environment's connection is seen to, in streams.
 	sustainEvery = time.Minute
+	// creditEvery bounds how often credit is repeated: parts are also repeated by chance.
+	creditEvery = time.Second
 	// lostAfter is how long an agent may take to come back with its answer.
 	lostAfter = 5 * time.Second
 )
@@ -41,6 +43,7 @@ type waiting struct {
 	sustain time.Time // zero for never
 	told    chan error
 	lost    time.Time // when the agent was first found gone; zero if it is there
+	credit  time.Time // when credit was last repeated
 	request int       // the highest number of a stored request for parts that was served
 }
 
@@ -75,6 +78,7 @@ func (x *exchange) await(deadline time.Time, done func() bool) error {
 	for {
 		x.takePushed()
 		x.serveWanted()
+		x.repeatCredit()
 		if done() {
 			return nil
 		}
@@ -256,6 +260,29 @@ func (x *exchange) askAgain() {
 		select {
 		case x.wait.told <- err:
 		default: // the one before says the same
+		}
+	})
+}
+
+// repeatCredit answers an agent that shows by a repeated part that it waits for credit,
+// which may have got lost.
+func (x *exchange) repeatCredit() {
+	w := x.in.window
+	if w == nil || !w.repeated {
+		return
+	}
+	w.repeated = false
+	if now := time.Now(); w.upto > creditWindow && w.end == 0 && now.Sub(x.wait.credit) >= creditEvery {
+		x.wait.credit = now
+		x.sendCredit(w.upto)
+	}
+}
+
+// sendCredit lets the agent go on. Should it get lost, it is repeated.
+func (x *exchange) sendCredit(upto int) {
+	x.tasks.Go(func() {
+		if err := x.tell(x.ctx, &wire.Credit{RequestID: x.id, Upto: upto}); err != nil && x.ctx.Err() == nil {
+			x.v.cfg.Log.Debug("credit not sent", "error", err)
 		}
 	})
 }

@@ -17,6 +17,9 @@ type window struct {
 	parts map[int][]byte // from next on
 	high  int            // above the highest number that has come
 	end   int            // number of parts, 0 while it is unknown
+	// repeated: a part has come once more. That is how an agent that waits for credit
+	// asks for it.
+	repeated bool
 }
 
 func newWindow() *window {
@@ -27,6 +30,7 @@ func newWindow() *window {
 // known of the end are errors.
 func (w *window) add(seq int, body []byte, last bool) (bool, error) {
 	if seq < w.next || seq > w.upto {
+		w.repeated = w.repeated || seq < w.next
 		return false, nil
 	}
 	if w.end > 0 && seq >= w.end || last && (w.high > seq+1 || w.end > 0 && w.end != seq+1) {
@@ -36,6 +40,7 @@ func (w *window) add(seq int, body []byte, last bool) (bool, error) {
 		w.end = seq + 1
 	}
 	if _, twice := w.parts[seq]; twice {
+		w.repeated = true
 		return false, nil
 	}
 	w.parts[seq] = body
