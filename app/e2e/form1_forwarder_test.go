@@ -34,7 +34,7 @@ func dialForm1(t testing.TB, wsURL string, handle func(f *form1Forwarder, m mess
 		t.Fatalf("dialling as an agent: %v (%v)", err, resp)
 	}
 	if ws.Subprotocol() != "" {
-		t.Errorf("the relay chose the subprotocol %q that nobody offered", ws.Subprotocol())
+		t.Errorf("the backend chose the subprotocol %q that nobody offered", ws.Subprotocol())
 	}
 	f := &form1Forwarder{t: t, ws: ws, done: make(chan struct{})}
 	f.send(map[string]any{"type": "ready"})
@@ -52,7 +52,7 @@ func dialForm1(t testing.TB, wsURL string, handle func(f *form1Forwarder, m mess
 				return
 			}
 			if kind != websocket.TextMessage {
-				t.Errorf("the relay sent a binary message of %d bytes", len(text))
+				t.Errorf("the backend sent a binary message of %d bytes", len(text))
 			}
 			m, err := checkMessage(text, false)
 			if err != nil {
@@ -67,7 +67,7 @@ func dialForm1(t testing.TB, wsURL string, handle func(f *form1Forwarder, m mess
 				})
 			case "pong":
 			default:
-				t.Errorf("the relay sent %.300s", text)
+				t.Errorf("the backend sent %.300s", text)
 			}
 		}
 	}()
@@ -104,12 +104,10 @@ func form1Answer(m message, status int, headers map[string][]string, body string
 	}
 }
 
-func TestForm1ForwarderOnRelay(t *testing.T) {
-	t.Parallel()
-	r := startRelay(t, "--subdomains")
-	var mu sync.Mutex
-	seen := map[string]int{} // request IDs
-	f := dialForm1(t, "ws://"+r.addr()+"/", func(f *form1Forwarder, m message) any {
+// form1Service answers requests in every way that the table knows, right and wrong,
+// and counts how often each came.
+func form1Service(mu *sync.Mutex, seen map[string]int) func(f *form1Forwarder, m message) any {
+	return func(f *form1Forwarder, m message) any {
 		mu.Lock()
 		seen[m.RequestID]++
 		mu.Unlock()
@@ -141,7 +139,15 @@ func TestForm1ForwarderOnRelay(t *testing.T) {
 			f.t.Error(err)
 		}
 		return form1Answer(m, 201, map[string][]string{"content-type": {"application/json"}, "x-multi": {"1", "2"}, "connection": {"close"}, "transfer-encoding": {"chunked"}}, string(echo))
-	})
+	}
+}
+
+func TestForm1ForwarderOnRelay(t *testing.T) {
+	t.Parallel()
+	r := startRelay(t, "--subdomains")
+	var mu sync.Mutex
+	seen := map[string]int{} // request IDs
+	f := dialForm1(t, "ws://"+r.addr()+"/", form1Service(&mu, seen))
 	id, base := f.established.TunnelID, f.established.PathBasedURL
 	if want := fmt.Sprintf(":%d/%s", r.port, id); !strings.HasPrefix(base, "http://") || !strings.HasSuffix(base, want) {
 		t.Errorf("path_based_url %q, want http://…%s", base, want)
