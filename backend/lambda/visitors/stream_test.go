@@ -367,10 +367,10 @@ func TestCreditIsRepeated(t *testing.T) {
 			w.fromAgent(agentConn, text)
 		}
 		receive := w.agents[agentConn]
-		credits := 0
+		var credits atomic.Int64
 		w.agents[agentConn] = func(text []byte) {
 			if strings.Contains(string(text), `"type":"credit"`) {
-				if credits++; credits <= 2 { // what the first half of the window allows, and the second
+				if credits.Add(1) <= 2 { // what the first half of the window allows, and the second
 					return
 				}
 			}
