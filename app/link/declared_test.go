@@ -300,6 +300,27 @@ func (g *gateway) postNowOnly(a *ask, send func(*gateway, *ask)) {
 	synctest.Wait()
 }
 
+// No order is kept, not even between the greeting and the first request.
+func TestPartsBeforeTheGreeting(t *testing.T) {
+	t.Parallel()
+	bubble(t, 1, func(t *testing.T, g *gateway) {
+		g.faults(1, 0, 0)
+		body := noise(250 << 10)
+		a := g.begin("PUT", "/", body, nil)
+		g.faults(0, 0, 0)
+		g.early = []map[string]any{a.request[2], a.request[0]}
+		g.link(g.config(&Config{}))
+		synctest.Wait()
+		if g.state(a).heads != 0 {
+			t.Error("half a request was answered")
+		}
+		g.postNow(a.request[1])
+		if _, got, err := g.finish(t.Context(), a); err != nil || !bytes.Equal(got, body) || g.state(a).asked != 0 {
+			t.Errorf("%d bytes came back, %d times asked: %v", len(got), g.state(a).asked, err)
+		}
+	})
+}
+
 func TestContradictingParts(t *testing.T) {
 	t.Parallel()
 	bubble(t, 1, func(t *testing.T, g *gateway) {

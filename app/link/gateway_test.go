@@ -32,9 +32,10 @@ type gateway struct {
 	ln     *pipeListener
 	frames *frameLog
 	caps   []string
-	maxAge time.Duration // announced; 0 for not
-	hard   time.Duration // when a connection is cut; 0 for never
-	cached time.Duration // how long requests may still go to a connection that has a successor
+	early  []map[string]any // sent before the greeting, once
+	maxAge time.Duration    // announced; 0 for not
+	hard   time.Duration    // when a connection is cut; 0 for never
+	cached time.Duration    // how long requests may still go to a connection that has a successor
 
 	mu     sync.Mutex
 	rng    *rand.Rand
@@ -178,7 +179,12 @@ func (g *gateway) greet(c *gwConn, ready map[string]any) {
 	if g.maxAge > 0 {
 		m["max_age_ms"] = g.maxAge.Milliseconds()
 	}
+	early := g.early
+	g.early = nil
 	g.mu.Unlock()
+	for _, e := range early {
+		g.write(c, e)
+	}
 	g.write(c, m)
 }
 

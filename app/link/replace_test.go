@@ -51,17 +51,17 @@ func replaceUnderLoad(t *testing.T, maxAge time.Duration) {
 		}
 		// Ten minutes of events: longer than two connections live side by side.
 		_ = x.WriteHead(&wire.ResponseHead{Status: 200, ContentLength: -1}, false)
-		for i := range 600 {
+		for i := range 120 {
 			if _, err := fmt.Fprintf(x, "event %d\n", i); err != nil {
 				t.Errorf("event %d: %v", i, err)
 				return
 			}
-			time.Sleep(time.Second)
+			time.Sleep(5 * time.Second)
 		}
 		_ = x.CloseWrite(nil)
 	}
 	var events strings.Builder
-	for i := range 600 {
+	for i := range 120 {
 		fmt.Fprintf(&events, "event %d\n", i)
 	}
 
@@ -79,11 +79,11 @@ func replaceUnderLoad(t *testing.T, maxAge time.Duration) {
 	})
 	synctest.Wait()
 
-	const duration = 5 * time.Hour
+	const duration = 4 * time.Hour
 	for worker := range uint64(3) {
 		load.Go(func() {
 			rng := rand.New(rand.NewPCG(worker, 2))
-			for start := time.Now(); time.Since(start) < duration; time.Sleep(time.Duration(rng.Int64N(int64(20 * time.Second)))) {
+			for start := time.Now(); time.Since(start) < duration; time.Sleep(time.Duration(rng.Int64N(int64(40 * time.Second)))) {
 				size := rng.IntN(2000)
 				if rng.IntN(20) == 0 {
 					size += 150 << 10 // in parts

@@ -255,7 +255,6 @@ func TestStreamWaitsForCredit(t *testing.T) {
 			t.Errorf("%v came again, %d with the mark", again, g.state(a).resent)
 		}
 		g.postNow(map[string]any{"type": "credit", "request_id": a.id, "upto": 5})
-		g.postNow(map[string]any{"type": "credit", "request_id": a.id, "upto": 3}) // late
 		pass(time.Second)
 		if len(g.state(a).parts) != 6 {
 			t.Errorf("%d parts came, want the head and 5", len(g.state(a).parts))
@@ -265,6 +264,11 @@ func TestStreamWaitsForCredit(t *testing.T) {
 		synctest.Wait()
 		if g.state(a).resent != 2 { // 5 - 2 = 3 are known to have arrived
 			t.Errorf("%d parts came again, want 4 and 5", g.state(a).resent)
+		}
+		g.postNow(map[string]any{"type": "credit", "request_id": a.id, "upto": 3}) // late
+		synctest.Wait()
+		if len(g.state(a).parts) != 6 {
+			t.Errorf("%d parts came after a late credit", len(g.state(a).parts))
 		}
 		pass(6 * time.Minute)
 		if g.state(a).failed["code"] != "internal_error" || !strings.Contains(g.state(a).failed["message"].(string), "no data for too long") {
