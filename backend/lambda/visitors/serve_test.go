@@ -102,7 +102,7 @@ func TestForwardedFields(t *testing.T) {
 func TestStatuses(t *testing.T) {
 	answer := func(m *wire.HTTPResponse) func(*world, *fakeAgent) {
 		return func(_ *world, a *fakeAgent) {
-			a.serve = func(context.Context, *wire.HTTPRequest) *wire.HTTPResponse { return m }
+			a.serve = func(context.Context, *wire.HTTPRequest) *wire.HTTPResponse { own := *m; return &own }
 		}
 	}
 	fail := func(code wire.ErrorCode) func(*world, *fakeAgent) {
