@@ -55,7 +55,7 @@ func scene(c Console) {
 	status(session.Status{State: session.Reconnecting, Attempt: 3, NextTry: noon().Add(4200 * time.Millisecond), Cause: errors.New("dial tcp: connection refused")})
 	status(session.Status{State: session.Reconnecting, Attempt: 3, NextTry: noon(), Cause: errors.New("\x1b[2J")})
 	status(session.Status{State: session.Online, Established: online})
-	online.PublicURL = "https://other.example.com"
+	online.PublicURL, online.StreamURL = "https://other.example.com", "https://streams.example.com/shop"
 	status(session.Status{State: session.Online, Established: online})
 	status(session.Status{State: session.Refused, Cause: errors.New("expired")})
 	c.Offline("refused by the backend: expired")
@@ -171,6 +171,8 @@ func TestJSON(t *testing.T) {
 	reconnecting := func(cause string) object {
 		return object{"event": "reconnecting", "attempt": 3.0, "retry_in_ms": 0.0, "cause": cause}
 	}
+	streaming := online("https://other.example.com")
+	streaming["stream_url"] = "https://streams.example.com/shop"
 	want := []object{
 		online("https://shop.example.com"),
 		request("GET", "/", 200, 1, 0, 512, "192.0.2.7"),
@@ -184,7 +186,7 @@ func TestJSON(t *testing.T) {
 		reconnecting("dial tcp: connection refused"),
 		reconnecting("\x1b[2J"),
 		online("https://shop.example.com"),
-		online("https://other.example.com"),
+		streaming,
 		{"event": "offline", "cause": "refused by the backend: expired"},
 	}
 	if diff := cmp.Diff(want, got); diff != "" {

@@ -22,7 +22,8 @@ type (
 		TunnelID     string `json:"tunnel_id"`
 		PublicURL    string `json:"public_url"`
 		PathBasedURL string `json:"path_based_url"`
-		SubdomainURL string `json:"subdomain_url"` // "" if the backend has none
+		SubdomainURL string `json:"subdomain_url"`        // "" if the backend has none
+		StreamURL    string `json:"stream_url,omitempty"` // only of a backend with a second address that streams
 		Target       string `json:"target"`
 	}
 	reconnectingLine struct {
@@ -91,7 +92,7 @@ func (j *JSON) status(s session.Status, now time.Time) {
 	case session.Online:
 		est := s.Established
 		j.lines.WriteImportant(encode(onlineLine{
-			head("online", now), est.TunnelID, est.PublicURL, est.PathBasedURL, est.SubdomainURL, j.target,
+			head("online", now), est.TunnelID, est.PublicURL, est.PathBasedURL, est.SubdomainURL, est.StreamURL, j.target,
 		}))
 	case session.Reconnecting:
 		j.lines.WriteImportant(encode(reconnectingLine{

@@ -106,6 +106,9 @@ func (t *Text) online(est wire.Established) {
 			url("also      ", bold, also)
 		}
 	}
+	if est.StreamURL != "" {
+		url("streams at", plain, est.StreamURL)
+	}
 	url("leads to  ", plain, t.cfg.Target)
 	b.WriteString("\n")
 	t.lines.WriteImportant([]byte(b.String()))
