@@ -17,6 +17,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"golang.org/x/time/rate"
 )
 
 // Limits of the standard tier, and of one call.
@@ -27,11 +29,15 @@ const (
 	maxName       = 1011
 	maxNames      = 10
 	maxRequest    = 64 << 10
+	// Reads of all parameters, a second, in an account that has not turned on (and
+	// does not pay for) a higher throughput.
+	readRate = 40
 )
 
 // Store is a Parameter Store. It is an http.Handler for SDKs.
 type Store struct {
 	region, account string
+	reads           *rate.Limiter
 
 	mu         sync.Mutex
 	parameters map[string]*parameter
@@ -45,7 +51,7 @@ type parameter struct {
 
 // New is an empty store of an account in a region.
 func New(region, account string) *Store {
-	return &Store{region: region, account: account, parameters: map[string]*parameter{}}
+	return &Store{region: region, account: account, parameters: map[string]*parameter{}, reads: rate.NewLimiter(readRate, readRate)}
 }
 
 // Value is a parameter's, decrypted.
@@ -110,6 +116,9 @@ func (s *Store) call(w http.ResponseWriter, r *http.Request) (any, *failure) {
 	var in input
 	if err := json.Unmarshal(body, &in); err != nil {
 		return nil, refused("SerializationException", "the request is not the JSON of this operation")
+	}
+	if strings.HasPrefix(name, "Get") && !s.reads.Allow() {
+		return nil, refused("ThrottlingException", "Rate exceeded")
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()

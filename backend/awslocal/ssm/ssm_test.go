@@ -105,6 +105,38 @@ func TestRefuses(t *testing.T) {
 	}
 }
 
+// Reads have a rate, which all functions of an account share; writes have not, here.
+func TestReadsAreThrottled(t *testing.T) {
+	t.Parallel()
+	store := New("us-east-1", "123456789012")
+	if err := store.Set("keys", "secret"); err != nil {
+		t.Fatal(err)
+	}
+	call := func(operation, body string) *httptest.ResponseRecorder {
+		r := httptest.NewRequest(http.MethodPost, "/", strings.NewReader(body))
+		r.Header.Set("X-Amz-Target", "AmazonSSM."+operation)
+		w := httptest.NewRecorder()
+		store.ServeHTTP(w, r)
+		return w
+	}
+	store.reads.SetLimit(0) // as if all came at once
+	for n := range readRate {
+		operation, body := "GetParameter", `{"Name":"keys"}`
+		if n%2 == 1 {
+			operation, body = "GetParameters", `{"Names":["keys"]}`
+		}
+		if w := call(operation, body); w.Code != 200 {
+			t.Fatalf("read %d: %d %s", n, w.Code, w.Body)
+		}
+	}
+	if w := call("GetParameter", `{"Name":"keys"}`); w.Code != 400 || !strings.Contains(w.Body.String(), `"__type":"ThrottlingException"`) {
+		t.Errorf("read %d of a second: %d %s", readRate+1, w.Code, w.Body)
+	}
+	if w := call("PutParameter", `{"Name":"keys","Value":"x","Overwrite":true}`); w.Code != 200 {
+		t.Errorf("a write: %d %s", w.Code, w.Body)
+	}
+}
+
 func TestNotTheProtocol(t *testing.T) {
 	t.Parallel()
 	store := New("us-east-1", "123456789012")

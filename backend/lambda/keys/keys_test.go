@@ -157,11 +157,11 @@ func TestGet(t *testing.T) {
 	if secret := set.Resume.Secret("shop", "user:ann"); !set.Resume.Verify("shop", "user:ann", secret) {
 		t.Error("its own resume secret is refused")
 	}
-	c.now = c.now.Add(lifetime - 1)
+	c.now = c.now.Add(lifetime - spread)
 	if again, err := s.Get(t.Context()); err != nil || again != set || p.reads != 1 {
-		t.Errorf("within 5 min: %v, %d reads", err, p.reads)
+		t.Errorf("within 4 min: %v, %d reads", err, p.reads)
 	}
-	c.now = c.now.Add(1)
+	c.now = c.now.Add(spread)
 	if again, err := s.Get(t.Context()); err != nil || again != set || p.reads != 2 {
 		t.Errorf("after 5 min, unchanged: another set %v, %v, %d reads", again != set, err, p.reads)
 	}
@@ -489,7 +489,8 @@ func TestResourceWaitsForItsRights(t *testing.T) {
 		{"at once", 0, denied, true, 0},
 		{"soon", 5 * time.Second, denied, true, 6 * time.Second},
 		{"never", time.Hour, denied, false, 20 * time.Second},
-		{"another error", time.Hour, &smithy.GenericAPIError{Code: "ThrottlingException"}, false, 0},
+		{"too many calls", 5 * time.Second, throttled, true, 6 * time.Second},
+		{"another error", time.Hour, &smithy.GenericAPIError{Code: "ValidationException"}, false, 0},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {

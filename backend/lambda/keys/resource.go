@@ -92,20 +92,20 @@ func property(q *event.Resource, name string) string {
 
 // A role that was made a moment ago may not have its rights yet
 // (https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot.html): at the first
-// deployment, the function runs seconds after its role was made.
+// deployment, the function runs seconds after its role was made. At later ones, the
+// other functions may be using up what the account may read.
 const (
 	deniedFor   = 20 * time.Second
 	deniedPause = 2 * time.Second
 )
 
-// ensurePatiently is ensure, once the function has its rights.
+// ensurePatiently is ensure, once the function has its rights and its turn.
 func (r *Resource) ensurePatiently(ctx context.Context, request string, generation int64) (value, error) {
 	ctx, cancel := context.WithTimeout(ctx, deniedFor)
 	defer cancel()
 	for {
 		v, err := r.ensure(ctx, request, generation)
-		var failure smithy.APIError
-		if err == nil || !errors.As(err, &failure) || failure.ErrorCode() != "AccessDeniedException" {
+		if err == nil || !denied(err) && !passing(err) {
 			return v, err
 		}
 		r.log.Info("the Systems Manager refuses, perhaps not for long", "error", err)
@@ -117,6 +117,11 @@ func (r *Resource) ensurePatiently(ctx context.Context, request string, generati
 			return v, err
 		}
 	}
+}
+
+func denied(err error) bool {
+	var failure smithy.APIError
+	return errors.As(err, &failure) && failure.ErrorCode() == "AccessDeniedException"
 }
 
 // ensure sees to it that there are keys of the generation, or a later one. Keys that

@@ -5,10 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math/rand/v2"
 	"sync"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/aws/retry"
 	"github.com/aws/aws-sdk-go-v2/service/ssm"
 	"github.com/aws/aws-sdk-go-v2/service/ssm/types"
 )
@@ -23,14 +25,27 @@ type Reader interface {
 var ErrNone = errors.New("no keys")
 
 const (
-	// lifetime is how long keys that were read are used unasked, so that an
-	// environment that lives on learns of a rotation.
+	// lifetime is how long keys that were read are used unasked, at most, so that an
+	// environment that lives on learns of a rotation. It is shorter by up to spread,
+	// or environments that a burst has started together would all ask again together.
 	lifetime = 5 * time.Minute
+	spread   = time.Minute
 	// lull is the least time between two reads, whatever is shown to the backend:
 	// who sends forged IDs must not make it read all the time.
 	lull = 10 * time.Second
-	// patience bounds one read.
-	patience = 5 * time.Second
+
+	// An account may read its parameters 40 times a second, all functions together,
+	// unless it pays for more. A burst of visitors starts more environments than that,
+	// on both sides, and what an agent sends while there are no keys is lost: so the
+	// first read goes on until its turn has come. Who has keys does not wait long for
+	// others. https://docs.aws.amazon.com/general/latest/gr/ssm.html#limits_ssm
+	firstPatience = 12 * time.Second
+	laterPatience = time.Second
+	firstPause    = 100 * time.Millisecond // between tries at most, doubled each time
+	longestPause  = 2 * time.Second
+	// memory is how long it is remembered that a first read was in vain for a reason
+	// that passes. Others are remembered for a lull.
+	memory = time.Second
 )
 
 // Config is where the keys are.
@@ -50,9 +65,10 @@ type Source struct {
 
 	mu    sync.Mutex
 	set   *Set
-	text  string    // what set was made of
-	asked time.Time // when they were last asked for, successfully or not
-	err   error     // of that time
+	text  string        // what set was made of
+	asked time.Time     // when they were last asked for, successfully or not
+	holds time.Duration // how long what came of it is good for
+	err   error         // of that time
 }
 
 // New makes a Source.
@@ -77,8 +93,7 @@ func New(cfg Config) (*Source, error) {
 func (s *Source) Get(ctx context.Context) (*Set, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	age := s.age()
-	if s.set == nil && age >= lull || age >= lifetime {
+	if s.age() >= s.holds {
 		s.read(ctx)
 	}
 	if s.set == nil {
@@ -115,8 +130,9 @@ func (s *Source) age() time.Duration {
 }
 
 func (s *Source) read(ctx context.Context) {
+	text, err := s.fetch(ctx)
 	s.asked = s.cfg.Now().Round(0)
-	text, err := readParameter(ctx, s.cfg.Client, s.cfg.Name)
+	s.holds = lifetime - rand.N(spread)
 	if err == nil && text == s.text {
 		s.err = nil
 		return // the same keys stay the same Set
@@ -132,9 +148,9 @@ func (s *Source) read(ctx context.Context) {
 	if err != nil {
 		s.err = fmt.Errorf("%w: parameter %s: %w", ErrNone, s.cfg.Name, explained(err))
 		s.cfg.Logger.Error("the keys cannot be read", "error", s.err, "in_use", s.set != nil)
-		if s.set != nil {
-			// Ask again soon, but not for every message.
-			s.asked = s.asked.Add(lull - lifetime)
+		s.holds = lull
+		if s.set == nil && passing(err) {
+			s.holds = memory
 		}
 		return
 	}
@@ -144,11 +160,42 @@ func (s *Source) read(ctx context.Context) {
 	s.set, s.text, s.err = set, text, nil
 }
 
-// readParameter reads the keys' text.
-func readParameter(ctx context.Context, client Reader, name string) (string, error) {
+// fetch reads the keys' text, and tries again what may succeed later. The pauses are
+// random, so that environments that were refused together do not come again together.
+func (s *Source) fetch(ctx context.Context) (string, error) {
+	patience := firstPatience
+	if s.set != nil {
+		patience = laterPatience
+	}
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	out, err := client.GetParameter(ctx, &ssm.GetParameterInput{Name: &name, WithDecryption: aws.Bool(true)})
+	for pause := firstPause; ; pause = min(2*pause, longestPause) {
+		text, err := readParameter(ctx, s.cfg.Client, s.cfg.Name, once)
+		if err == nil || !passing(err) {
+			return text, err
+		}
+		timer := time.NewTimer(rand.N(pause))
+		select {
+		case <-timer.C:
+		case <-ctx.Done():
+			timer.Stop()
+			return "", err // says more than that time is up
+		}
+	}
+}
+
+// once keeps the client from trying again by itself.
+func once(o *ssm.Options) { o.Retryer = aws.NopRetryer{} }
+
+// passing says of an error that it may be gone soon: too many calls, a fault on the
+// other side or on the way, or that there was no time.
+func passing(err error) bool {
+	return retry.NewStandard().IsErrorRetryable(err) || errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled)
+}
+
+// readParameter reads the keys' text.
+func readParameter(ctx context.Context, client Reader, name string, options ...func(*ssm.Options)) (string, error) {
+	out, err := client.GetParameter(ctx, &ssm.GetParameterInput{Name: &name, WithDecryption: aws.Bool(true)}, options...)
 	if err != nil {
 		return "", err
 	}
