@@ -217,6 +217,16 @@ func TestDeployNeedsCredentials(t *testing.T) {
 	}
 }
 
+func TestDeployNeedsTheNetwork(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.fails["sts get-caller-identity"] = "Could not connect to the endpoint URL: \"https://sts.europe.amazonaws.com/\""
+	out, status := w.run("--region", "europe", "--yes")
+	if status != 1 || !strings.Contains(out, "cannot reach AWS in europe") || strings.Contains(out, "credentials") {
+		t.Errorf("status %d:\n%s", status, out)
+	}
+}
+
 // TestDeployFindsItsSettings: what is given, then samconfig.toml, and where the region
 // comes from.
 func TestDeployFindsItsSettings(t *testing.T) {
