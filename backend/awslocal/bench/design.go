@@ -70,14 +70,22 @@ func (s slowly) Invoke(ctx context.Context, payload []byte) (runtime.Result, err
 	}
 }
 
+func designName(naive bool) string {
+	if naive {
+		return "naive"
+	}
+	return "culvert"
+}
+
 // design measures the workloads on one of the designs.
 func (b *bench) design(ctx context.Context, naive bool, all []workload) ([]result, error) {
 	var results []result
-	for _, w := range all {
+	for i, w := range all {
 		if naive && w.response > maxNaiveBody {
 			results = append(results, result{workload: w})
 			continue
 		}
+		fmt.Fprintf(os.Stderr, "measuring %s, %s (%d of %d)\n", designName(naive), w.name, i+1, len(all))
 		r, err := b.measure(ctx, naive, w)
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", w.name, err)
@@ -134,7 +142,8 @@ func (b *bench) measure(ctx context.Context, naive bool, w workload) (r result, 
 	r = result{workload: w, used: used, requests: len(times), report: used.Per(float64(len(times)), 1e6, meter.USEast1())}
 	slices.Sort(times)
 	r.p50, r.p99 = times[len(times)/2]-w.wait, times[len(times)*99/100]-w.wait
-	fmt.Fprintf(os.Stderr, "%s: $%.2f per million, p50 %v\n", w.name, r.report.Dollars, r.p50)
+	fmt.Fprintf(os.Stderr, "%s, %s: $%.2f a million, half of them within %.0f ms more than the service takes\n",
+		designName(naive), w.name, r.report.Dollars, ms(r.p50))
 	return r, nil
 }
 
