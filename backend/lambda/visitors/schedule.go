@@ -34,6 +34,7 @@ const (
 	mostPushed  = time.Second // the answer is most likely not in the store
 	mostSlow    = 2 * time.Second
 	mostStream  = time.Second
+	mostFirst   = 2 * time.Second        // what took long once need not always
 	lateAtLeast = 500 * time.Millisecond // an answer is late after that, or 4 times its tunnel's mean
 	lateParts   = 500 * time.Millisecond // parts of an answer are late so long after the last one
 	lateStream  = 5 * time.Second        // a silent stream may have lost something
@@ -74,18 +75,19 @@ type schedule struct {
 	hole  int           // the part that later ones have overtaken, -1 if there is none
 }
 
-// newSchedule is that of a request which has been sent now, to a tunnel that takes mean.
-func newSchedule(now time.Time, m mode, resends, streaming bool, mean time.Duration) *schedule {
+// newSchedule is that of a request which has been sent now, can wait for so long, and
+// went to a tunnel that takes mean.
+func newSchedule(now time.Time, m mode, resends, streaming bool, mean, wait time.Duration) *schedule {
 	s := &schedule{mode: m, resends: resends, streaming: streaming, hole: -1}
-	late := max(lateAtLeast, 4*mean)
+	late := max(min(4*mean, wait*2/5), lateAtLeast) // it must not be too late to ask again
 	switch {
 	case m == stored:
-		s.read(now, max(firstRead, mean*7/10), firstRead, mostStored)
+		s.read(now, min(max(firstRead, mean*7/10), mostFirst), firstRead, mostStored)
 	case !resends:
 		s.read(now, late, lateAtLeast, mostSlow)
 	}
 	if resends {
-		s.check, s.gap = now.Add(late), 2*late // checks at late, 3 late, 9 late, …
+		s.check, s.gap = now.Add(late), min(2*late, wait/4) // checks at late, 3 late, 9 late, …
 	}
 	return s
 }

@@ -404,3 +404,53 @@ func TestResentPartsTrickle(t *testing.T) {
 		}
 	})
 }
+
+// However many answers go astray, each is missed as soon as the first one: what it cost
+// to get them again says nothing about the tunnel.
+func TestLossesAreNoticedSoon(t *testing.T) {
+	for name, caps := range map[string][]wire.Capability{"declared": everything, "original": nil} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, nil, func(t *testing.T, w *world) {
+				w.agent(caps...).after(100 * ms)
+				w.named = waiterConn
+				w.lose = func([]byte) bool { return true }
+				for i := range 30 {
+					if got := w.costs(get("/shop/")); got.Status != 200 || got.Took > time.Second {
+						t.Fatalf("request %d: %+v", i, got)
+					}
+					if !w.lastTurn.doubted {
+						t.Fatal("nobody doubts the connection")
+					}
+				}
+			})
+		})
+	}
+}
+
+// A tunnel that is known to be slow still has its lost answer asked for in time.
+func TestLossOfASlowTunnel(t *testing.T) {
+	bubble(t, nil, func(t *testing.T, w *world) {
+		w.agent(everything...).after(5 * time.Second)
+		w.v.means.note("shop", 20*time.Second)
+		w.named = waiterConn
+		w.lose = func([]byte) bool { return true }
+		if got := w.costs(get("/shop/")); got.Status != 200 || got.Took > 12*time.Second {
+			t.Errorf("%+v", got)
+		}
+	})
+}
+
+// One long request does not make the next ones long.
+func TestShortAfterLong(t *testing.T) {
+	bubble(t, nil, func(t *testing.T, w *world) {
+		a := w.agent(everything...)
+		quick := a.serve
+		a.after(25 * time.Second)
+		w.costs(get("/shop/"))
+		a.serve = quick
+		a.after(50 * ms)
+		if got := w.costs(get("/shop/")); got.Status != 200 || got.Took > 2*time.Second {
+			t.Errorf("%+v", got)
+		}
+	})
+}

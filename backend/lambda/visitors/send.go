@@ -50,7 +50,7 @@ func (x *exchange) send(ctx context.Context) *refusal {
 		mode = pushed
 	}
 	x.wait.begin(x)
-	x.plan = newSchedule(time.Now(), mode, x.resends(), x.in.window != nil, x.v.means.get(x.route.id))
+	x.plan = newSchedule(time.Now(), mode, x.resends(), x.in.window != nil, x.v.means.get(x.route.id), time.Until(x.head))
 	x.sendParts(1, nil)
 	return nil
 }

@@ -128,6 +128,7 @@ type turn interface {
 	Arrived() <-chan struct{}
 	Gone() <-chan struct{}
 	Next() []byte
+	Doubt()
 	End()
 }
 
@@ -168,6 +169,7 @@ func (noTurn) Sustain()                 {}
 func (noTurn) Arrived() <-chan struct{} { return nil }
 func (noTurn) Gone() <-chan struct{}    { return nil }
 func (noTurn) Next() []byte             { return nil }
+func (noTurn) Doubt()                   {}
 func (noTurn) End()                     {}
 
 // Serve answers a request as a whole.

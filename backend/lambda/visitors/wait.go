@@ -148,12 +148,26 @@ func (x *exchange) take(text []byte, at time.Time, way mode) bool {
 	if !before && x.in.begun() {
 		x.v.cfg.Metrics.Count(way.metric(), 1)
 		x.v.cfg.Metrics.Sample("WaitMs", float64(time.Since(x.wait.sent).Milliseconds()))
-		x.v.means.note(x.route.id, at.Sub(x.wait.sent))
+		x.v.means.note(x.route.id, x.took(at, way))
+		if way == stored && x.ticket.Waiter != "" {
+			x.turn.Doubt()
+		}
 	}
 	if !x.in.over() {
 		x.plan.progress(time.Now(), way, x.in.hole())
 	}
 	return true
+}
+
+// took is how long the tunnel took for an answer that was there at the time at. If it
+// went astray first, that is no word about the tunnel: then the agent's own counts, or
+// each loss would be noticed later than the one before.
+func (x *exchange) took(at time.Time, way mode) time.Duration {
+	took := at.Sub(x.wait.sent)
+	if h := x.in.head; h != nil && way == stored && (h.Resent || x.ticket.Waiter != "") {
+		took = min(took, time.Duration(min(max(h.ProcessingTimeMS, 0), took.Milliseconds()))*time.Millisecond)
+	}
+	return took
 }
 
 // startRead reads the store beside the waiting; one read at a time.

@@ -343,6 +343,7 @@ type fakeTurn struct {
 	gone    chan struct{}
 	over    bool
 	sustain int
+	doubted bool
 	ended   bool
 }
 
@@ -364,6 +365,13 @@ func (t *fakeTurn) Sustain() {
 	defer t.w.mu.Unlock()
 	t.sustain++
 }
+
+func (t *fakeTurn) Doubt() {
+	t.w.mu.Lock()
+	defer t.w.mu.Unlock()
+	t.doubted = true
+}
+
 func (t *fakeTurn) Arrived() <-chan struct{} { return t.arrived }
 func (t *fakeTurn) Gone() <-chan struct{}    { return t.gone }
 func (t *fakeTurn) Next() []byte {

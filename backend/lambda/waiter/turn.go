@@ -1,5 +1,7 @@
 package waiter
 
+import "time"
+
 const (
 	// maxQueue and maxQueued bound what a turn has been given and has not taken yet:
 	// the 6 MB of the largest answer, in base64 and messages of 128 KB, and some more.
@@ -84,6 +86,16 @@ func (t *Turn) Gone() <-chan struct{} {
 		return nil
 	}
 	return t.named.gone
+}
+
+// Doubt says that an answer has not come over the connection that was named, though it
+// was to be posted there: it is named again only once it has proved that it works.
+func (t *Turn) Doubt() {
+	t.w.mu.Lock()
+	defer t.w.mu.Unlock()
+	if t.named != nil {
+		t.named.proven = time.Time{}
+	}
 }
 
 // Next gives the text of the next message with the outstanding ID, nil if none is there.

@@ -442,6 +442,34 @@ func TestTouch(t *testing.T) {
 	})
 }
 
+// A connection over which an answer got lost is named again only after it has shown
+// that it works.
+func TestDoubt(t *testing.T) {
+	bubble(t, func(t *testing.T, e *env) {
+		e.proven()
+		turn := e.Begin()
+		if turn.Connection() == "" {
+			t.Fatal("a proven connection is not named")
+		}
+		turn.Doubt()
+		turn.End()
+
+		turn = e.Begin()
+		if turn.Connection() != "" {
+			t.Error("a doubtful connection is named")
+		}
+		turn.Sustain() // asks it
+		synctest.Wait()
+		turn.End()
+
+		turn = e.Begin()
+		if turn.Connection() == "" {
+			t.Error("it has answered, and is not named")
+		}
+		turn.End()
+	})
+}
+
 func TestDisabled(t *testing.T) {
 	t.Parallel()
 	log := newDiscard()
