@@ -43,6 +43,8 @@ func TestAWS(t *testing.T) {
 	aws := startAccount(t, accountSpec{args: []string{"--subdomains", "--function-url", "127.0.0.1:0"}})
 	for name, test := range map[string]func(*testing.T, *account){
 		"httpbin":            testAWSHTTPBin,
+		"streams":            testAWSStream,
+		"no streams":         testAWSNoStream,
 		"the original agent": testAWSOriginalAgent,
 		"form 1, pushed": func(t *testing.T, aws *account) {
 			if pushed, stored := testAWSForm1(t, aws); pushed < stored {
