@@ -141,6 +141,24 @@ func TestThrottleDefaults(t *testing.T) {
 	}
 }
 
+// TestHandshakesHaveTheirOwnThrottle: anybody can dial without a token. Were handshakes
+// throttled together with messages, a stranger's would keep agents' answers out.
+func TestHandshakesHaveTheirOwnThrottle(t *testing.T) {
+	t.Parallel()
+	settings, ok := at(load(t, nil).resource("AgentsStage").properties, "RouteSettings", "$connect").(object)
+	if !ok {
+		t.Fatal("$connect has no settings of its own")
+	}
+	// A route's settings take nothing over from the default ones.
+	for name, want := range map[string]string{
+		"ThrottlingRateLimit": "20", "ThrottlingBurstLimit": "100", "LoggingLevel": "OFF", "DataTraceEnabled": "false", "DetailedMetricsEnabled": "false",
+	} {
+		if got := fmt.Sprint(settings[name]); got != want {
+			t.Errorf("%s is %s, want %s", name, got, want)
+		}
+	}
+}
+
 // TestAccessLogs checks the fields, and that no query string can get in: it may hold
 // an agent's token, or a visitor's secret.
 func TestAccessLogs(t *testing.T) {

@@ -124,6 +124,7 @@ const (
 	streamURLID  = "abcdefghijklmnopqrstuvwxyz012345"
 
 	accountRate, accountBurst = 10_000, 5_000
+	connectRate, connectBurst = 20, 100 // of agents, the template's defaults
 )
 
 var validName = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9-]{0,100}$`)

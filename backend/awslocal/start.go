@@ -314,7 +314,10 @@ func (l *Local) open(a *addresses, who roles, shared *rate.Limiter) error {
 	}}}
 	api, err := wsapi.New(wsapi.Config{
 		ID: agentsAPIID, Stage: stage, Region: region, Account: account, RouteSelection: "$request.body.type", Principals: who,
-		Routes:          map[string]wsapi.Route{"$connect": {Lambda: agents}, "$default": {Lambda: agents}, "$disconnect": {Lambda: agents}},
+		Routes: map[string]wsapi.Route{
+			"$connect": {Lambda: agents, Throttle: rate.NewLimiter(connectRate, connectBurst)},
+			"$default": {Lambda: agents}, "$disconnect": {Lambda: agents},
+		},
 		AccountThrottle: shared, Clock: l.cfg.Clock, Chaos: l.cfg.Chaos, Observer: l.meter, Log: l.cfg.Log,
 	})
 	if err != nil {

@@ -61,7 +61,7 @@ func (a *API) admit(r *http.Request) *refusal {
 		return &refusal{status: http.StatusUpgradeRequired, message: "Upgrade Required"}
 	case r.Header.Get("Sec-Websocket-Version") != "13" || !validKey(r.Header.Get("Sec-Websocket-Key")):
 		return &refusal{status: http.StatusBadRequest, message: "Bad Request"}
-	case a.cfg.Chaos.Strike(chaos.DialRefused), !a.connects.Allow(), !allow(a.cfg.AccountThrottle, a.cfg.StageThrottle):
+	case a.cfg.Chaos.Strike(chaos.DialRefused), !a.connects.Allow(), !a.throttle(a.cfg.Routes[routeConnect]):
 		return &refusal{http.StatusTooManyRequests, "LimitExceededException", messageThrottled}
 	}
 	return nil

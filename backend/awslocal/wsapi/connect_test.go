@@ -263,6 +263,7 @@ func TestHandshakesAreThrottled(t *testing.T) {
 	empty := rate.NewLimiter(0, 0)
 	for name, change := range map[string]func(*Config){
 		"stage":       func(c *Config) { c.StageThrottle = empty },
+		"route":       func(c *Config) { throttleConnect(c, empty) },
 		"account":     func(c *Config) { c.AccountThrottle = empty },
 		"refused":     func(c *Config) { c.Chaos.Force(chaos.DialRefused, 1) },
 		"connections": func(c *Config) { c.Limits.Connections = 1 },
@@ -284,6 +285,31 @@ func TestHandshakesAreThrottled(t *testing.T) {
 			}
 		})
 	}
+}
+
+func throttleConnect(c *Config, l Limiter) {
+	r := c.Routes[routeConnect]
+	r.Throttle = l
+	c.Routes[routeConnect] = r
+}
+
+// A route's throttle stands in the place of the stage's: whoever uses up the one
+// leaves the other.
+func TestRouteHasItsOwnThrottle(t *testing.T) {
+	t.Parallel()
+	x := start(t, func(c *Config) {
+		c.StageThrottle = rate.NewLimiter(0, 1)
+		throttleConnect(c, rate.NewLimiter(0, 2))
+	})
+	ws, _ := x.dial()
+	x.dial()
+	if _, resp, _ := x.tryDial("/live", nil); resp == nil || resp.StatusCode != 429 {
+		t.Errorf("the third handshake: %v", resp)
+	}
+	if err := ws.WriteMessage(websocket.TextMessage, []byte(`{}`)); err != nil {
+		t.Fatal(err)
+	}
+	x.next("MESSAGE")
 }
 
 // A client may be gone when $connect has let it in.

@@ -20,7 +20,7 @@ func (a *API) receive(p *peer, text []byte) {
 		problem = "lost"
 	case a.cfg.Chaos.Strike(chaos.MessageThrottled):
 		problem, told = "throttled", messageInternal
-	case !allow(a.cfg.AccountThrottle, a.cfg.StageThrottle):
+	case !a.throttle(route):
 		problem, told = "throttled", messageThrottled
 	case !found:
 		problem, told = "no route", messageForbidden

@@ -23,6 +23,16 @@ type Route struct {
 	// RouteResponse is a response with key $default: the integration's answer goes to
 	// the client. Without it, the answer is dropped.
 	RouteResponse bool
+	// Throttle is the route's own, in the place of the stage's. Nil: the stage's.
+	Throttle Limiter
+}
+
+// throttle is what a handshake, or a message of the route, has to pass.
+func (a *API) throttle(r Route) bool {
+	if r.Throttle != nil {
+		return allow(a.cfg.AccountThrottle, r.Throttle)
+	}
+	return allow(a.cfg.AccountThrottle, a.cfg.StageThrottle)
 }
 
 // Lambda is an AWS_PROXY integration.
