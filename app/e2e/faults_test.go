@@ -115,23 +115,28 @@ func TestAgentGone(t *testing.T) {
 
 func TestHeadTimeout(t *testing.T) {
 	t.Parallel()
-	_, a := tunnel(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	// The head leaves at once, and has long arrived on a machine that is busy with
+	// other tests before the time for it is over.
+	const ample = 6 * time.Second
+	service := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		_, _ = io.Copy(io.Discard, r.Body) // the server watches for the peer's end only then
 		if r.URL.Path == "/slow-body" {
 			w.(http.Flusher).Flush()
 			select {
-			case <-time.After(1500 * time.Millisecond): // longer than the timeout, which is for heads alone
+			case <-time.After(ample + time.Second): // longer than the timeout, which is for heads alone
 			case <-r.Context().Done():
 			}
 			io.WriteString(w, "late but whole")
 			return
 		}
 		<-r.Context().Done()
-	}), "--timeout", "1s")
+	})
+	_, hasty := tunnel(t, service, "--timeout", "1s")
+	_, patient := tunnel(t, service, "--timeout", ample.String())
 	var both sync.WaitGroup
-	both.Go(func() { checkErrorPages(t, a.path("/"), http.StatusGatewayTimeout) })
+	both.Go(func() { checkErrorPages(t, hasty.path("/"), http.StatusGatewayTimeout) })
 	both.Go(func() {
-		if got, err := get(t, a.path("/slow-body")); err != nil || got.body != "late but whole" {
+		if got, err := get(t, patient.path("/slow-body")); err != nil || got.body != "late but whole" {
 			t.Errorf("a slow body: %v, %q", err, got.body)
 		}
 	})
