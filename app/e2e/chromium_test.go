@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -125,12 +126,15 @@ func (b *tab) await(t testing.TB, expression string) string {
 
 const pageBody = 50 << 20
 
-// page is the local service of the browser tests.
-func page(t testing.TB) (h http.Handler, downloadSum string) {
+// downloaded is what the page says of a right download.
+func downloaded(size int64) string {
 	hash := sha256.New()
-	if _, err := io.CopyN(hash, endless(), pageBody); err != nil {
-		t.Fatal(err)
-	}
+	_, _ = io.CopyN(hash, endless(), size)
+	return fmt.Sprintf("%d %x", size, hash.Sum(nil))
+}
+
+// page is the local service of the browser tests.
+func page(t testing.TB) http.Handler {
 	// What waits for the page's word: one channel each time around, by tunnel.
 	var mu sync.Mutex
 	channels := map[string]chan struct{}{}
@@ -206,9 +210,13 @@ func page(t testing.TB) (h http.Handler, downloadSum string) {
 	})
 	mux.HandleFunc("/api/events/next", func(w http.ResponseWriter, r *http.Request) { word(r, "events") <- struct{}{} })
 	mux.HandleFunc("/api/download", func(w http.ResponseWriter, r *http.Request) {
+		size, err := strconv.ParseInt(r.FormValue("size"), 10, 64)
+		if err != nil {
+			t.Errorf("the size of the download: %v", err)
+		}
 		w.Header().Set("Content-Type", "application/octet-stream")
-		w.Header().Set("Content-Length", fmt.Sprint(pageBody))
-		_, _ = io.CopyN(w, endless(), pageBody)
+		w.Header().Set("Content-Length", fmt.Sprint(size))
+		_, _ = io.CopyN(w, endless(), size)
 	})
 	mux.HandleFunc("/api/upload", func(w http.ResponseWriter, r *http.Request) {
 		hash := sha256.New()
@@ -218,15 +226,14 @@ func page(t testing.TB) (h http.Handler, downloadSum string) {
 		}
 		fmt.Fprintf(w, "%d %x", n, hash.Sum(nil))
 	})
-	return mux, fmt.Sprintf("%x", hash.Sum(nil))
+	return mux
 }
 
 // TestChromium opens a real page in a real browser, in both forms of public URLs.
 func TestChromium(t *testing.T) {
 	t.Parallel()
 	browser := startBrowser(t)
-	handler, sum := page(t)
-	_, a := tunnel(t, handler)
+	_, a := tunnel(t, page(t))
 	want := map[string]string{
 		"style":    "rgb(1, 2, 3)",
 		"image":    "17",
@@ -235,7 +242,7 @@ func TestChromium(t *testing.T) {
 		"stream":   "first,second",
 		"socket":   "echo täxt 0,1,255 100000 4000  true",
 		"events":   "1:n=1 2:n=2 3:n=3 4:n=4",
-		"download": fmt.Sprint(pageBody, " ", sum),
+		"download": downloaded(pageBody),
 		"upload":   "same",
 	}
 	for form, url := range map[string]string{
@@ -243,24 +250,28 @@ func TestChromium(t *testing.T) {
 		"subdomain": a.subdomain("/"),
 	} {
 		t.Run(form, func(t *testing.T) {
-			tab := openTab(t, browser)
-			tab.navigate(t, url)
-			text := tab.await(t, `document.getElementById("result")?.textContent ?? ""`)
-			location := tab.await(t, `location.href`)
-			var got map[string]string
-			if err := json.Unmarshal([]byte(text), &got); err != nil {
-				t.Fatalf("%v: %s", err, text)
-			}
-			if diff := cmp.Diff(want, got); diff != "" {
-				t.Errorf("the page found: want - got +\n%s", diff)
-			}
-			if wantURL := strings.TrimSuffix(url, "/") + "/"; location != wantURL {
-				t.Errorf("the page is at %s, want %s", location, wantURL)
-			}
-			if found := tab.complaints(); len(found) > 0 {
-				t.Errorf("the browser complains: %q", found)
-			}
+			checkPage(t, openTab(t, browser), url, strings.TrimSuffix(url, "/")+"/", want)
 		})
+	}
+}
+
+// checkPage opens the page and compares what it found.
+func checkPage(t *testing.T, tab *tab, url, location string, want map[string]string) {
+	t.Helper()
+	tab.navigate(t, url)
+	text := tab.await(t, `document.getElementById("result")?.textContent ?? ""`)
+	var got map[string]string
+	if err := json.Unmarshal([]byte(text), &got); err != nil {
+		t.Fatalf("%v: %s", err, text)
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("the page found: want - got +\n%s", diff)
+	}
+	if at := tab.await(t, `location.href`); at != location {
+		t.Errorf("the page is at %s, want %s", at, location)
+	}
+	if found := tab.complaints(); len(found) > 0 {
+		t.Errorf("the browser complains: %q", found)
 	}
 }
 
