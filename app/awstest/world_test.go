@@ -45,6 +45,8 @@ type world struct {
 	results []result
 	metrics map[string]float64 // of all functions, summed up
 	lines   []string           // which told of something out of the ordinary
+	said    map[string]int     // how often each message was logged
+	more    chan struct{}      // closed at the next line
 }
 
 // newWorld starts an account. Its chaos is of the seed; plans may be nil.
@@ -53,6 +55,7 @@ func newWorld(t *testing.T, seed uint64, faults, pushes chaos.Plan, cfg awslocal
 	w := &world{
 		t: t, faults: chaos.New(seed, faults), pushes: chaos.New(seed+1, pushes), visitor: newVisitor(t),
 		ours: map[string]int{}, well: map[string]map[string]int{}, metrics: map[string]float64{},
+		said: map[string]int{}, more: make(chan struct{}),
 	}
 	cfg.Chaos, cfg.WaitersChaos, cfg.Lines = w.faults, w.pushes, w.line
 	if cfg.Env == nil {
@@ -99,6 +102,10 @@ func (w *world) line(l runtime.Line) {
 			w.metrics[name] += n
 		}
 	}
+	message, _ := fields["message"].(string)
+	w.said[message]++
+	close(w.more)
+	w.more = make(chan struct{})
 	if level, _ := fields["level"].(string); level != "INFO" && level != "DEBUG" {
 		w.lines = append(w.lines, time.Now().Format(clockFormat)+" "+l.Function+" "+l.Text)
 	}
@@ -111,6 +118,25 @@ func (w *world) metric(name string) float64 {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return w.metrics[name]
+}
+
+// untilLogged waits until a function has logged a message so many times.
+func (w *world) untilLogged(message string, times int) {
+	w.t.Helper()
+	timeout := time.After(time.Minute)
+	for {
+		w.mu.Lock()
+		n, more := w.said[message], w.more
+		w.mu.Unlock()
+		if n >= times {
+			return
+		}
+		select {
+		case <-more:
+		case <-timeout:
+			w.t.Fatalf("%q was logged %d times, want %d", message, n, times)
+		}
+	}
 }
 
 // join adds an agent and waits until it is online.
