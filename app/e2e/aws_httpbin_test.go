@@ -45,7 +45,7 @@ import (
 //     unless the service said one.
 //   - Function URL: the answer is a stream, so that it is sent in chunks, also where
 //     the service said a length.
-//   - No upgrades: those are TestAWSUpgrade's.
+//   - No upgrades: see testAWSUpgrade.
 
 // asked is the request that AWS makes of a visitor's.
 func asked(c httpbinCase, form string) httpbinCase {

@@ -43,6 +43,11 @@ func TestAWS(t *testing.T) {
 	aws := startAccount(t, accountSpec{args: []string{"--subdomains", "--function-url", "127.0.0.1:0"}})
 	for name, test := range map[string]func(*testing.T, *account){
 		"httpbin":            testAWSHTTPBin,
+		"faults":             testAWSFaults,
+		"limits":             testAWSLimits,
+		"heads":              testAWSHeads,
+		"upgrade":            testAWSUpgrade,
+		"events":             testAWSEvents,
 		"browser":            testAWSBrowser,
 		"streams":            testAWSStream,
 		"no streams":         testAWSNoStream,
