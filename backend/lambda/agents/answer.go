@@ -17,8 +17,19 @@ import (
 // pushWithin bounds posting to one who waits: beyond it the store is quicker.
 const pushWithin = time.Second
 
-// askSlot spaces what an agent asks for again: two messages of one slot are one.
-const askSlot = 250 * time.Millisecond
+// askSlot spaces what an agent asks for again, which is every two seconds at most: two
+// messages of one slot are one. No request lasts longer than askLife.
+const (
+	askSlot = time.Second
+	askLife = 20 * time.Minute
+)
+
+// What is said beside bodies is short, and whoever reads it takes no more: a resend
+// names wire.MaxWanted numbers at most. Storing costs by the KB.
+const (
+	maxResend = 4 << 10
+	maxError  = 8 << 10
+)
 
 // Why a message about a request is refused.
 var (
@@ -26,6 +37,7 @@ var (
 	errOtherTunnel  = errors.New("its session token is of another tunnel than the request")
 	errUndeclared   = errors.New("the agent has not declared messages of this type")
 	errPartNumber   = errors.New("its part has no number, or one out of range")
+	errLong         = errors.New("it is longer than messages of this type are")
 	errNoWaitBefore = errors.New("it is too late")
 )
 
@@ -38,7 +50,7 @@ func (a *Agents) answer(ctx context.Context, m *event.Message, e *envelope) erro
 	}
 	part := 0
 	if err == nil {
-		part, err = a.partOf(t, e)
+		part, err = a.partOf(t, e, len(m.Body))
 	}
 	if err != nil {
 		a.refuse(m, string(e.Type), err)
@@ -107,22 +119,27 @@ func (a *Agents) check(set *keys.Set, m *event.Message, e *envelope) (ticket.Tic
 	return t, nil
 }
 
-// partOf is the number under which the message is stored.
-func (a *Agents) partOf(t ticket.Ticket, e *envelope) (int, error) {
-	switch e.Type {
-	case wire.TypeHTTPResponse:
+// partOf is the number under which the message, of so many bytes, is stored.
+func (a *Agents) partOf(t ticket.Ticket, e *envelope, size int) (int, error) {
+	switch {
+	case e.Type == wire.TypeHTTPResponse:
 		return store.PartHead, nil
-	case wire.TypeError:
+	case e.Type == wire.TypeError && size > maxError, e.Type == wire.TypeResend && size > maxResend:
+		return 0, errLong
+	case e.Type == wire.TypeError:
 		return store.PartError, nil
-	}
-	if t.Bound {
+	case t.Bound:
 		return 0, errUndeclared
+	case e.Type == wire.TypeResend:
+		// A later one has a higher number, and there are only so many.
+		left := min(t.Expires.Sub(a.now()), askLife)
+		return store.PartRequest + int((askLife-left)/askSlot), nil
 	}
-	if e.Type == wire.TypeResend {
-		// Counted down from the request's end, so that there are only so many.
-		return store.PartRequest + int(t.Expires.Sub(a.now())/askSlot), nil
+	most := store.MaxWholeChunk
+	if t.Stream {
+		most = store.MaxChunk
 	}
-	if e.Seq < 1 || e.Seq > store.MaxChunk {
+	if e.Seq < 1 || e.Seq > most {
 		return 0, errPartNumber
 	}
 	return e.Seq, nil

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -48,7 +49,7 @@ func response(id string, session any) object {
 // stored are the messages stored for the ticket, by part.
 func (w *world) stored(t ticket.Ticket) map[int]string {
 	w.t.Helper()
-	got, err := w.store.GetAnswers(w.t.Context(), t.Key(), 0, true)
+	got, err := w.store.GetAnswers(w.t.Context(), t.Key(), store.From(0), true)
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -156,16 +157,55 @@ func TestRequestsOfTheAgentAreBounded(t *testing.T) {
 	for n := range 20 {
 		w.send("c1", object{"type": "resend", "request_id": id, "session": session, "seqs": []int{n}})
 		if n%10 == 9 {
-			now = now.Add(300 * time.Millisecond)
+			now = now.Add(askSlot)
 		}
 	}
-	parts := w.stored(req)
-	if len(parts) != 2 {
-		t.Errorf("%d stored", len(parts))
+	got, err := w.store.GetAnswers(t.Context(), req.Key(), store.From(store.PartRequest), true)
+	if err != nil || len(got) != 2 || len(w.stored(req)) != 2 {
+		t.Fatalf("%d stored, %v", len(got), err)
 	}
-	for part := range parts {
-		if part < store.PartRequest {
-			t.Errorf("stored as part %d", part)
+	// They are read in the order of their numbers, and the ones up to the last read
+	// are not looked at again.
+	for n, want := range []string{`"seqs":[0]`, `"seqs":[10]`} {
+		if !strings.Contains(string(got[n].Message), want) {
+			t.Errorf("number %d is %s, want the one with %s", n, got[n].Message, want)
+		}
+	}
+}
+
+// What no reader would take is not stored either: it costs by the KB.
+func TestMessagesThatNobodyWouldTake(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, nil)
+	session := w.keys.tickets(t).Session("shop", time.Now().Add(time.Hour))
+	w.connect("c1", "ann")
+	whole, stream := request("shop", ""), request("shop", "")
+	stream.Stream = true
+	var assembly wire.Assembly
+	for _, c := range []struct {
+		name string
+		to   ticket.Ticket
+		m    object
+		ok   bool
+	}{
+		{"the highest part of a whole answer", whole, object{"type": "chunk", "seq": store.MaxWholeChunk}, true},
+		{"one above", whole, object{"type": "chunk", "seq": store.MaxWholeChunk + 1}, false},
+		{"the same of a stream", stream, object{"type": "chunk", "seq": store.MaxWholeChunk + 1}, true},
+		{"the highest of a stream", stream, object{"type": "chunk", "seq": store.MaxChunk}, true},
+		{"above that", stream, object{"type": "chunk", "seq": store.MaxChunk + 1}, false},
+		{"an error", whole, object{"type": "error", "code": "timeout", "message": strings.Repeat("m", 4<<10)}, true},
+		{"a long error", whole, object{"type": "error", "code": "timeout", "message": strings.Repeat("m", maxError)}, false},
+		{"the longest resend", whole, object{"type": "resend", "seqs": slices.Repeat([]int{store.MaxWholeChunk}, wire.MaxWanted)}, true},
+		{"a padded resend", whole, object{"type": "resend", "seqs": []int{1}, "x": strings.Repeat("x", maxResend)}, false},
+	} {
+		before, refused := len(w.stored(c.to)), w.counted(countRefused)
+		c.m["request_id"], c.m["session"] = w.issue(c.to, ""), session
+		w.send("c1", c.m)
+		if got := len(w.stored(c.to)) > before; got != c.ok || w.counted(countRefused) > refused == c.ok {
+			t.Errorf("%s: stored %v, want %v", c.name, got, c.ok)
+		}
+		if seq, ok := c.m["seq"].(int); ok && !c.to.Stream && (assembly.Add(seq, nil, false) == nil) != c.ok {
+			t.Errorf("%s: the reader thinks otherwise", c.name)
 		}
 	}
 }

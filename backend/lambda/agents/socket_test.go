@@ -209,7 +209,7 @@ func TestTakeoverOverSockets(t *testing.T) {
 		t.Errorf("got %v for a ping", m)
 	}
 	eventually(t, "the answer", func() bool {
-		got, err := w.store.GetAnswers(t.Context(), req.Key(), 0, true)
+		got, err := w.store.GetAnswers(t.Context(), req.Key(), store.From(0), true)
 		return err == nil && len(got) == 1 && strings.Contains(string(got[0].Message), `"status_code":200`)
 	})
 	if now := w.holder(); !now.Live || now.Connection != again["connection_id"] {

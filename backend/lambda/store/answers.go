@@ -11,11 +11,13 @@ import (
 )
 
 // Numbers of the parts of an answer. The first message of an answer is PartHead,
-// its chunks are 1 to MaxChunk. What is no part of a body comes after them, so that
+// its chunks are 1 to MaxChunk, or to MaxWholeChunk if it is no stream: more make no
+// whole answer (wire.Assembly). What is no part of a body comes after them, so that
 // whoever asks for the parts from some number on gets it in any case.
 const (
-	PartHead = 0
-	MaxChunk = 1 << 20
+	PartHead      = 0
+	MaxWholeChunk = 1<<10 - 1
+	MaxChunk      = 1 << 20
 	// PartError is the message that ends an answer with an error.
 	PartError = 1 << 30
 	// PartRequest and the numbers after it are what the agent asks for.
@@ -75,9 +77,36 @@ func (s *Store) PutAnswer(ctx context.Context, id string, part int, message []by
 	return true, nil
 }
 
-// GetAnswers reads what is stored of the answer key, from the number from on, in
-// order. It reads a few messages more than 16 MB at most; ask again for the rest.
-func (s *Store) GetAnswers(ctx context.Context, id string, from int, consistent bool) ([]Answer, error) {
+// Span is the parts from From on that are below Below, or all if Below is 0.
+type Span struct{ From, Below int }
+
+// From is all parts from the number on.
+func From(part int) []Span { return []Span{{From: part}} }
+
+// GetAnswers reads what is stored of the answer key in the spans, which must be in
+// order, and apart. Whoever has some of the parts leaves them out: reading costs by the
+// byte, and parts are large. It reads a few messages more than 16 MB at most; ask again
+// for the rest.
+func (s *Store) GetAnswers(ctx context.Context, id string, spans []Span, consistent bool) ([]Answer, error) {
+	var answers []Answer
+	size := 0
+	for _, span := range spans {
+		more, err := s.getSpan(ctx, id, span, consistent, maxAnswers-size)
+		if err != nil {
+			return nil, err
+		}
+		for _, a := range more {
+			size += len(a.Message)
+		}
+		if answers = append(answers, more...); size > maxAnswers {
+			break
+		}
+	}
+	return answers, nil
+}
+
+// getSpan reads one span, until it has more than most bytes.
+func (s *Store) getSpan(ctx context.Context, id string, span Span, consistent bool, most int) ([]Answer, error) {
 	var answers []Answer
 	now, size := s.now(), 0
 	in := &dynamodb.QueryInput{
@@ -86,8 +115,12 @@ func (s *Store) GetAnswers(ctx context.Context, id string, from int, consistent 
 		KeyConditionExpression:   aws.String("#id = :id AND #part >= :from"),
 		ExpressionAttributeNames: map[string]string{"#id": keyID, "#part": attrPart},
 		ExpressionAttributeValues: map[string]types.AttributeValue{
-			":id": text(id), ":from": number(int64(from)),
+			":id": text(id), ":from": number(int64(span.From)),
 		},
+	}
+	if span.Below > 0 {
+		in.KeyConditionExpression = aws.String("#id = :id AND #part BETWEEN :from AND :to")
+		in.ExpressionAttributeValues[":to"] = number(int64(span.Below - 1))
 	}
 	for {
 		out, err := s.db.Query(ctx, in)
@@ -103,7 +136,7 @@ func (s *Store) GetAnswers(ctx context.Context, id string, from int, consistent 
 			size += len(message)
 			answers = append(answers, Answer{Part: int(i.number(attrPart)), Message: []byte(message)})
 		}
-		if len(out.LastEvaluatedKey) == 0 || size > maxAnswers {
+		if len(out.LastEvaluatedKey) == 0 || size > most {
 			return answers, nil
 		}
 		in.ExclusiveStartKey = out.LastEvaluatedKey

@@ -37,12 +37,27 @@ func TestAnswers(t *testing.T) {
 		{Part: store.PartError, Message: []byte("error")}, {Part: store.PartRequest + 7, Message: []byte("request")},
 	}
 	for from, want := range map[int][]store.Answer{0: all, 1: all[1:], 3: all[2:]} {
-		got, err := s.GetAnswers(ctx, "k", from, from == 0)
+		got, err := s.GetAnswers(ctx, "k", store.From(from), from == 0)
 		if diff := cmp.Diff(want, got); err != nil || diff != "" {
 			t.Errorf("from %d: %v (-want +got):\n%s", from, err, diff)
 		}
 	}
-	if got, err := s.GetAnswers(ctx, "none", 0, true); err != nil || len(got) > 0 {
+	for _, c := range []struct {
+		spans []store.Span
+		want  []store.Answer
+	}{
+		{[]store.Span{{From: 0, Below: 1}}, all[:1]},
+		{[]store.Span{{From: 0, Below: 2}}, all[:1]},
+		{[]store.Span{{From: 1, Below: 3}, {From: store.PartError, Below: store.PartError + 1}}, all[1:3]},
+		{[]store.Span{{From: 0, Below: 1}, {From: 3}}, []store.Answer{all[0], all[2], all[3]}},
+		{nil, nil},
+	} {
+		got, err := s.GetAnswers(ctx, "k", c.spans, true)
+		if diff := cmp.Diff(c.want, got); err != nil || diff != "" {
+			t.Errorf("%v: %v (-want +got):\n%s", c.spans, err, diff)
+		}
+	}
+	if got, err := s.GetAnswers(ctx, "none", store.From(0), true); err != nil || len(got) > 0 {
 		t.Errorf("no answer: %v, %v", got, err)
 	}
 	if _, err := s.PutAnswer(ctx, "big", 0, bytes.Repeat([]byte("a"), 351<<10), expires); !errors.Is(err, store.ErrTooLarge) {
@@ -58,7 +73,7 @@ func TestAnswers(t *testing.T) {
 		t.Errorf("%d items after a late answer, %d before", n, rows)
 	}
 	c.Advance(5 * time.Minute)
-	if got, err := s.GetAnswers(ctx, "k", 0, true); err != nil || len(got) > 0 {
+	if got, err := s.GetAnswers(ctx, "k", store.From(0), true); err != nil || len(got) > 0 {
 		t.Errorf("old answers: %v, %v", got, err)
 	}
 }
@@ -80,7 +95,7 @@ func TestLongAnswer(t *testing.T) {
 		})
 	}
 	wg.Wait()
-	got, err := s.GetAnswers(t.Context(), "k", 0, true)
+	got, err := s.GetAnswers(t.Context(), "k", store.From(0), true)
 	if err != nil || len(got) != parts {
 		t.Fatalf("%d parts, %v; want %d", len(got), err, parts)
 	}
@@ -114,7 +129,7 @@ func TestOneAnswerIsFirst(t *testing.T) {
 		})
 	}
 	wg.Wait()
-	got, err := s.GetAnswers(t.Context(), "k", 0, true)
+	got, err := s.GetAnswers(t.Context(), "k", store.From(0), true)
 	if err != nil || firsts.Load() != 1 || len(got) != 1 || string(got[0].Message) != winner.Load() {
 		t.Errorf("%d were first; stored %+v, %v; want %q", firsts.Load(), got, err, winner.Load())
 	}

@@ -11,6 +11,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
+	"culvert/backend/lambda/store"
 	"culvert/backend/wire"
 )
 
@@ -240,6 +243,104 @@ func TestResendsAreBounded(t *testing.T) {
 			t.Errorf("the head was sent %d times", n)
 		}
 	})
+}
+
+// Parts above one that never comes are read once, not with every look at the store:
+// reading costs by the byte, and an agent may put megabytes there.
+func TestPartsAboveAHoleAreReadOnce(t *testing.T) {
+	for name, seqs := range map[string][]int{
+		"no head":      {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16},
+		"many holes":   {0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20},
+		"high numbers": {900, 901, 902, 1000, 1001},
+	} {
+		bubbleNamed(t, name, func(t *testing.T, w *world) {
+			a := w.agent(everything...)
+			a.serve = func(_ context.Context, r *wire.HTTPRequest) *wire.HTTPResponse {
+				for _, seq := range seqs {
+					if body := noise(90_000, 1); seq == 0 {
+						a.emit(&wire.HTTPResponse{RequestID: r.RequestID, StatusCode: 200, Body: body, More: true, BodySize: 6 << 20, Session: a.session})
+					} else {
+						a.emit(&wire.Chunk{RequestID: r.RequestID, Seq: seq, Body: body, Session: a.session, Resent: true})
+					}
+				}
+				return nil
+			}
+			w.expectStatus("with holes", "/shop/", 504)
+			stored := 0
+			w.set(func() {
+				for _, parts := range w.answers {
+					for _, text := range parts {
+						stored += len(text)
+					}
+				}
+			})
+			if n := len(seqs) * 120_000; stored < n {
+				t.Fatalf("%d bytes stored, want %d", stored, n)
+			}
+			if w.read > stored {
+				t.Errorf("%d bytes stored, and %d read", stored, w.read)
+			}
+		})
+	}
+}
+
+// What a stream's agent stores without credit is not even read.
+func TestPartsBeyondTheCreditAreNotRead(t *testing.T) {
+	bubble(t, nil, func(t *testing.T, w *world) {
+		a := w.agent(everything...)
+		a.serve = func(_ context.Context, r *wire.HTTPRequest) *wire.HTTPResponse {
+			for seq := range 30 {
+				a.emit(&wire.Chunk{RequestID: r.RequestID, Seq: creditWindow + 1 + seq, Body: noise(90_000, 1), Session: a.session, Resent: true})
+			}
+			return nil
+		}
+		s := w.v.Stream(t.Context(), get("/shop/"))
+		s.Body.Close()
+		if s.Status != 504 || w.read != 0 {
+			t.Errorf("status %d, %d bytes read", s.Status, w.read)
+		}
+	})
+}
+
+func TestAbsent(t *testing.T) {
+	t.Parallel()
+	aside := store.Span{From: store.PartError}
+	for name, c := range map[string]struct {
+		whole, stream []store.Span
+		parts         []int
+		last          int // 0: not there
+	}{
+		"nothing":   {store.From(0), []store.Span{{From: 0, Below: 9}, aside}, nil, 0},
+		"in order":  {store.From(2), []store.Span{{From: 2, Below: 9}, aside}, []int{0, 1}, 0},
+		"no head":   {[]store.Span{{From: 0, Below: 1}, {From: 3}}, []store.Span{{From: 0, Below: 1}, {From: 3, Below: 9}, aside}, []int{1, 2}, 0},
+		"holes":     {[]store.Span{{From: 1, Below: 3}, {From: 4, Below: 5}, {From: 6}}, []store.Span{{From: 1, Below: 3}, {From: 4, Below: 5}, {From: 6, Below: 9}, aside}, []int{0, 3, 5}, 0},
+		"to an end": {[]store.Span{{From: 1, Below: 2}, aside}, []store.Span{{From: 1, Below: 2}, aside}, []int{0}, 2},
+		"all":       {[]store.Span{aside}, []store.Span{aside}, []int{0, 1}, 2},
+	} {
+		for _, in := range []*inbox{{}, {window: newWindow()}} {
+			want := c.whole
+			if in.window != nil {
+				want = c.stream
+			}
+			for _, seq := range c.parts {
+				in.takePart(seq, []byte("x"), false)
+			}
+			if c.last > 0 {
+				in.takePart(c.last, nil, true)
+			}
+			if diff := cmp.Diff(want, in.absent()); diff != "" {
+				t.Errorf("%s, stream %v (-want +got):\n%s", name, in.window != nil, diff)
+			}
+		}
+	}
+	// A read has only so many spans, and what has no number is always among them.
+	in := &inbox{}
+	for seq := range 20 {
+		in.takePart(2*seq, []byte("x"), false)
+	}
+	if got := in.absent(); len(got) != maxGaps+1 || got[maxGaps] != (store.Span{From: 39}) {
+		t.Errorf("many holes: %v", got)
+	}
 }
 
 // An answer that is none must not reach the visitor, nor keep him waiting.

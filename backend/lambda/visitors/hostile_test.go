@@ -285,7 +285,7 @@ func FuzzInbox(f *testing.F) {
 				t.Errorf("taken without its ID: %q", text)
 			}
 			in.missing()
-			in.lowest()
+			in.absent()
 		}
 		if in.answered() && in.head == nil {
 			t.Error("answered without a head")

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 
+	"culvert/backend/lambda/store"
 	"culvert/backend/wire"
 )
 
@@ -126,19 +127,44 @@ func (in *inbox) missing() *wire.Resend {
 	return in.parts.Missing(in.id)
 }
 
-// lowest is the lowest number that has not come.
-func (in *inbox) lowest() int {
+// maxGaps bounds the reads that look between the parts that are there.
+const maxGaps = 4
+
+// absent is where in the store that may be which has not come. What is there is left
+// out: an agent may store megabytes above a part that never comes, which every look at
+// that part would read and pay anew.
+func (in *inbox) absent() []store.Span {
+	var m *wire.Resend
 	if in.window != nil {
-		return in.window.lowest()
+		m = in.window.missing("")
+	} else {
+		m = in.parts.Missing("")
 	}
-	m := in.parts.Missing("")
-	switch {
-	case m == nil:
-		return 0
-	case len(m.Seqs) > 0:
-		return m.Seqs[0]
+	aside := store.Span{From: store.PartError}
+	if m == nil {
+		return []store.Span{aside}
 	}
-	return *m.From
+	var spans []store.Span
+	for _, seq := range m.Seqs {
+		if last := len(spans) - 1; last >= 0 && spans[last].Below == seq {
+			spans[last].Below = seq + 1
+		} else if len(spans) < maxGaps {
+			spans = append(spans, store.Span{From: seq, Below: seq + 1})
+		} else {
+			break
+		}
+	}
+	if m.From == nil {
+		return append(spans, aside)
+	}
+	if in.window == nil {
+		return append(spans, store.Span{From: *m.From})
+	}
+	// What is beyond the agent's credit is not taken.
+	if *m.From <= in.window.upto {
+		spans = append(spans, store.Span{From: *m.From, Below: in.window.upto + 1})
+	}
+	return append(spans, aside)
 }
 
 // hole is the lowest part that is missing while later ones are there, -1 if there is none.

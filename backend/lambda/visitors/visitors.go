@@ -42,7 +42,7 @@ type Tunnels interface {
 
 // Answers are those that were stored; *store.Store has them.
 type Answers interface {
-	GetAnswers(ctx context.Context, key string, from int, consistent bool) ([]store.Answer, error)
+	GetAnswers(ctx context.Context, key string, spans []store.Span, consistent bool) ([]store.Answer, error)
 }
 
 // Poster sends messages to agents; *post.Poster does.

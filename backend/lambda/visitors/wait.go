@@ -176,7 +176,7 @@ func (x *exchange) startRead() {
 		return
 	}
 	x.wait.reading = true
-	from := x.in.lowest()
+	spans := x.in.absent()
 	probe := false
 	if now := time.Now(); !x.wait.probe.IsZero() && !now.Before(x.wait.probe) {
 		probe, x.wait.probe = true, now.Add(probeEvery)
@@ -185,9 +185,9 @@ func (x *exchange) startRead() {
 		ctx, cancel := context.WithTimeout(x.ctx, readWithin)
 		defer cancel()
 		var r read
-		r.answers, r.err = x.v.cfg.Answers.GetAnswers(ctx, x.ticket.Key(), from, false)
+		r.answers, r.err = x.v.cfg.Answers.GetAnswers(ctx, x.ticket.Key(), spans, false)
 		if probe && r.err == nil && len(r.answers) == 0 {
-			r = x.probe(ctx, from)
+			r = x.probe(ctx, spans)
 		}
 		x.wait.reads <- r
 	})
@@ -195,14 +195,14 @@ func (x *exchange) startRead() {
 
 // probe finds out whether an agent that can only answer over the connection which the
 // request went to still has it.
-func (x *exchange) probe(ctx context.Context, from int) (r read) {
+func (x *exchange) probe(ctx context.Context, spans []store.Span) (r read) {
 	t, err := x.v.cfg.Tunnels.Lookup(ctx, x.route.id, false)
 	here := err == nil && t.Live && t.Connection == x.at().Connection
 	if here || err != nil && !errors.Is(err, store.ErrUnknown) {
 		return read{}
 	}
 	// Its last word may have come just before it went.
-	r.answers, r.err = x.v.cfg.Answers.GetAnswers(ctx, x.ticket.Key(), from, true)
+	r.answers, r.err = x.v.cfg.Answers.GetAnswers(ctx, x.ticket.Key(), spans, true)
 	r.gone = r.err == nil && len(r.answers) == 0
 	return r
 }
@@ -328,7 +328,7 @@ func (x *exchange) finishTell(err error) (lost bool) {
 func (x *exchange) lastLook(done func() bool) error {
 	ctx, cancel := context.WithTimeout(x.ctx, lastWithin)
 	defer cancel()
-	answers, err := x.v.cfg.Answers.GetAnswers(ctx, x.ticket.Key(), x.in.lowest(), true)
+	answers, err := x.v.cfg.Answers.GetAnswers(ctx, x.ticket.Key(), x.in.absent(), true)
 	if err == nil {
 		x.takeStored(answers)
 	}

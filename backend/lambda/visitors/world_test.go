@@ -59,6 +59,7 @@ type world struct {
 	count    map[string]int
 	metric   map[string]float64
 	posted   []string // types of the messages that agents were sent
+	read     int      // bytes, of answers
 	readErr  error
 	findErr  error
 	tasks    sync.WaitGroup
@@ -179,7 +180,7 @@ func (w *world) MarkGone(ctx context.Context, id, conn string) (bool, error) {
 	return true, nil
 }
 
-func (w *world) GetAnswers(ctx context.Context, key string, from int, consistent bool) ([]store.Answer, error) {
+func (w *world) GetAnswers(ctx context.Context, key string, spans []store.Span, consistent bool) ([]store.Answer, error) {
 	what := "reads"
 	if consistent {
 		what = "consistent reads"
@@ -194,7 +195,9 @@ func (w *world) GetAnswers(ctx context.Context, key string, from int, consistent
 	}
 	var list []store.Answer
 	for _, part := range slices.Sorted(maps.Keys(w.answers[key])) {
-		if part >= from {
+		in := func(s store.Span) bool { return part >= s.From && (s.Below == 0 || part < s.Below) }
+		if slices.ContainsFunc(spans, in) {
+			w.read += len(w.answers[key][part])
 			list = append(list, store.Answer{Part: part, Message: []byte(w.answers[key][part])})
 		}
 	}
