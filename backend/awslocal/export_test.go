@@ -3,11 +3,12 @@ package awslocal
 import (
 	"strings"
 
-	"culvert/backend/lambda/store"
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/ssm"
+
+	"culvert/backend/lambda/store"
 )
 
 // KillDatabase ends DynamoDB Local as a crash would.
