@@ -133,6 +133,10 @@ func (h *handshake) dropDead(ctx context.Context, quota string) bool {
 				return
 			}
 			dropped.Store(true)
+			// It may only have been silent: then it notices, and does not wait in vain.
+			if err := h.a.cfg.Poster.Delete(ctx, one.Connection); err != nil {
+				h.a.log.Warn("a dead connection cannot be closed", "connection", one.Connection, "error", err)
+			}
 		})
 	}
 	wg.Wait()

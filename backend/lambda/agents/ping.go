@@ -1,0 +1,109 @@
+package agents
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"culvert/backend/lambda/event"
+	"culvert/backend/lambda/post"
+	"culvert/backend/lambda/store"
+	"culvert/backend/lambda/ticket"
+	"culvert/backend/wire"
+)
+
+// ping answers an agent's heartbeat, if it knows answers. Whether it does, its
+// session token says, or else the store. An agent that has lost its tunnel and does not
+// know it is sent away, to come again.
+func (a *Agents) ping(ctx context.Context, m *event.Message, e *envelope) error {
+	var tunnel string
+	declared := true
+	if e.Session != "" {
+		var err error
+		if tunnel, err = a.sessionOf(ctx, e); errors.Is(err, errNoSession) {
+			a.refuse(m, string(e.Type), err)
+			return nil
+		} else if err != nil {
+			return err
+		}
+	} else {
+		c, err := a.cfg.Store.Connection(ctx, m.ConnectionID)
+		if errors.Is(err, store.ErrUnknown) {
+			a.refuse(m, string(e.Type), err)
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		if h := (store.Holder{Capabilities: c.Capabilities}); h.Can(wire.CapSession) {
+			return nil // it could show its token
+		}
+		tunnel, declared = c.Tunnel, c.Declared
+	}
+	if tunnel != "" && !a.holdsStill(ctx, tunnel, m.ConnectionID) {
+		return a.sendAway(ctx, m.ConnectionID, tunnel, declared)
+	}
+	if !declared {
+		return nil // the original backend says nothing, too
+	}
+	text, err := wire.Encode(&wire.Pong{})
+	if err != nil {
+		return err
+	}
+	if err := a.postTo(ctx, m.ConnectionID, text); err != nil && !errors.Is(err, post.ErrGone) {
+		return fmt.Errorf("pong: %w", err)
+	}
+	return nil
+}
+
+// sessionOf is the tunnel that a session token is for. The error wraps errNoSession if
+// it is for none.
+func (a *Agents) sessionOf(ctx context.Context, e *envelope) (tunnel string, err error) {
+	set, err := a.cfg.Keys.Get(ctx)
+	if err != nil {
+		return "", err
+	}
+	tunnel, err = set.Tickets.OpenSession(e.Session, a.now())
+	if errors.Is(err, ticket.ErrForged) {
+		if newer, changed, e2 := a.cfg.Keys.Reread(ctx, set); e2 == nil && changed {
+			tunnel, err = newer.Tickets.OpenSession(e.Session, a.now())
+		}
+	}
+	if err != nil {
+		return "", fmt.Errorf("%w: %w", errNoSession, err)
+	}
+	return tunnel, nil
+}
+
+// handover is how long a connection may live on whose tunnel another one has: what
+// runs on it may finish, if its agent has replaced it as planned.
+const handover = time.Minute
+
+// holdsStill reports whether the tunnel is still the connection's, or may be. A 410 that
+// came by mistake, or a line that was dead for some seconds while somebody looked, has
+// taken it away, and nobody could tell the agent.
+func (a *Agents) holdsStill(ctx context.Context, tunnel, connection string) bool {
+	for _, consistent := range []bool{false, true} { // the latter only if something is wrong
+		t, err := a.cfg.Store.Lookup(ctx, tunnel, consistent)
+		switch {
+		case errors.Is(err, store.ErrUnknown):
+		case err != nil:
+			a.log.Warn("it is not known whether an agent still has its tunnel", "connection", connection, "tunnel", tunnel, "error", err)
+			return true
+		case t.Live && (t.Connection == connection || a.now().Sub(t.ConnectedAt) < handover):
+			return true
+		}
+	}
+	return false
+}
+
+// sendAway ends a connection that has lost its tunnel. An agent that has declared itself
+// comes again at once, and gets its tunnel, or is told why not.
+func (a *Agents) sendAway(ctx context.Context, connection, tunnel string, declared bool) error {
+	a.log.Info("agent has lost its tunnel, and is sent away", "connection", connection, "tunnel", tunnel)
+	if !declared {
+		return a.cfg.Poster.Delete(ctx, connection)
+	}
+	return a.tellAndClose(ctx, connection, &wire.ErrorMessage{Code: wire.CodeGoingAway, Message: "this connection has lost its tunnel: connect again"})
+}
