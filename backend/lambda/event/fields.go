@@ -104,18 +104,34 @@ func add(h http.Header, f field) error {
 }
 
 // requestHeader is header for a visitor's request: without what was about the
-// visitor's own connection, the length, which the body tells, and the host.
-func (e *envelope) requestHeader() (h http.Header, host string, err error) {
+// visitor's own connection, the length, which the body tells, and the host. What the
+// connection was to become is upgrade.
+func (e *envelope) requestHeader() (h http.Header, host, upgrade string, err error) {
 	h, err = e.header()
 	if err != nil {
-		return nil, "", err
+		return nil, "", "", err
 	}
 	host = h.Get("Host")
 	if host == "" {
 		host = e.RequestContext.Domain
 	}
+	upgrade = upgradeOf(h)
 	visitor.RemoveHopByHop(h)
 	delete(h, "Host")
 	delete(h, "Content-Length")
-	return h, host, nil
+	return h, host, upgrade, nil
+}
+
+// upgradeOf gives the protocols that the visitor offers to change to, or "". Gateways
+// end the visitor's connection and may take off what is about it, Connection and
+// Upgrade; the other fields of a WebSocket's handshake they pass on, and browsers let
+// no page set them for anything else (RFC 6455, section 4.1).
+func upgradeOf(h http.Header) string {
+	if offered := visitor.UpgradeOf(h); offered != "" {
+		return offered
+	}
+	if h.Get("Sec-Websocket-Key") != "" && h.Get("Sec-Websocket-Version") != "" {
+		return "websocket"
+	}
+	return ""
 }

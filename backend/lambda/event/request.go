@@ -28,7 +28,10 @@ type Request struct {
 	Host  string
 	// Header has canonical names, and no Host, Content-Length or hop-by-hop field.
 	Header http.Header
-	Body   []byte
+	// Upgrade is the protocols that the visitor offers to change to, or "". No gateway
+	// that hands over events changes to any.
+	Upgrade string
+	Body    []byte
 	// SourceIP is whom the gateway saw, never what a header says; "::" if it does not
 	// tell.
 	SourceIP string
@@ -65,7 +68,7 @@ func (e *envelope) request(kind Kind) (*Request, error) {
 		return nil, malformed("%w", err)
 	}
 	var err error
-	if r.Header, r.Host, err = e.requestHeader(); err != nil {
+	if r.Header, r.Host, r.Upgrade, err = e.requestHeader(); err != nil {
 		return nil, err
 	}
 	r.Body, err = e.body()

@@ -85,6 +85,34 @@ func parse(t *testing.T, text []byte) *Request {
 	return r
 }
 
+func TestUpgrade(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		headers object
+		want    string
+	}{
+		"none":                 {object{}, ""},
+		"as it was sent":       {object{"connection": "keep-alive, Upgrade", "upgrade": "websocket"}, "websocket"},
+		"another":              {object{"connection": "Upgrade", "upgrade": "foo/2, bar"}, "foo/2, bar"},
+		"cleartext HTTP/2":     {object{"connection": "Upgrade, HTTP2-Settings", "upgrade": "h2c"}, ""},
+		"without Connection":   {object{"upgrade": "websocket"}, ""},
+		"the gateway took it":  {object{"sec-websocket-key": "dGhlIHNhbXBsZSBub25jZQ==", "sec-websocket-version": "13"}, "websocket"},
+		"a key, and no more":   {object{"sec-websocket-key": "dGhlIHNhbXBsZSBub25jZQ=="}, ""},
+		"the server's own one": {object{"sec-websocket-accept": "s3pPLMBiTxaQ9kYGzzhZRbK+xOo="}, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			r := parse(t, http2(object{"headers": c.headers}))
+			if r.Upgrade != c.want {
+				t.Errorf("got %q, want %q", r.Upgrade, c.want)
+			}
+			if r.Header.Get("Upgrade") != "" || r.Header.Get("Connection") != "" {
+				t.Errorf("header %v", r.Header)
+			}
+		})
+	}
+}
+
 func TestRequest(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {

@@ -137,11 +137,10 @@ func (x *exchange) prepare(ctx context.Context) (*event.Answer, *refusal) {
 	}
 	x.current.Store(t)
 	request := &http.Request{Method: x.req.Method, Header: x.req.Header}
-	upgrade := visitor.UpgradeOf(x.req.Header)
 	switch {
-	case x.route.bare && visitor.PrefersHTML(request) && upgrade == "":
+	case x.route.bare && visitor.PrefersHTML(request) && x.req.Upgrade == "":
 		return redirectToSlash(x.route), nil
-	case visitor.OffersUpgrade(upgrade, "websocket"):
+	case visitor.OffersUpgrade(x.req.Upgrade, "websocket"):
 		return nil, refuse(http.StatusNotImplemented, msgNoUpgrade)
 	}
 	return nil, x.allowed(ctx)

@@ -265,15 +265,31 @@ func bubbleNamed(t *testing.T, name string, test func(*testing.T, *world)) {
 	t.Run(name, func(t *testing.T) { bubble(t, nil, test) })
 }
 
+// Whichever gateway it comes through, a WebSocket is refused here: the agent would take
+// its handshake for a plain GET.
 func TestUpgradeIsRefused(t *testing.T) {
-	bubble(t, nil, func(t *testing.T, w *world) {
-		w.agent(everything...)
-		r := get("/shop/socket")
-		r.Header = http.Header{"Connection": {"Upgrade"}, "Upgrade": {"websocket"}}
-		if a := w.serve(r); a.Status != http.StatusNotImplemented {
-			t.Errorf("status %d", a.Status)
+	for name, headers := range map[string]string{
+		"as the visitor sent it": `"connection":"keep-alive, Upgrade","upgrade":"websocket","sec-websocket-key":"dGhlIHNhbXBsZSBub25jZQ==","sec-websocket-version":"13"`,
+		"as gateways leave it":   `"sec-websocket-key":"dGhlIHNhbXBsZSBub25jZQ==","sec-websocket-version":"13"`,
+	} {
+		for gateway, domain := range map[string]string{"HTTP API": "tunnel.example.test", "Function URL": "abcdef.lambda-url.eu-west-1.on.aws"} {
+			bubbleNamed(t, gateway+" "+name, func(t *testing.T, w *world) {
+				a := w.agent(everything...)
+				r, err := event.ParseHTTP([]byte(`{"version":"2.0","routeKey":"$default","rawPath":"/shop/socket","headers":{"host":"tunnel.example.test",` + headers + `},
+					"requestContext":{"domainName":"` + domain + `","stage":"$default","http":{"method":"GET","path":"/shop/socket","sourceIp":"203.0.113.7"}}}`))
+				if err != nil {
+					t.Fatal(err)
+				}
+				answer := w.serve(r)
+				if answer.Status != http.StatusNotImplemented || !strings.Contains(string(answer.Body), msgNoUpgrade) {
+					t.Errorf("status %d: %s", answer.Status, answer.Body)
+				}
+				if n := len(gotOf[*wire.HTTPRequest](a)); n != 0 {
+					t.Errorf("the agent got %d requests", n)
+				}
+			})
 		}
-	})
+	}
 }
 
 // The header of an original agent's answer is made to fit the path form.
