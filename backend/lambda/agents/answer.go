@@ -54,6 +54,9 @@ func (a *Agents) answer(ctx context.Context, m *event.Message, e *envelope) erro
 	}
 	if err != nil {
 		a.refuse(m, string(e.Type), err)
+		if errors.Is(err, errNoSession) && e.Session != "" {
+			return a.startAnew(ctx, m)
+		}
 		return nil
 	}
 	pushed := false

@@ -23,7 +23,7 @@ func (a *Agents) ping(ctx context.Context, m *event.Message, e *envelope) error 
 		var err error
 		if tunnel, err = a.sessionOf(ctx, e); errors.Is(err, errNoSession) {
 			a.refuse(m, string(e.Type), err)
-			return nil
+			return a.startAnew(ctx, m)
 		} else if err != nil {
 			return err
 		}
@@ -74,6 +74,24 @@ func (a *Agents) sessionOf(ctx context.Context, e *envelope) (tunnel string, err
 		return "", fmt.Errorf("%w: %w", errNoSession, err)
 	}
 	return tunnel, nil
+}
+
+// startAnew ends a connection whose session token is none any more: its key was accepted
+// when the connection began, and has been rotated out. None of its answers would ever
+// count. Its secret to resume by is as old, so its tunnel must be free when it comes
+// again: it then gets it by its owner, if its own token still counts.
+func (a *Agents) startAnew(ctx context.Context, m *event.Message) error {
+	c, err := a.cfg.Store.Connection(ctx, m.ConnectionID)
+	if err != nil && !errors.Is(err, store.ErrUnknown) {
+		return err
+	}
+	if err == nil && c.Tunnel != "" {
+		_, err := a.cfg.Store.Release(ctx, c.Tunnel, m.ConnectionID)
+		if err = errors.Join(err, a.cfg.Store.Uncount(ctx, c.Quota, m.ConnectionID)); err != nil {
+			return err
+		}
+	}
+	return a.tellAndClose(ctx, m.ConnectionID, &wire.ErrorMessage{Code: wire.CodeGoingAway, Message: "the backend's keys were rotated: connect again"})
 }
 
 // handover is how long a connection may live on whose tunnel another one has: what

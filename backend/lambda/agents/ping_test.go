@@ -116,3 +116,43 @@ func TestSilentTunnelsAreClosed(t *testing.T) {
 		t.Errorf("closed: the silent one %v, the other %v", w.gateway.wasDeleted("c1"), w.gateway.wasDeleted("c2"))
 	}
 }
+
+// Two rotations, as after a secret has leaked: the agents that are connected show session
+// tokens that count no more, and secrets to resume by that do not either. They are told,
+// and come back to their tunnels.
+func TestTwoRotations(t *testing.T) {
+	t.Parallel()
+	for name, message := range map[string]func(w *world, session any) object{
+		"an answer":   func(w *world, session any) object { return response(w.issue(request("shop", "w1"), ""), session) },
+		"a heartbeat": func(_ *world, session any) object { return object{"type": "ping", "session": session} },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t, nil)
+			first := w.declared("c1", "ann", object{"tunnel_id": "shop"})
+			for _, letter := range []byte("bc") {
+				w.keys.rotate(letter)
+				if _, _, err := w.keys.Reread(t.Context(), nil); err != nil {
+					t.Fatal(err)
+				}
+			}
+			w.send("c1", message(w, first["session"]))
+			heard := w.gateway.received("c1")
+			wantError(t, heard[len(heard)-1], "going_away")
+			if !w.gateway.wasDeleted("c1") || w.counted(countRefused) != 1 || len(w.waiters.all()) > 0 {
+				t.Errorf("cut off %v, refused %d, pushed %v", w.gateway.wasDeleted("c1"), w.counted(countRefused), w.waiters.all())
+			}
+			// It may be there before the old connection is gone.
+			w.gateway.open("c1")
+			second := w.declared("c2", "ann", again(first, "i-c1"))
+			if second["tunnel_id"] != "shop" {
+				t.Fatalf("when it comes again: %v", second)
+			}
+			w.holds("shop", "c2")
+			w.send("c2", response(w.issue(request("shop", "w1"), ""), second["session"]))
+			if got := w.waiters.all(); len(got["w1"]) != 1 {
+				t.Errorf("pushed %v", got)
+			}
+		})
+	}
+}
