@@ -17,7 +17,7 @@ import (
 const (
 	msgCrashed  = "The backend of this tunnel failed. Its operator finds the reason in the function's log."
 	msgTooLarge = "The answer of the service behind this tunnel is too large: this backend passes at most 6 MB in all, " +
-		"which is about 4.5 MB of binary data. Its operator can turn on large bodies or streaming."
+		"which is about 4.5 MB of binary data. Its operator can turn on streaming, which passes more."
 	msgNoAnswer = "The service behind this tunnel sent an answer that makes no sense."
 )
 
