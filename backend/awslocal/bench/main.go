@@ -48,8 +48,8 @@ type workload struct {
 	row               float64       // dollars per million requests
 }
 
-// workloads are those of the design's cost table, with the row that each must keep
-// to: pushed up to 90 KB, by S3 at 1 MB. Bodies are random bytes, which do not get
+// workloads are those of the cost table in deploy/README.md, with the row that each
+// must keep to: pushed up to 90 KB, by S3 at 1 MB. Bodies are random bytes, which do not get
 // smaller by compression: text costs less. The rows of the pushed design are rounded.
 func workloads() []workload {
 	const kb = 1 << 10
