@@ -19,6 +19,7 @@ func TestAWSForm1Stored(t *testing.T) {
 	if pushed, stored := testAWSForm1(t, aws); pushed != 0 || stored == 0 {
 		t.Errorf("%d answers were pushed and %d stored", pushed, stored)
 	}
+	aws.stop(t)
 }
 
 // testAWSForm1 has the forwarder that knows form 1's table and nothing else serve a

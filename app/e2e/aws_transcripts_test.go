@@ -214,6 +214,7 @@ func (v *transcriptVisit) make(t testing.TB, base string) (transcriptAnswer, err
 func TestTranscriptOriginalBackend(t *testing.T) {
 	t.Parallel()
 	service := serve(t, http.HandlerFunc(transcriptPages))
+	service.Config.SetKeepAlivesEnabled(false) // at its end nothing is left half open
 	names := strings.NewReplacer(hostOf(t, service.URL), transcriptService)
 	lines := readTranscript(t, "original-backend.jsonl")
 	var visitors int
