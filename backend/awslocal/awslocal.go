@@ -125,6 +125,10 @@ const (
 
 	accountRate, accountBurst = 10_000, 5_000
 	connectRate, connectBurst = 20, 100 // of agents, the template's defaults
+
+	// routeSelection is that of both WebSocket APIs, as in the template: no message of an
+	// agent's has the member, so that all take the route $default.
+	routeSelection = "$request.body.action"
 )
 
 var validName = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9-]{0,100}$`)

@@ -11,6 +11,12 @@ import (
 	"culvert/backend/lambda/store"
 )
 
+// What has to be as in the template.
+const (
+	RouteSelection            = routeSelection
+	ConnectRate, ConnectBurst = connectRate, connectBurst
+)
+
 // KillDatabase ends DynamoDB Local as a crash would.
 func KillDatabase(l *Local) { l.killDatabase() }
 
@@ -27,8 +33,15 @@ func Parameters(l *Local) (client *ssm.Client, name string) {
 
 // Tables are the account's.
 func Tables(l *Local) (*store.Store, error) {
-	client := dynamodb.New(dynamodb.Options{Region: region, BaseEndpoint: aws.String(l.urls.dynamodb), Credentials: asAgents(l), HTTPClient: onceClient()})
-	return store.New(store.Config{Client: client, Names: tableNames(l.cfg.Name)})
+	client, names := Database(l)
+	return store.New(store.Config{Client: client, Names: names})
+}
+
+// Database has them.
+func Database(l *Local) (*dynamodb.Client, store.Names) {
+	return dynamodb.New(dynamodb.Options{
+		Region: region, BaseEndpoint: aws.String(l.urls.dynamodb), Credentials: asAgents(l), HTTPClient: onceClient(),
+	}), tableNames(l.cfg.Name)
 }
 
 // WaitersURL is what functions that wait dial, and ManagementURLs are where functions

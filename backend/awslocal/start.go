@@ -282,7 +282,7 @@ func (l *Local) waitersAPI(who roles, shared *rate.Limiter) error {
 		return nil
 	}
 	api, err := wsapi.New(wsapi.Config{
-		ID: waitersAPIID, Stage: stage, Region: region, Account: account, RouteSelection: "$request.body.action",
+		ID: waitersAPIID, Stage: stage, Region: region, Account: account, RouteSelection: routeSelection,
 		RequireStage: true, Principals: who,
 		Routes: map[string]wsapi.Route{
 			"$connect": {IAM: true, RouteResponse: true, Mock: &wsapi.Mock{Request: `{"statusCode": 200}`}},
@@ -313,7 +313,7 @@ func (l *Local) open(a *addresses, who roles, shared *rate.Limiter) error {
 		SourceArn: wsapi.ExecuteARN(region, account, agentsAPIID, "*/*"),
 	}}}
 	api, err := wsapi.New(wsapi.Config{
-		ID: agentsAPIID, Stage: stage, Region: region, Account: account, RouteSelection: "$request.body.type", Principals: who,
+		ID: agentsAPIID, Stage: stage, Region: region, Account: account, RouteSelection: routeSelection, Principals: who,
 		Routes: map[string]wsapi.Route{
 			"$connect": {Lambda: agents, Throttle: rate.NewLimiter(connectRate, connectBurst)},
 			"$default": {Lambda: agents}, "$disconnect": {Lambda: agents},

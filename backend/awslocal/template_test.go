@@ -1,0 +1,37 @@
+package awslocal_test
+
+import (
+	"os"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"testing"
+
+	"culvert/backend/awslocal"
+)
+
+// The stand-in routes and throttles as the template has AWS do it.
+func TestLikeTheTemplate(t *testing.T) {
+	t.Parallel()
+	text, err := os.ReadFile(filepath.FromSlash("../../deploy/template.yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	selections := regexp.MustCompile(`(?m)^ +RouteSelectionExpression: (.+)$`).FindAllSubmatch(text, -1)
+	if len(selections) != 2 {
+		t.Errorf("the template has %d WebSocket APIs", len(selections))
+	}
+	for _, m := range selections {
+		if got := string(m[1]); got != awslocal.RouteSelection {
+			t.Errorf("routes are selected by %s here, by %s there", awslocal.RouteSelection, got)
+		}
+	}
+	for parameter, want := range map[string]int{"ConnectRate": awslocal.ConnectRate, "ConnectBurst": awslocal.ConnectBurst} {
+		m := regexp.MustCompile(`(?m)^  ` + parameter + `:\n +Type: Number\n +Default: (\d+)$`).FindSubmatch(text)
+		if m == nil {
+			t.Errorf("the template has no default for %s", parameter)
+		} else if got, _ := strconv.Atoi(string(m[1])); got != want {
+			t.Errorf("%s is %d here, %d there", parameter, want, got)
+		}
+	}
+}
