@@ -166,7 +166,7 @@ func TestAccessLogs(t *testing.T) {
 	tmpl := load(t, nil)
 	common := []string{
 		"$context.identity.sourceIp", "$context.requestTime", "$context.routeKey", "$context.protocol", "$context.status",
-		"$context.responseLength", "$context.requestId", "$context.integrationErrorMessage",
+		"$context.responseLength", "$context.requestId", "$context.integrationErrorMessage", "$context.error.responseType",
 	}
 	for stage, own := range map[string]string{"HttpStage": "$context.httpMethod", "AgentsStage": "$context.eventType", "WaitersStage": "$context.eventType"} {
 		t.Run(stage, func(t *testing.T) {
@@ -191,6 +191,10 @@ func TestAccessLogs(t *testing.T) {
 					[]string{"$context.path", "$context.authorizer", "$context.customDomain.basePathMatched"}, f) ||
 					strings.Contains(strings.ToLower(f), "query") || strings.Contains(f, "$input") {
 					t.Errorf("%s is logged", f)
+				}
+				// Between quotes, these make a line that is no JSON just when something is wrong.
+				if slices.Contains([]string{"$context.error.message", "$context.error.messageString", "$context.error.validationErrorString"}, f) {
+					t.Errorf("%s is logged, and may hold quotation marks", f)
 				}
 			}
 		})

@@ -154,7 +154,7 @@ func TestDashboardAndAlarms(t *testing.T) {
 	if metrics > 10 {
 		t.Errorf("%d alarms, and ten are free", metrics)
 	}
-	for _, id := range []string{"AgentsThrottledAlarm", "RefusedAlarm", "ConcurrencyAlarm", "RequestsAlarm"} {
+	for _, id := range []string{"AgentsThrottledAlarm", "AgentsLimitAlarm", "RefusedAlarm", "ConcurrencyAlarm", "RequestsAlarm"} {
 		if _, ok := alarms[id]; !ok {
 			t.Errorf("there is no %s", id)
 		}
