@@ -242,3 +242,15 @@ func TestBuild(t *testing.T) {
 		})
 	}
 }
+
+// TestTunnelsAreCapped: who knows a tunnel's URL can make its owner pay for as much as it
+// serves, so there is a cap that nobody has to think of. The README calculates with it.
+func TestTunnelsAreCapped(t *testing.T) {
+	t.Parallel()
+	for _, id := range []string{"PublicFunction", "StreamFunction"} {
+		tmpl := load(t, map[string]string{"Streaming": "true", "AccountConcurrency": "1000"})
+		if got := environment(tmpl, id)["CULVERT_TUNNEL_RPM"]; got != "3000" {
+			t.Errorf("%s: a tunnel may serve %q in a minute", id, got)
+		}
+	}
+}

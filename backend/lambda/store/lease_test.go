@@ -33,7 +33,7 @@ func TestLimiter(t *testing.T) {
 	environments := []*store.Limiter{s.NewLimiter(limit), s.NewLimiter(limit)}
 	allowed := 0
 	for n := range 2 * limit {
-		ok, wait, err := environments[n%2].Allow(t.Context(), "shop")
+		ok, wait, err := environments[n%2].Allow(t.Context(), "shop", 0)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -51,17 +51,87 @@ func TestLimiter(t *testing.T) {
 		t.Errorf("%d writes for %d requests", n, 2*limit)
 	}
 	c.Advance(time.Minute)
-	if ok, _, err := environments[0].Allow(t.Context(), "shop"); !ok || err != nil {
+	if ok, _, err := environments[0].Allow(t.Context(), "shop", 0); !ok || err != nil {
 		t.Errorf("the next minute: %v, %v", ok, err)
 	}
-	if ok, _, err := s.NewLimiter(0).Allow(t.Context(), "shop"); !ok || err != nil {
+	if ok, _, err := s.NewLimiter(0).Allow(t.Context(), "shop", 0); !ok || err != nil {
 		t.Errorf("no limit: %v, %v", ok, err)
 	}
 	small := s.NewLimiter(1)
-	if ok, _, err := small.Allow(t.Context(), "tiny"); !ok || err != nil {
+	if ok, _, err := small.Allow(t.Context(), "tiny", 0); !ok || err != nil {
 		t.Errorf("the one request: %v, %v", ok, err)
 	}
-	if ok, _, err := small.Allow(t.Context(), "tiny"); ok || err != nil {
+	if ok, _, err := small.Allow(t.Context(), "tiny", 0); ok || err != nil {
 		t.Errorf("one more: %v, %v", ok, err)
 	}
 }
+
+// What is paid for is bytes as well as requests.
+func TestLimiterCountsBytes(t *testing.T) {
+	t.Parallel()
+	const limit, large = 100, 4_400_000 // 43 units and one
+	for name, c := range map[string]struct {
+		up, down int
+		want     int // requests in the first minute, and in three
+		later    int
+	}{
+		"small":         {1000, 1000, 100, 300},
+		"large bodies":  {large, 0, 3, 7}, // the third is begun with what is left
+		"large answers": {0, large, 3, 7},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s, c2, _ := open(t)
+			l := s.NewLimiter(limit)
+			served := 0
+			for minute := range 3 {
+				for range limit + 10 {
+					ok, wait, err := l.Allow(t.Context(), "shop", c.up)
+					if err != nil {
+						t.Fatal(err)
+					}
+					if !ok {
+						if wait <= 0 || wait > time.Minute {
+							t.Errorf("wait %v", wait)
+						}
+						continue
+					}
+					served++
+					l.Spend("shop", c.down)
+				}
+				if minute == 0 && served != c.want {
+					t.Errorf("%d served in a minute, want %d", served, c.want)
+				}
+				c2.Advance(time.Minute)
+			}
+			if served != c.later {
+				t.Errorf("%d served in three minutes, want %d", served, c.later)
+			}
+		})
+	}
+}
+
+// A burst starts many environments. None of them may take what others need.
+func TestLeasesOfABurst(t *testing.T) {
+	t.Parallel()
+	s, _, db := open(t)
+	const limit = 300
+	for n := range limit / firstLease {
+		if ok, _, err := s.NewLimiter(limit).Allow(t.Context(), "shop", 0); !ok || err != nil {
+			t.Fatalf("environment %d: %v, %v", n, ok, err)
+		}
+	}
+	// One that goes on takes ever more at once.
+	busy := s.NewLimiter(3000)
+	writes := len(db.updates)
+	for range 600 {
+		if ok, _, err := busy.Allow(t.Context(), "busy", 0); !ok || err != nil {
+			t.Fatalf("%v, %v", ok, err)
+		}
+	}
+	if n := len(db.updates) - writes; n > 20 {
+		t.Errorf("%d writes for 600 requests", n)
+	}
+}
+
+const firstLease = 5

@@ -54,6 +54,7 @@ func (x *exchange) answer() outcome {
 		x.v.cfg.Log.Warn("answer of an agent is none", "error", err)
 		return x.refused(refuse(http.StatusBadGateway, msgNoAnswer))
 	}
+	x.spent(len(body))
 	a := &event.Answer{Status: in.head.StatusCode, Header: x.answerHeader(), Body: body}
 	if x.req.Method == http.MethodHead {
 		a.Head = true

@@ -151,7 +151,7 @@ func (x *exchange) allowed(ctx context.Context) *refusal {
 	if x.v.cfg.Limiter == nil {
 		return nil
 	}
-	ok, wait, err := x.v.cfg.Limiter.Allow(ctx, x.route.id)
+	ok, wait, err := x.v.cfg.Limiter.Allow(ctx, x.route.id, len(x.req.Body))
 	switch {
 	case err != nil:
 		// The stage's own throttle still holds; the count is not worth a request.
@@ -162,6 +162,13 @@ func (x *exchange) allowed(ctx context.Context) *refusal {
 		return no
 	}
 	return nil
+}
+
+// spent counts what the visitor has got.
+func (x *exchange) spent(bytes int) {
+	if x.v.cfg.Limiter != nil {
+		x.v.cfg.Limiter.Spend(x.route.id, bytes)
+	}
 }
 
 // unanswered says why there is no answer, after waiting for it.

@@ -3,7 +3,9 @@ package visitors
 import (
 	"context"
 	"errors"
+	"io"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -362,11 +364,16 @@ type limiter struct {
 	ok   bool
 	wait time.Duration
 	err  error
+
+	asked, spent []int // bytes
 }
 
-func (l *limiter) Allow(context.Context, string) (bool, time.Duration, error) {
+func (l *limiter) Allow(_ context.Context, _ string, bytes int) (bool, time.Duration, error) {
+	l.asked = append(l.asked, bytes)
 	return l.ok, l.wait, l.err
 }
+
+func (l *limiter) Spend(_ string, bytes int) { l.spent = append(l.spent, bytes) }
 
 func TestLimiter(t *testing.T) {
 	l := &limiter{}
@@ -386,6 +393,17 @@ func TestLimiter(t *testing.T) {
 		l.ok, l.err = false, errors.New("throttled")
 		if a := w.serve(get("/shop/")); a.Status != 200 {
 			t.Errorf("%d: a count that fails must not fail requests", a.Status)
+		}
+		l.asked, l.spent = nil, nil
+		body := noise(300_000, 1)
+		w.serve(postRequest("/shop/echo", body, ""))
+		s := w.v.Stream(t.Context(), postRequest("/shop/echo", body[:200_000], ""))
+		if n, err := io.Copy(io.Discard, s.Body); n != 200_000 || err != nil {
+			t.Errorf("%d bytes streamed, %v", n, err)
+		}
+		s.Body.Close()
+		if want := []int{300_000, 200_000}; !slices.Equal(l.asked, want) || !slices.Equal(l.spent, want) {
+			t.Errorf("counted %v and %v, want %v", l.asked, l.spent, want)
 		}
 	})
 }

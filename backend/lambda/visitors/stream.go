@@ -20,6 +20,7 @@ type streamBody struct {
 	reading sync.Mutex // Close may come while Read waits
 	rest    []byte     // of the part that is being read
 	over    error      // what Read gives from now on
+	read    int        // bytes so far
 	closing sync.Once
 }
 
@@ -34,6 +35,7 @@ func (b *streamBody) Read(p []byte) (int, error) {
 		case len(b.rest) > 0:
 			n := copy(p, b.rest)
 			b.rest = b.rest[n:]
+			b.read += n
 			return n, nil
 		case b.over != nil:
 			return 0, b.over
@@ -85,6 +87,7 @@ func (b *streamBody) Close() error {
 			b.over = errCut
 		}
 		b.rest = nil
+		b.x.spent(b.read)
 		b.x.end()
 	})
 	return nil

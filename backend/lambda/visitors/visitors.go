@@ -50,9 +50,12 @@ type Poster interface {
 	Post(ctx context.Context, connection string, text []byte, opts ...post.Option) error
 }
 
-// Limiter bounds the requests of a tunnel; *store.Limiter does.
+// Limiter bounds what a tunnel serves; *store.Limiter does.
 type Limiter interface {
-	Allow(ctx context.Context, id string) (ok bool, wait time.Duration, err error)
+	// Allow is asked before a request with so many bytes of body.
+	Allow(ctx context.Context, id string, bytes int) (ok bool, wait time.Duration, err error)
+	// Spend is told of the bytes of its answer.
+	Spend(id string, bytes int)
 }
 
 // Bodies is where large bodies go; *blob.Bucket is one.
