@@ -46,9 +46,12 @@ type conn struct {
 	asked  time.Time // when whoami was sent that has no answer yet; zero if there is none
 	proven time.Time // when it was last known to work
 	active time.Time // when something was last sent or received
-	stop   context.CancelFunc
-	gone   chan struct{} // closed when it is over
-	ws     *websocket.Conn
+	// The frames that nobody waited for, and their bytes, since strayFrom.
+	strays, strayed int
+	strayFrom       time.Time
+	stop            context.CancelFunc
+	gone            chan struct{} // closed when it is over
+	ws              *websocket.Conn
 
 	writing sync.Mutex
 }

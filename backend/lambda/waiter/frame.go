@@ -1,6 +1,7 @@
 package waiter
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"time"
@@ -19,13 +20,24 @@ type frame struct {
 	Gateway      string `json:"requestId"`
 }
 
+// lookWithin is how far the request ID is looked for before a frame is parsed: in what
+// agents send it stands in front of header and body.
+const lookWithin = 4 << 10
+
 // take acts on a frame. w.mu is held.
 func (w *Waiter) take(c *conn, text []byte) {
 	now := w.cfg.Now()
 	c.active = now
+	if c.state == over {
+		return // given up; what was still read of it counts no more
+	}
+	if !w.wanted(c, text) {
+		w.stray(c, text)
+		return
+	}
 	var f frame
 	if err := json.Unmarshal(text, &f); err != nil {
-		w.stray()
+		w.stray(c, text)
 		return
 	}
 	switch {
@@ -33,27 +45,60 @@ func (w *Waiter) take(c *conn, text []byte) {
 		if !w.turn.takes(f.RequestID, text) {
 			// A late answer, or a forged one. It may have lain here since before a freeze:
 			// so it proves nothing, either.
-			w.stray()
+			w.stray(c, text)
 			return
 		}
 		// Nobody knew this ID before the turn, so that the connection works now.
 		c.proven = now
 	case f.ConnectionID != "" && f.Message == "" && f.Gateway == "":
-		w.takeName(c, f.ConnectionID)
+		w.takeName(c, text, f.ConnectionID)
 	case f.Message != "" && c.state == asking:
 		w.drop(c)
 		w.failed(errors.New("the waiters' API does not answer whoami: " + firstOf(f.Message)))
 	default:
-		w.stray()
+		w.stray(c, text)
 	}
 }
 
+// wanted is false if a frame can be dropped without parsing all of it, which takes long
+// on the little processor time that the function has. w.mu is held.
+func (w *Waiter) wanted(c *conn, text []byte) bool {
+	waits := w.turn != nil && w.turn.id != ""
+	if !waits && c.state == known && c.asked.IsZero() {
+		return false
+	}
+	id, found := requestIDOf(text)
+	return !found || waits && id == w.turn.id
+}
+
+// requestIDOf finds the first member request_id near the beginning of a message.
+func requestIDOf(text []byte) (id string, found bool) {
+	d := json.NewDecoder(bytes.NewReader(text[:min(len(text), lookWithin)]))
+	if t, err := d.Token(); err != nil || t != json.Delim('{') {
+		return "", false
+	}
+	for d.More() {
+		name, err := d.Token()
+		if err != nil {
+			return "", false
+		}
+		var value json.RawMessage
+		if d.Decode(&value) != nil {
+			return "", false
+		}
+		if name == "request_id" {
+			return id, json.Unmarshal(value, &id) == nil && id != ""
+		}
+	}
+	return "", false
+}
+
 // takeName takes the answer to whoami. w.mu is held.
-func (w *Waiter) takeName(c *conn, id string) {
+func (w *Waiter) takeName(c *conn, text []byte, id string) {
 	asked := c.asked
 	switch {
 	case asked.IsZero():
-		w.stray()
+		w.stray(c, text)
 		return
 	case !validConnectionID(id) || c.id != "" && c.id != id:
 		w.drop(c)
@@ -79,7 +124,19 @@ func (w *Waiter) promote(c *conn) {
 	}
 }
 
-func (w *Waiter) stray() { w.cfg.Counter.Count("StrayFrames", 1) }
+// stray counts a frame that nobody waits for, and gives the connection up that has too
+// many. w.mu is held.
+func (w *Waiter) stray(c *conn, text []byte) {
+	w.cfg.Counter.Count("StrayFrames", 1)
+	if now := w.cfg.Now(); since(now, c.strayFrom) > strayWindow {
+		c.strayFrom, c.strays, c.strayed = now, 0, 0
+	}
+	c.strays++
+	c.strayed += len(text)
+	if c.strays > maxStrays || c.strayed > maxStrayed {
+		w.flooded(c)
+	}
+}
 
 // validConnectionID wants what may stand in a URL's path after escaping, and no more:
 // letters, digits, and what base64 adds.

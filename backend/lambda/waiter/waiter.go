@@ -51,6 +51,19 @@ const (
 	longestPause  = 5 * time.Minute
 )
 
+// An agent can post for as long as its request ID is valid, also when that request is
+// over and the connection serves another tunnel's. What nobody waits for costs little
+// here, but fills API Gateway's buffer for this connection. So a connection with more
+// than maxStrays such frames, or maxStrayed bytes, within strayWindow is given up for
+// one whose ID nobody has; the largest answer, 65 messages of 128 KB, may be late
+// without that. After calmAfter it is forgotten.
+const (
+	maxStrays   = 128
+	maxStrayed  = 12 << 20
+	strayWindow = 10 * time.Second
+	calmAfter   = 10 * time.Minute
+)
+
 // Counter takes what happened, for metrics.
 type Counter interface {
 	Count(name string, n float64)
@@ -86,6 +99,7 @@ type Waiter struct {
 	current  *conn     // which turns name, nil if there is none
 	next     *conn     // which is being dialled or asked, to become current
 	failures int       // since the last success
+	floods   int       // connections given up for strays, one soon after another
 	pause    time.Time // no dial before
 }
 
@@ -176,13 +190,33 @@ func (w *Waiter) failed(err error) {
 		return
 	}
 	w.cfg.Counter.Count("DialFailures", 1)
-	pause := longestPause
-	if w.failures < 8 {
-		pause = min(shortestPause<<w.failures, longestPause)
-	}
+	pause := w.hold(w.failures)
 	w.failures++
+	w.cfg.Log.Warn("no connection to the waiters' API: answers go by the store meanwhile", "cause", err, "pause", pause.Round(time.Second).String())
+}
+
+// hold allows no dial for a time that grows with how often that was so before. w.mu is
+// held.
+func (w *Waiter) hold(before int) time.Duration {
+	pause := longestPause
+	if before < 8 {
+		pause = min(shortestPause<<before, longestPause)
+	}
 	// Many environments that failed at once must not come back at once.
 	pause -= rand.N(pause / 2)
 	w.pause = w.cfg.Now().Add(pause)
-	w.cfg.Log.Warn("no connection to the waiters' API: answers go by the store meanwhile", "cause", err, "pause", pause.Round(time.Second).String())
+	return pause
+}
+
+// flooded gives a connection up that gets too much of what nobody waits for. What is
+// posted to it from now on fails, and goes by the store. w.mu is held.
+func (w *Waiter) flooded(c *conn) {
+	w.drop(c)
+	if since(w.cfg.Now(), c.begun) >= calmAfter {
+		w.floods = 0
+	}
+	pause := w.hold(w.floods)
+	w.floods++
+	w.cfg.Log.Warn("too many messages of requests that are over: answers go by the store until there is a new connection",
+		"messages", c.strays, "bytes", c.strayed, "pause", pause.Round(time.Second).String())
 }
