@@ -11,14 +11,20 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// TestAWSForm1Stored has the backend answer without the connections on which answers
-// are pushed: as on an account where they cannot be had.
-func TestAWSForm1Stored(t *testing.T) {
+// TestAWSStored has the backend answer without the connections on which answers are
+// pushed: as on an account where they cannot be had.
+func TestAWSStored(t *testing.T) {
 	t.Parallel()
-	aws := startAccount(t, accountSpec{args: []string{"--subdomains"}, env: []string{"CULVERT_WAITERS_URL"}})
-	if pushed, stored := testAWSForm1(t, aws); pushed != 0 || stored == 0 {
-		t.Errorf("%d answers were pushed and %d stored", pushed, stored)
-	}
+	aws := startAccount(t, accountSpec{
+		args: []string{"--subdomains", "--function-url", "127.0.0.1:0"},
+		env:  []string{"CULVERT_WAITERS_URL"},
+	})
+	t.Run("form 1", func(t *testing.T) {
+		if pushed, stored := testAWSForm1(t, aws); pushed != 0 || stored == 0 {
+			t.Errorf("%d answers were pushed and %d stored", pushed, stored)
+		}
+	})
+	t.Run("streams", func(t *testing.T) { testAWSStream(t, aws) })
 	aws.stop(t)
 }
 
