@@ -151,7 +151,7 @@ func (e *exchange) write(out []byte) error {
 		c.cut()
 		switch {
 		case ctx.Err() != nil:
-			return errVisitorGone
+			return e.f.overFailure(ctx)
 		case late:
 			return e.f.timeoutFailure()
 		case n > 0 || !c.reused:
@@ -190,8 +190,8 @@ func (e *exchange) cause(err error, late bool, service func(error) *failure) err
 	if isFailure(err) {
 		return err
 	}
-	if e.x.Context().Err() != nil {
-		return errVisitorGone
+	if ctx := e.x.Context(); ctx.Err() != nil {
+		return e.f.overFailure(ctx)
 	}
 	if e.sent != nil {
 		select {

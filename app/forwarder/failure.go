@@ -56,6 +56,20 @@ func visitorFailure(err error) *failure {
 	return errVisitorGone
 }
 
+// overFailure is about an exchange whose context has ended before its answer. If
+// that was for its time, nobody has left: there is a visitor to be told. Who set
+// the time may have said it better, as the context's cause.
+func (f *Forwarder) overFailure(ctx context.Context) *failure {
+	if !errors.Is(ctx.Err(), context.DeadlineExceeded) {
+		return errVisitorGone
+	}
+	var reset *wire.ResetError
+	if cause := context.Cause(ctx); errors.As(cause, &reset) {
+		return &failure{*reset, ctx.Err()}
+	}
+	return fail(wire.ResetTimeout, ctx.Err(), "%s did not answer in time", f.cfg.Target.HostHeader())
+}
+
 // dialFailure is about an error of dialer.dial.
 func (f *Forwarder) dialFailure(ctx context.Context, err error) *failure {
 	where := f.cfg.Target.HostHeader()
@@ -69,7 +83,7 @@ func (f *Forwarder) dialFailure(ctx context.Context, err error) *failure {
 	)
 	switch {
 	case ctx.Err() != nil:
-		return errVisitorGone
+		return f.overFailure(ctx)
 	case errors.As(err, &handshake):
 		switch {
 		case errors.As(err, &unknownCA):

@@ -235,6 +235,54 @@ func TestVisitorLeaves(t *testing.T) {
 	}
 }
 
+// TestExchangeOutOfTime: where an exchange has a time of its own, its end is not the
+// visitor's leaving. He waits, and is told.
+func TestExchangeOutOfTime(t *testing.T) {
+	t.Parallel()
+	said := &wire.ResetError{Code: wire.ResetTimeout, Message: "no whole answer within 50ms"}
+	for _, tt := range []struct {
+		name   string
+		scheme string
+		says   string // by the service
+		cause  error
+		want   string
+	}{
+		{"in the handshake", "https://", "", nil, "did not answer in time"},
+		{"before the head", "http://", "", nil, "did not answer in time"},
+		{"before the head, with a cause", "http://", "", said, said.Message},
+		{"in the answer", "http://", "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nx", nil, "did not answer in time"},
+		{"in the answer, with a cause", "http://", "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nx", said, said.Message},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			s := rawService(t, func(c *serviceConn) {
+				if tt.scheme == "http://" {
+					c.head()
+				}
+				c.say(tt.says)
+				c.untilClosed()
+			})
+			f := forwarderTo(t, tt.scheme+s.addr(), nil)
+			v := newVisit(t, "GET", "/")
+			v.ctx, v.cancel = context.WithTimeoutCause(t.Context(), 50*time.Millisecond, tt.cause)
+			t.Cleanup(v.cancel)
+			failed(t, f, v, wire.ResetTimeout, tt.want)
+		})
+	}
+	t.Run("in the request", func(t *testing.T) {
+		t.Parallel()
+		s := rawService(t, func(c *serviceConn) {
+			c.head()
+			c.untilClosed()
+		})
+		v := newVisit(t, "POST", "/")
+		v.ctx, v.cancel = context.WithTimeout(t.Context(), 50*time.Millisecond)
+		t.Cleanup(v.cancel)
+		v, _ = v.withStream(10)
+		failed(t, forwarderTo(t, s.addr(), nil), v, wire.ResetTimeout, "did not answer in time")
+	})
+}
+
 // TestBodyAborted: the service must not take half a body for a whole one.
 func TestBodyAborted(t *testing.T) {
 	t.Parallel()
