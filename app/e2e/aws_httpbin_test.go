@@ -45,7 +45,8 @@ import (
 //     unless the service said one.
 //   - Function URL: the answer is a stream, so that it is sent in chunks, also where
 //     the service said a length.
-//   - No upgrades: see testAWSUpgrade.
+//   - There are no upgrades: see testAWSUpgrade. Sizes are bounded: 10,240 bytes of
+//     header, 6 MB of JSON with the body in it: see testAWSLimits and testAWSNoStream.
 
 // asked is the request that AWS makes of a visitor's.
 func asked(c httpbinCase, form string) httpbinCase {
