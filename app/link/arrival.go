@@ -27,7 +27,11 @@ type arrival struct {
 
 // request takes a request's head, or the whole of it.
 func (b *board) request(f *form1, m *wire.HTTPRequest) {
-	if !b.seen.first(m.RequestID) {
+	first := b.seen.firstLately
+	if f.caps.session {
+		first = b.seen.first
+	}
+	if !first(m.RequestID) {
 		f.link.log.Debug("request delivered twice", "request", printable(m.RequestID))
 		return
 	}

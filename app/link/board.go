@@ -192,10 +192,8 @@ func (b *board) serve(f *form1, m *wire.HTTPRequest, body []byte) bool {
 func (b *board) cancelRequest(requestID string) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.arrives[requestID] != nil {
-		b.dropLocked(requestID)
-		b.seen.first(requestID)
-	}
+	b.dropLocked(requestID)
+	b.seen.first(requestID) // or it were served, should it come after its own end
 	if x := b.open[requestID]; x != nil {
 		x.silence()
 	}
@@ -325,19 +323,25 @@ func (b *board) sendParts(tunnel string, parts []any, resent bool) error {
 	return nil
 }
 
-// resend serves a backend that has missed something.
-func (b *board) resend(r *wire.Resend) {
+// resend serves a backend that has missed something, asked for on the connection f.
+// If that is the answer to a request which has never come, the request is what got
+// lost: then all of it is asked for.
+func (b *board) resend(f *form1, r *wire.Resend) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.ctx == nil || b.resends >= maxResends {
 		return
 	}
 	var parts []any
-	tunnel := ""
+	tunnel := f.tunnel()
 	if x := b.open[r.RequestID]; x != nil && x.stream != nil {
 		parts, tunnel = wanted(x.stream.unacknowledged(), r), x.tunnel
 	} else if a := b.kept.find(r.RequestID); a != nil {
 		parts, tunnel = wanted(a.parts, r), a.tunnel
+	} else if r.Wants(0) && b.arrives[r.RequestID] == nil && b.seen.never(r.RequestID) {
+		all := 0
+		parts = []any{&wire.Resend{RequestID: r.RequestID, From: &all}}
+		f.link.log.Debug("a request has not come, and is asked for", "request", printable(r.RequestID))
 	}
 	if len(parts) == 0 {
 		return

@@ -216,7 +216,7 @@ func (f *form1) onDeclared(message any) bool {
 	case *wire.Chunk:
 		f.board().chunk(f, m)
 	case *wire.Resend:
-		f.board().resend(m)
+		f.board().resend(f, m)
 	case *wire.Credit:
 		if x := f.board().find(m.RequestID); x != nil && x.stream != nil {
 			x.stream.allow(m.Upto)

@@ -322,25 +322,6 @@ func TestRequestsDeliveredTwice(t *testing.T) {
 	}
 }
 
-func TestSeenIDsAreBounded(t *testing.T) {
-	t.Parallel()
-	var s seenIDs
-	for i := range 3 * seenMax {
-		if !s.first(fmt.Sprint(i)) {
-			t.Fatalf("%d is new", i)
-		}
-	}
-	if len(s.ids) != seenMax {
-		t.Errorf("%d remembered, want %d", len(s.ids), seenMax)
-	}
-	if s.first(fmt.Sprint(2 * seenMax)) {
-		t.Error("the oldest of the last ones was forgotten")
-	}
-	if !s.first("0") {
-		t.Error("the oldest was kept")
-	}
-}
-
 func TestTooManyRequests(t *testing.T) {
 	t.Parallel()
 	b := newTableBackend(t, "http")

@@ -371,10 +371,6 @@ func (g *gateway) begin(method, uri string, body []byte, more map[string]any) *a
 	for name, value := range more {
 		a.request[0][name] = value
 	}
-	if len(a.request) == 1 {
-		g.postNow(a.request[0]) // nobody would ask for it, had it got lost
-		return a
-	}
 	for _, m := range a.request {
 		g.post(m)
 	}
