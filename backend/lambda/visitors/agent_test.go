@@ -18,6 +18,8 @@ type fakeAgent struct {
 	tunnel  string
 	caps    []wire.Capability // none: an original agent
 	session string
+	// instance is its process's name, "" if it does not say.
+	instance string
 	// serve is the local service. It may use the context, which ends with a cancel.
 	serve func(ctx context.Context, r *wire.HTTPRequest) *wire.HTTPResponse
 	// stream gives the parts of an answer that is streamed, after its head; nil ends it.
@@ -44,7 +46,7 @@ type pendingRequest struct {
 // agent makes one that holds the tunnel "shop", and answers 200 with what it was sent.
 func (w *world) agent(caps ...wire.Capability) *fakeAgent {
 	a := &fakeAgent{
-		w: w, tunnel: "shop", caps: caps,
+		w: w, tunnel: "shop", caps: caps, instance: "one",
 		requests: map[string]*pendingRequest{}, kept: map[string][]any{}, upto: map[string]int{}, more: make(chan struct{}),
 	}
 	a.serve = func(_ context.Context, r *wire.HTTPRequest) *wire.HTTPResponse {
@@ -63,7 +65,12 @@ func (a *fakeAgent) connect(conn string) {
 	a.conn = conn
 	a.mu.Unlock()
 	a.w.open(a.tunnel, conn, len(a.caps) > 0, a.caps...)
-	a.w.set(func() { a.w.agents[conn] = a.receive })
+	a.w.set(func() {
+		a.w.agents[conn] = a.receive
+		t := a.w.tunnels[a.tunnel]
+		t.Instance = a.instance
+		a.w.tunnels[a.tunnel] = t
+	})
 }
 
 func (a *fakeAgent) can(c wire.Capability) bool { return slices.Contains(a.caps, c) }
@@ -96,9 +103,10 @@ func (a *fakeAgent) receive(text []byte) {
 		a.mu.Unlock()
 	case *wire.Cancel:
 		a.mu.Lock()
-		if p := a.requests[m.RequestID]; p != nil {
-			p.cancel()
+		if a.requests[m.RequestID] == nil {
+			a.requests[m.RequestID] = &pendingRequest{served: true, cancel: func() {}}
 		}
+		a.requests[m.RequestID].cancel()
 		a.mu.Unlock()
 	}
 }
@@ -226,7 +234,12 @@ func (a *fakeAgent) keep(id string, messages ...any) {
 func (a *fakeAgent) resend(want *wire.Resend) {
 	a.mu.Lock()
 	kept := slices.Clone(a.kept[want.RequestID])
+	seen := a.requests[want.RequestID] != nil
 	a.mu.Unlock()
+	if !seen && want.Wants(0) {
+		all := 0
+		a.emit(&wire.Resend{RequestID: want.RequestID, From: &all, Session: a.session})
+	}
 	for _, message := range kept {
 		switch m := message.(type) {
 		case *wire.HTTPResponse:

@@ -37,8 +37,11 @@ type exchange struct {
 	id     string
 	parts  []any // the messages of the request, by number
 	spare  int   // how many messages the agent may still ask for again
+	begins int   // how often the head was posted again
 
-	moving  sync.Mutex                   // held by whoever looks where the tunnel has gone
+	sent *store.Tunnel // who the request was posted to
+
+	moving  chan struct{}                // full while somebody looks where the tunnel has gone
 	current atomic.Pointer[store.Tunnel] // who gets what is sent next
 
 	in   inbox
@@ -191,7 +194,7 @@ func (x *exchange) unanswered(err error) *refusal {
 // invocation.
 func (x *exchange) giveUp() {
 	t := x.at()
-	if !can(t, wire.CapCancel) || x.id == "" {
+	if !can(t, wire.CapCancel) || x.sent == nil || otherAgent(t, x.sent) {
 		return
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(x.ctx), reserve/2)

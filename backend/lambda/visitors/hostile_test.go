@@ -21,7 +21,7 @@ import (
 type hostile struct {
 	w    *world
 	rng  *rand.Rand
-	lost float64 // of messages from the agent, and of posts to it that are no request
+	lost float64 // of messages from the agent, and of posts to it
 	lie  bool    // the agent sends what is no answer to this request
 }
 
@@ -36,8 +36,11 @@ func newHostile(w *world, a *fakeAgent, seed uint64) *hostile {
 	}
 	a.send = func(text []byte) { h.fromAgent(a, text) }
 	receive := w.agents[agentConn]
+	safe := func(text []byte) bool { // nobody asks for it
+		return len(a.caps) == 0 && strings.Contains(string(text), `"http_request"`)
+	}
 	deliver := func(text []byte) {
-		times := h.copies(strings.Contains(string(text), `"http_request"`))
+		times := h.copies(safe(text))
 		for range times {
 			d := h.delay()
 			w.tasks.Go(func() {

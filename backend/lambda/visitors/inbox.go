@@ -114,6 +114,12 @@ func (in *inbox) answered() bool {
 // over reports whether nothing more is to be waited for.
 func (in *inbox) over() bool { return in.failure != nil || in.broken != nil || in.answered() }
 
+// nothing reports whether nothing of an answer has come.
+func (in *inbox) nothing() bool {
+	some := in.parts.Size() > 0 || in.window != nil && (in.window.next > 0 || in.window.high > 0)
+	return !some && in.head == nil && !in.over()
+}
+
 // begun reports whether an answer can begin: a stream needs its head only.
 func (in *inbox) begun() bool {
 	return in.over() || in.window != nil && in.head != nil

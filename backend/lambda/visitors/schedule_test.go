@@ -37,6 +37,25 @@ const ms = time.Millisecond
 // What a request costs, exactly: every one of these numbers is on a bill.
 func TestCosts(t *testing.T) {
 	late := func(w *world) { w.lose = func([]byte) bool { return true } }
+	// loses has so many requests get lost on their way, and so many asks of the agent.
+	loses := func(requests int, asks ...int) func(*world) {
+		return func(w *world) {
+			w.loseTo = func(_ string, text []byte) bool {
+				lost := requests > 0 && strings.Contains(string(text), `"http_request"`)
+				if lost {
+					requests--
+				}
+				return lost
+			}
+			w.lose = func(text []byte) bool {
+				lost := len(asks) > 0 && asks[0] > 0 && strings.Contains(string(text), `"resend"`)
+				if lost {
+					asks[0]--
+				}
+				return lost
+			}
+		}
+	}
 	for _, c := range []struct {
 		name    string
 		caps    []wire.Capability
@@ -58,6 +77,13 @@ func TestCosts(t *testing.T) {
 		// Accepted, and lost: the agent is asked, and answers by the store.
 		{"push lost", everything, true, 0, 150 * ms, late, costs{Reads: 1 + 1, Posts: 2, Resends: 1, Took: 620 * ms, Status: 200}},
 		{"push lost, known to be slow", everything, true, time.Second, time.Second, late, costs{Reads: 2, Posts: 2, Resends: 1, Took: 4120 * ms, Status: 200}},
+		// The request itself was lost: asked for its answer, the agent asks for it.
+		{"request lost", everything, true, 0, 150 * ms, loses(1), costs{Reads: 1, Posts: 3, Resends: 1, Took: 650 * ms, Status: 200}},
+		{"request lost twice", everything, true, 0, 150 * ms, loses(2), costs{Reads: 2, Posts: 5, Resends: 2, Took: 1150 * ms, Status: 200}},
+		{"request lost, and the ask for it", everything, true, 0, 150 * ms, loses(1, 1), costs{Reads: 1 + 5, Posts: 4, Resends: 2, Took: 1650 * ms, Status: 200}},
+		{"request lost, stored", everything, false, 0, 150 * ms, loses(1), costs{Reads: 11, Posts: 3, Resends: 1, Took: 782745 * time.Microsecond, Status: 200}},
+		{"request lost three times", everything, true, 0, 150 * ms, loses(3), costs{Reads: 46, ConsistentReads: 1, Posts: 10, Resends: 6, Took: 28 * time.Second, Status: 504}},
+		{"request lost, original agent", nil, true, 0, 150 * ms, loses(1), costs{Reads: 16, ConsistentReads: 1, Posts: 1, Took: 28 * time.Second, Status: 504}},
 		// An original agent's answer is stored as well.
 		{"push lost, original agent", nil, true, 0, 150 * ms, late, costs{Reads: 1, Posts: 1, Took: 500 * ms, Status: 200}},
 		{"push lost, original agent, slow", nil, true, time.Second, 5 * time.Second, late, costs{Reads: 2, Posts: 1, Took: 6 * time.Second, Status: 200}},

@@ -25,8 +25,8 @@ func busyPauses() []time.Duration {
 
 // send posts the request. A connection that has gone got nothing: then the tunnel is
 // looked up as it is now, and if it has another connection, the request goes there,
-// once. After any other failure it may have arrived, and is not sent again: it would
-// reach the local service twice.
+// once. After any other failure it may have arrived; then it is sent again only if the
+// agent that it went to asks for it, lest it reach the local service twice.
 func (x *exchange) send(ctx context.Context) *refusal {
 	err := error(nil)
 	for range 2 {
@@ -34,6 +34,7 @@ func (x *exchange) send(ctx context.Context) *refusal {
 			return no
 		}
 		t := x.at()
+		x.sent = t
 		if err = x.postPatiently(ctx, t, x.parts[0]); !errors.Is(err, post.ErrGone) {
 			break
 		}
@@ -101,7 +102,7 @@ func (x *exchange) sendParts(first int, wanted func(int) bool) {
 	for range min(parallel, len(list)) {
 		x.tasks.Go(func() {
 			for m := range next {
-				if err := x.tell(x.ctx, m); err != nil {
+				if err := x.hand(x.ctx, m); err != nil {
 					// The agent asks for what it lacks.
 					x.v.cfg.Log.Warn("part of a request not posted", "error", err)
 					return
@@ -111,26 +112,15 @@ func (x *exchange) sendParts(first int, wanted func(int) bool) {
 	}
 }
 
-// serveWanted sends again what the agent lacks of the request, within bounds.
-func (x *exchange) serveWanted() {
-	for _, r := range x.in.wanted {
-		x.sendParts(0, func(seq int) bool {
-			if !r.Wants(seq) || x.spare == 0 {
-				return false
-			}
-			x.spare--
-			return true
-		})
-	}
-	x.in.wanted = nil
-}
-
 // tell sends a message about the request to whoever holds the tunnel, also if that
 // is another connection of the agent by now.
 func (x *exchange) tell(ctx context.Context, message any) error {
 	var err error
 	for range 2 {
 		t := x.at()
+		if otherAgent(t, x.sent) {
+			return errTaken
+		}
 		if err = x.postPatiently(ctx, t, message); !errors.Is(err, post.ErrGone) {
 			return err
 		}
@@ -147,8 +137,10 @@ func (x *exchange) at() *store.Tunnel { return x.current.Load() }
 // follow looks where the tunnel is, after the connection of gone has turned out to be
 // over. It reports whether there is another one.
 func (x *exchange) follow(ctx context.Context, gone *store.Tunnel) bool {
-	x.moving.Lock()
-	defer x.moving.Unlock()
+	if !x.look(ctx) {
+		return false
+	}
+	defer x.looked()
 	if x.at().Connection != gone.Connection {
 		return true
 	}
@@ -171,6 +163,18 @@ func (x *exchange) follow(ctx context.Context, gone *store.Tunnel) bool {
 	x.v.lookups.forget(x.route.id)
 	return false
 }
+
+// look begins to look where the tunnel is, one goroutine at a time.
+func (x *exchange) look(ctx context.Context) bool {
+	select {
+	case x.moving <- struct{}{}:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+func (x *exchange) looked() { <-x.moving }
 
 // postPatiently tries again while the connection, or the account, is busy.
 func (x *exchange) postPatiently(ctx context.Context, t *store.Tunnel, message any) error {

@@ -200,7 +200,7 @@ func (v *Visitors) serve(ctx context.Context, r *event.Request, stream bool) out
 	if own != nil {
 		return outcome{whole: own}
 	}
-	x := &exchange{v: v, req: r, route: rt, streaming: stream, began: time.Now()}
+	x := &exchange{v: v, req: r, route: rt, streaming: stream, began: time.Now(), moving: make(chan struct{}, 1)}
 	o := x.run(ctx)
 	if o.stream == nil {
 		x.end()

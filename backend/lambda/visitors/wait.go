@@ -33,7 +33,8 @@ var (
 
 // waiting is what a request waits with.
 type waiting struct {
-	sent    time.Time
+	began   time.Time
+	sent    time.Time       // when the head was posted last
 	gone    <-chan struct{} // closed when the environment's connection is over
 	reads   chan read       // has room for the one that is under way
 	reading bool
@@ -42,6 +43,7 @@ type waiting struct {
 	probe   time.Time // when to look whether the agent is there; zero for never
 	sustain time.Time // zero for never
 	told    chan error
+	asks    int       // how often the agent was asked for its answer
 	lost    time.Time // when the agent was first found gone; zero if it is there
 	credit  time.Time // when credit was last repeated
 	request int       // the highest number of a stored request for parts that was served
@@ -56,7 +58,7 @@ type read struct {
 
 func (w *waiting) begin(x *exchange) {
 	now := time.Now()
-	w.sent, w.missed = now, now
+	w.began, w.sent, w.missed = now, now, now
 	w.gone = x.turn.Gone()
 	if x.ticket.Waiter == "" {
 		w.gone = nil
@@ -140,20 +142,23 @@ func (x *exchange) takePushed() {
 
 // take takes a message that was there at the time at, and reports whether it was new.
 func (x *exchange) take(text []byte, at time.Time, way mode) bool {
-	before := x.in.begun()
+	before, asks := x.in.begun(), len(x.in.wanted)
 	if !x.in.take(text) {
 		return false
 	}
-	x.wait.lost = time.Time{}
+	ask := len(x.in.wanted) > asks
+	if !ask {
+		x.wait.lost = time.Time{}
+	}
 	if !before && x.in.begun() {
 		x.v.cfg.Metrics.Count(way.metric(), 1)
-		x.v.cfg.Metrics.Sample("WaitMs", float64(time.Since(x.wait.sent).Milliseconds()))
+		x.v.cfg.Metrics.Sample("WaitMs", float64(time.Since(x.wait.began).Milliseconds()))
 		x.v.means.note(x.route.id, x.took(at, way))
 		if way == stored && x.ticket.Waiter != "" {
 			x.turn.Doubt()
 		}
 	}
-	if !x.in.over() {
+	if !x.in.over() && !ask {
 		x.plan.progress(time.Now(), way, x.in.hole())
 	}
 	return true
@@ -259,12 +264,17 @@ func (x *exchange) askAgain() {
 		return
 	}
 	x.plan.asked(time.Now())
+	x.wait.asks++
+	again := x.wait.asks > 1
 	x.v.cfg.Metrics.Count("Resends", 1)
 	messages := []any{missing}
 	if w := x.in.window; w != nil && w.upto > creditWindow {
 		messages = append(messages, &wire.Credit{RequestID: x.id, Upto: w.upto}) // may have got lost
 	}
 	x.tasks.Go(func() {
+		if again {
+			x.catchUp(x.ctx)
+		}
 		var err error
 		for _, m := range messages {
 			if err = x.tell(x.ctx, m); err != nil {

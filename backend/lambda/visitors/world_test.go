@@ -55,7 +55,8 @@ type world struct {
 	lastTurn *fakeTurn
 	agents   map[string]func(text []byte) // by connection
 	postErr  func(conn string, text []byte) error
-	lose     func(text []byte) bool // of what is pushed: accepted, and lost
+	lose     func(text []byte) bool              // of what is pushed: accepted, and lost
+	loseTo   func(conn string, text []byte) bool // the same of what is posted to agents
 	count    map[string]int
 	metric   map[string]float64
 	posted   []string // types of the messages that agents were sent
@@ -227,6 +228,12 @@ func (w *world) Post(ctx context.Context, conn string, text []byte, _ ...post.Op
 	w.mu.Unlock()
 	if agent == nil {
 		return post.ErrGone
+	}
+	w.mu.Lock()
+	lost := w.loseTo != nil && w.loseTo(conn, text)
+	w.mu.Unlock()
+	if lost {
+		return nil
 	}
 	text = bytes.Clone(text)
 	w.tasks.Go(func() {
