@@ -47,6 +47,7 @@ type Host struct {
 	metrics *Metrics
 	http    *http.Client // for answers to CloudFormation
 	warm    bool
+	abandon func()
 
 	agents    Agents
 	visitors  Visitors
@@ -61,6 +62,9 @@ type Options struct {
 	Log     *slog.Logger
 	Metrics *Metrics
 	HTTP    *http.Client
+	// Abandon ends the process, and with it an invocation that cannot be ended otherwise.
+	// Needed for the role stream.
+	Abandon func()
 
 	Agents    Agents
 	Visitors  Visitors
@@ -74,12 +78,12 @@ func New(o Options) (*Host, error) {
 		return nil, errors.New("host: config, output, log and metrics are needed")
 	}
 	h := &Host{
-		cfg: o.Config, log: o.Log, metrics: o.Metrics, http: o.HTTP,
+		cfg: o.Config, log: o.Log, metrics: o.Metrics, http: o.HTTP, abandon: o.Abandon,
 		lines:  NewLogger(o.Output, slog.LevelDebug).Handler(),
 		agents: o.Agents, visitors: o.Visitors, streams: o.Streams, resources: o.Resources,
 	}
 	served := map[Role]bool{
-		RoleAgents: h.agents != nil, RolePublic: h.visitors != nil, RoleStream: h.streams != nil,
+		RoleAgents: h.agents != nil, RolePublic: h.visitors != nil, RoleStream: h.streams != nil && h.abandon != nil,
 		RoleKeys: h.resources != nil && h.http != nil,
 	}
 	if !served[h.cfg.Role] {

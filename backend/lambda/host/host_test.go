@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -73,6 +74,8 @@ type hosted struct {
 	*Host
 	staff *staff
 	out   *output
+
+	abandoned atomic.Int32
 }
 
 func hostOf(t *testing.T, role Role, change variables) *hosted {
@@ -83,7 +86,8 @@ func hostOf(t *testing.T, role Role, change variables) *hosted {
 	var err error
 	h.Host, err = New(Options{
 		Config: cfg, Output: h.out, Log: log, Metrics: NewMetrics(cfg.Namespace, string(role), log), HTTP: http.DefaultClient,
-		Agents: staffAgents{h.staff}, Visitors: h.staff, Streams: h.staff, Resources: staffResources{h.staff},
+		Abandon: func() { h.abandoned.Add(1) },
+		Agents:  staffAgents{h.staff}, Visitors: h.staff, Streams: h.staff, Resources: staffResources{h.staff},
 	})
 	if err != nil {
 		t.Fatal(err)

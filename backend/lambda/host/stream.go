@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net/http"
 	"sync"
+	"time"
 
 	"github.com/aws/aws-lambda-go/events"
 
@@ -56,15 +57,22 @@ func (h *Host) respond(in *invocation, s *event.Stream) (*events.LambdaFunctionU
 		from = http.NoBody
 	}
 	counted := *s
-	counted.Body = &streamBody{h: h, in: in, status: s.Status, from: from}
+	body := &streamBody{h: h, in: in, status: s.Status, from: from}
+	counted.Body = body
 	res, err := counted.Response()
 	if err == nil {
+		body.wait()
 		return res, nil
 	}
 	_ = from.Close()
 	in.fail("answer refused", err)
 	return h.respond(in, event.Refuse(nil, http.StatusBadGateway, nil, msgNoAnswer).Stream())
 }
+
+// patience is how long a visitor may take nothing of what is there for it, while it
+// holds one of the few executions that stream. A visitor of a service that is silent
+// waits inside of Read, and has all the time of the invocation.
+const patience = time.Minute
 
 // streamBody counts what passes. The runtime's client reads it on a goroutine of its
 // own, where a panic would end the process, and which may still be reading when the
@@ -77,9 +85,13 @@ type streamBody struct {
 	mu    sync.Mutex
 	in    *invocation // nil once it is over
 	bytes int
+	// stuck runs between the end of one Read and the next one.
+	stuck   *time.Timer
+	reading bool
 }
 
 func (b *streamBody) Read(p []byte) (n int, err error) {
+	b.goOn()
 	defer func() {
 		v := recover()
 		b.mu.Lock()
@@ -93,8 +105,53 @@ func (b *streamBody) Read(p []byte) (n int, err error) {
 		case err != nil && err != io.EOF && b.in != nil:
 			b.in.fail("stream cut short", err)
 		}
+		b.reading = false
+		b.restart()
 	}()
 	return b.from.Read(p)
+}
+
+// wait begins to wait for the visitor to take what there is.
+func (b *streamBody) wait() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.restart()
+}
+
+// restart does so. b.mu is held.
+func (b *streamBody) restart() {
+	switch {
+	case b.in == nil:
+	case b.stuck == nil:
+		b.stuck = time.AfterFunc(patience, b.giveUp)
+	default:
+		b.stuck.Reset(patience)
+	}
+}
+
+func (b *streamBody) goOn() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.reading = true
+	if b.stuck != nil {
+		b.stuck.Stop()
+	}
+}
+
+// giveUp ends the invocation of a visitor that takes nothing. The runtime's client is
+// inside of a write that nothing else ends: so the process goes, and Lambda starts
+// another one.
+func (b *streamBody) giveUp() {
+	b.mu.Lock()
+	if b.in == nil || b.reading {
+		b.mu.Unlock()
+		return
+	}
+	b.in.what, b.in.level = "stream given up", slog.LevelWarn
+	b.in.add(slog.String("cause", "the visitor took nothing for "+patience.String()))
+	b.mu.Unlock()
+	_ = b.Close()
+	b.h.abandon()
 }
 
 // Close ends the invocation.
@@ -103,6 +160,9 @@ func (b *streamBody) Close() (err error) {
 		v := recover()
 		b.mu.Lock()
 		defer b.mu.Unlock()
+		if b.stuck != nil {
+			b.stuck.Stop()
+		}
 		if b.in == nil {
 			return
 		}
