@@ -135,3 +135,49 @@ func TestLeasesOfABurst(t *testing.T) {
 }
 
 const firstLease = 5
+
+func TestSlots(t *testing.T) {
+	t.Parallel()
+	s, c, db := open(t)
+	until := func() time.Time { return c.Now().Add(15 * time.Minute) }
+	a, b := s.NewSlots(2), s.NewSlots(2) // two environments
+	first, ok, err := a.Take(t.Context(), "shop", until())
+	if !ok || err != nil {
+		t.Fatal(ok, err)
+	}
+	c.Advance(time.Minute)
+	if _, ok, err = b.Take(t.Context(), "shop", until()); !ok || err != nil {
+		t.Fatal(ok, err)
+	}
+	if _, ok, err = a.Take(t.Context(), "shop", until()); ok || err != nil {
+		t.Errorf("a third of two: %v", err)
+	}
+	if _, ok, err = a.Take(t.Context(), "blog", until()); !ok || err != nil {
+		t.Errorf("another tunnel's: %v", err)
+	}
+	if err := first(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if _, ok, err = a.Take(t.Context(), "shop", until()); !ok || err != nil {
+		t.Errorf("one that was given back: %v", err)
+	}
+	// Whose holder was killed comes back by itself, and is not given back twice.
+	if err := first(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if _, ok, err = b.Take(t.Context(), "shop", until()); ok || err != nil {
+		t.Errorf("given back by one who no longer has it: %v", err)
+	}
+	c.Advance(15*time.Minute + time.Second)
+	for range 2 {
+		if _, ok, err = b.Take(t.Context(), "shop", until()); !ok || err != nil {
+			t.Errorf("after its time: %v", err)
+		}
+	}
+	if _, ok, err = b.Take(t.Context(), "shop", until()); ok || err != nil {
+		t.Errorf("a third of two, later: %v", err)
+	}
+	if n := len(db.updates); n > 18 {
+		t.Errorf("%d writes", n)
+	}
+}
