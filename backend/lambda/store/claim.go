@@ -87,6 +87,11 @@ func (s *Store) claim(ctx context.Context, c tunnel.Claim, h Holder, max int, de
 			}
 			counted = true
 		}
+		if next.Named && (record == nil || record.Expired(now)) {
+			if err := s.reserve(ctx, h.Quota, c.ID, max); err != nil {
+				return nil, err
+			}
+		}
 		t := Tunnel{Record: next, Holder: h, Since: now}
 		if v == tunnel.Renewed {
 			t.Since = held.Since
