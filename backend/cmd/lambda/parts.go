@@ -80,6 +80,9 @@ func (p *parts) visitors() (*visitors.Visitors, error) {
 			return set.Tickets, nil
 		},
 	}
+	if p.cfg.TunnelStreams > 0 {
+		c.Slots = s.NewSlots(p.cfg.TunnelStreams)
+	}
 	if p.cfg.Bucket != "" {
 		if c.Bodies, err = blob.New(blob.Config{Client: p.clients.S3(), Bucket: p.cfg.Bucket}); err != nil {
 			return nil, err

@@ -38,8 +38,10 @@ const (
 // Defaults of what need not be set.
 const (
 	defaultMaxTunnels = 20
-	defaultMaxWait    = 28 * time.Second
-	defaultNamespace  = "Culvert"
+	// of the five executions that the template reserves for streams
+	defaultTunnelStreams = 3
+	defaultMaxWait       = 28 * time.Second
+	defaultNamespace     = "Culvert"
 )
 
 // Config is what the environment says. What a role has no use for is not read.
@@ -72,6 +74,7 @@ type Config struct {
 	Reserved           bool
 	MaxTunnels         int // for each owner
 	TunnelRPM          int // requests a minute for each tunnel; 0: any number
+	TunnelStreams      int // streams of each tunnel at once; 0: any number
 	MaxWait            time.Duration
 
 	LogLevel  slog.Level
@@ -140,5 +143,8 @@ func (e *environment) tunnels(c *Config) {
 	c.AccountConcurrency = e.number("CULVERT_ACCOUNT_CONCURRENCY", 0, 0, 10_000_000)
 	c.Reserved = e.oneOf("CULVERT_RESERVED", "false", "true", "false") == "true"
 	c.TunnelRPM = e.number("CULVERT_TUNNEL_RPM", 0, 0, 1_000_000_000)
+	if c.Role == RoleStream {
+		c.TunnelStreams = e.number("CULVERT_TUNNEL_STREAMS", defaultTunnelStreams, 0, 1000)
+	}
 	c.MaxWait = e.duration("CULVERT_MAX_WAIT", defaultMaxWait, time.Second, defaultMaxWait)
 }

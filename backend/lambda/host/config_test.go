@@ -99,7 +99,8 @@ func TestFromEnvironment(t *testing.T) {
 			c.TunnelRPM, c.MaxWait = 600, 5*time.Second
 			c.DynamoDBEndpoint, c.SSMEndpoint, c.S3Endpoint = link("http://localhost:8000"), link("http://[::1]:1"), link("http://127.0.0.1:9000")
 		})},
-		"stream": {RoleStream, nil, base(RoleStream, func(c *Config) { c.MaxWait = 28 * time.Second })},
+		"stream":                             {RoleStream, nil, base(RoleStream, func(c *Config) { c.MaxWait, c.TunnelStreams = 28*time.Second, 3 })},
+		"stream, any number for each tunnel": {RoleStream, variables{"CULVERT_TUNNEL_STREAMS": "0"}, base(RoleStream, func(c *Config) { c.MaxWait = 28 * time.Second })},
 		"nobody asks for tokens on a developer's machine": {
 			RoleAgents, variables{"CULVERT_AUTH": "none", "CULVERT_AGENTS_API": "http://localhost:8082"},
 			base(RoleAgents, func(c *Config) {
@@ -158,6 +159,7 @@ func TestBadEnvironment(t *testing.T) {
 		{RolePublic, "CULVERT_ACCOUNT_CONCURRENCY", "-1", "a number from 0"},
 		{RolePublic, "CULVERT_RESERVED", "yes", "true, false"},
 		{RolePublic, "CULVERT_TUNNEL_RPM", "1e3", "a number"},
+		{RoleStream, "CULVERT_TUNNEL_STREAMS", "-1", "a number"},
 		{RolePublic, "CULVERT_MAX_WAIT", "29s", "to 28s"},
 		{RolePublic, "CULVERT_MAX_WAIT", "20", "such as 20s"},
 		{RoleAgents, "CULVERT_MAX_TUNNELS", "0", "a number from 1"},

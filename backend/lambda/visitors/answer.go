@@ -20,6 +20,7 @@ const (
 	msgAgentCut  = "The connection to this tunnel's program was lost before it answered."
 	msgBusy      = "This tunnel's program takes no more requests at the moment: try again in a moment."
 	msgThrottled = "This tunnel has had as many requests as it may within a minute: try again in a moment."
+	msgStreams   = "This tunnel streams to as many visitors at once as it may: try again in a moment."
 	msgNoUpgrade = "This tunnel's backend carries no WebSockets: they need a relay."
 	msgNoMethod  = "This tunnel's program does not understand requests with this method."
 	msgNoAnswer  = "This tunnel's program sent an answer that makes no sense."

@@ -32,7 +32,8 @@ type exchange struct {
 	tasks  sync.WaitGroup
 
 	turn   turn
-	header http.Header // of the request, as the agent gets it
+	slot   func(context.Context) error // gives it back, nil if none is held
+	header http.Header                 // of the request, as the agent gets it
 	ticket ticket.Ticket
 	id     string
 	parts  []any // the messages of the request, by number
@@ -82,6 +83,9 @@ func (x *exchange) start() (*event.Answer, *refusal) {
 	if own, no := x.prepare(ctx); own != nil || no != nil {
 		return own, no
 	}
+	if no := x.takeSlot(ctx); no != nil {
+		return nil, no
+	}
 	x.turn = x.v.begin()
 	return nil, x.send(ctx)
 }
@@ -91,6 +95,7 @@ func (x *exchange) end() {
 	x.cancel()
 	x.tasks.Wait()
 	x.turn.End()
+	x.releaseSlot()
 }
 
 func (x *exchange) refused(no *refusal) outcome {

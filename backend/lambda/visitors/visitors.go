@@ -58,6 +58,11 @@ type Limiter interface {
 	Spend(id string, bytes int)
 }
 
+// Slots bounds how many requests of a tunnel are served at once; *store.Slots does.
+type Slots interface {
+	Take(ctx context.Context, id string, until time.Time) (release func(context.Context) error, ok bool, err error)
+}
+
 // Bodies is where large bodies go; *blob.Bucket is one.
 type Bodies interface {
 	// PutRequest keeps a request's body and gives the URL where its agent gets it.
@@ -80,6 +85,7 @@ type Config struct {
 	Answers Answers
 	Poster  Poster
 	Limiter Limiter        // nil: no bound
+	Slots   Slots          // of those that stream; nil: no bound
 	Bodies  Bodies         // nil: large bodies go in parts, or not at all
 	Waiter  *waiter.Waiter // nil: all answers are stored
 	// Keys gives the keys that request IDs are made with.
