@@ -168,14 +168,28 @@ func (x *exchange) tooLarge() error {
 	return &wire.ResetError{Code: wire.ResetTooLarge, Message: x.tooLargeText()}
 }
 
+// tooLargeText tells the visitor as well as the agent's own person. Lambda passes 6 MB
+// of JSON as a whole answer, in which binary data is base64.
+// https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html
 func (x *exchange) tooLargeText() string {
 	switch {
 	case x.form.gateway && x.room() > int64(x.form.body):
-		return fmt.Sprintf("the answer is too large: this backend carries heads up to %d KB and bodies up to %d MB: use a relay",
-			wire.MaxPartMessage>>10, x.room()>>20)
+		return fmt.Sprintf("the answer is too large: this backend carries heads up to %d KB and whole bodies up to %d MB, of binary data some 4.5 MB: use %s",
+			wire.MaxPartMessage>>10, x.room()>>20, x.largerWay())
 	case x.form.gateway:
 		return fmt.Sprintf("the answer is too large: this backend carries messages up to %d KB, some %d KB of body: use a relay",
 			x.form.limit>>10, x.form.body>>10)
 	}
 	return fmt.Sprintf("the answer is too large: this relay carries bodies up to %d MB without %s", x.form.body>>20, wire.Subprotocol)
+}
+
+// largerWay is what carries larger answers.
+func (x *exchange) largerWay() string {
+	switch streams := x.form.link.est.StreamURL; {
+	case x.stream != nil:
+		return "a relay" // this one came by it already
+	case streams != "":
+		return "the URL that streams, " + streams + ", or a relay"
+	}
+	return "a backend with streaming, or a relay"
 }

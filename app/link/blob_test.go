@@ -126,8 +126,8 @@ func TestUploads(t *testing.T) {
 		"over the limit, in parts":  {1<<20 + 1, 1<<20 + 1, 1 << 20, false, ""},
 		"over what messages carry":  {9 << 20, 9 << 20, 20 << 20, true, ""},
 		"of unknown, large length":  {9 << 20, -1, 20 << 20, true, ""},
-		"over every limit":          {9 << 20, 9 << 20, 8 << 20, false, "internal_error: the answer is too large: this backend carries heads up to 127 KB and bodies up to 8 MB: use a relay"},
-		"over every limit, unknown": {9 << 20, -1, 8 << 20, false, "internal_error: the answer is too large: this backend carries heads up to 127 KB and bodies up to 8 MB: use a relay"},
+		"over every limit":          {9 << 20, 9 << 20, 8 << 20, false, "internal_error: the answer is too large: this backend carries heads up to 127 KB and whole bodies up to 8 MB, of binary data some 4.5 MB: use the URL that streams, https://stream.test/t1, or a relay"},
+		"over every limit, unknown": {9 << 20, -1, 8 << 20, false, "internal_error: the answer is too large: this backend carries heads up to 127 KB and whole bodies up to 8 MB, of binary data some 4.5 MB: use the URL that streams, https://stream.test/t1, or a relay"},
 		"cut short while uploading": {8 << 20, 9 << 20, 20 << 20, false, "internal_error: the local service cut its answer short"},
 		"longer than it says":       {9<<20 + 1, 9 << 20, 20 << 20, true, "internal_error: the body is longer than its head says"},
 	} {
@@ -447,5 +447,36 @@ func TestLoopback(t *testing.T) {
 		if got := loopback(u.Hostname()); got != want[host] {
 			t.Errorf("%s: %v", host, got)
 		}
+	}
+}
+
+// A store that hangs uses up the request's time, which is no fault of the agent's.
+func TestBodyThatDoesNotComeInTime(t *testing.T) {
+	t.Parallel()
+	for _, path := range []string{"/silent", "/half"} {
+		t.Run(path, func(t *testing.T) {
+			t.Parallel()
+			g, _, _ := blobGateway(t, func(x wire.Exchange) {
+				_, err := io.ReadAll(x)
+				var reset *wire.ResetError
+				if !errors.As(err, &reset) {
+					reset = &wire.ResetError{Code: wire.ResetInternal, Message: fmt.Sprint(err)}
+				}
+				x.Reset(reset.Code, reset.Message)
+			})
+			store := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				if r.URL.Path == "/half" {
+					w.Header().Set("Content-Length", "100")
+					_, _ = w.Write([]byte("half"))
+					w.(http.Flusher).Flush()
+				}
+				<-r.Context().Done()
+			}))
+			t.Cleanup(store.Close)
+			_, _, err := g.visit("POST", "/", nil, map[string]any{"body_url": store.URL + path, "body_size": 100, "timeout_ms": 300})
+			if err == nil || err.Error() != "timeout: no whole answer within 300ms" {
+				t.Errorf("error %v", err)
+			}
+		})
 	}
 }

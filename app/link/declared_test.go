@@ -2,8 +2,10 @@ package link
 
 import (
 	"bytes"
+	"context"
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"net/http"
@@ -220,7 +222,8 @@ func TestTooLargeForMessages(t *testing.T) {
 	bubble(t, 1, func(t *testing.T, g *gateway) {
 		g.link(g.config(&Config{Handler: answering("image/png", noise(wire.MaxParts+1))}))
 		_, _, err := g.visit("GET", "/", nil, nil)
-		if err == nil || !strings.HasPrefix(err.Error(), "internal_error") || !strings.Contains(err.Error(), "6 MB") {
+		if err == nil || !strings.HasPrefix(err.Error(), "internal_error") || !strings.HasSuffix(err.Error(),
+			"up to 6 MB, of binary data some 4.5 MB: use the URL that streams, https://stream.test/t1, or a relay") {
 			t.Errorf("answer over 6 MB: %v", err)
 		}
 	})
@@ -530,6 +533,28 @@ func TestTimeout(t *testing.T) {
 			}
 		})
 	}
+}
+
+// Why the time was over reaches those who reset the exchange before link does.
+func TestTimeoutIsTheCause(t *testing.T) {
+	t.Parallel()
+	bubble(t, 1, func(t *testing.T, g *gateway) {
+		g.link(g.config(&Config{Handler: func(x wire.Exchange) {
+			<-x.Context().Done()
+			var cause *wire.ResetError
+			if !errors.As(context.Cause(x.Context()), &cause) {
+				x.Reset(wire.ResetCancel, "no cause")
+				return
+			}
+			x.Reset(cause.Code, cause.Message)
+		}}))
+		for ms, want := range map[int]string{0: "27s", 1500: "1.5s"} {
+			_, _, err := g.visit("GET", "/", nil, map[string]any{"timeout_ms": ms})
+			if err == nil || err.Error() != "timeout: no whole answer within "+want {
+				t.Errorf("%d ms: %v", ms, err)
+			}
+		}
+	})
 }
 
 // Heartbeats show the token, and come often enough.

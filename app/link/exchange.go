@@ -62,7 +62,8 @@ func newExchange(ctx context.Context, f *form1, m *wire.HTTPRequest, body []byte
 	if wait > 0 {
 		x.limit = min(x.limit, wait)
 	}
-	x.ctx, x.cancel = context.WithTimeout(ctx, x.limit)
+	// The handler tells its visitor the cause: nobody has left.
+	x.ctx, x.cancel = context.WithTimeoutCause(ctx, x.limit, x.tooLate())
 	return x
 }
 
@@ -89,7 +90,9 @@ func (x *exchange) prepare(m *wire.HTTPRequest, body []byte) bool {
 	case m.BodyURL != "":
 		r, err := x.form.link.cfg.blobs().get(x.ctx, m.BodyURL, m.BodySize)
 		if err != nil {
-			x.fail(wire.CodeInternal, "the agent cannot get the request's body: "+err.Error())
+			if !x.late() { // else abandon says so
+				x.fail(wire.CodeInternal, "the agent cannot get the request's body: "+err.Error())
+			}
 			return false
 		}
 		x.body, x.head.ContentLength = r, m.BodySize
@@ -145,6 +148,9 @@ func (x *exchange) board() *board               { return &x.form.link.cfg.board 
 func (x *exchange) Read(p []byte) (int, error) {
 	n, err := x.body.Read(p)
 	if err != nil && err != io.EOF {
+		if x.late() {
+			return n, x.tooLate()
+		}
 		x.fail(wire.CodeInternal, err.Error())
 		err = &wire.ResetError{Code: wire.ResetInternal, Message: err.Error()}
 	}
@@ -212,7 +218,10 @@ func (x *exchange) Write(p []byte) (int, error) {
 	default:
 		return x.gatherMore(p)
 	}
-	if err != nil {
+	switch {
+	case err != nil && x.late():
+		return n, x.tooLate()
+	case err != nil:
 		x.fail(wire.CodeInternal, reason(err))
 	}
 	return n, err
@@ -303,12 +312,9 @@ func (x *exchange) Reset(code wire.ResetCode, message string) {
 
 // abandon ends an exchange whose handler has returned, answered or not.
 func (x *exchange) abandon() {
-	if errors.Is(x.ctx.Err(), context.DeadlineExceeded) {
-		text := fmt.Sprintf("no whole answer within %v", x.limit)
-		if !x.caps.stream {
-			text += ": streams need a relay"
-		}
-		x.Reset(wire.ResetTimeout, text)
+	if x.late() {
+		late := x.tooLate()
+		x.Reset(late.Code, late.Message)
 	}
 	x.Reset(wire.ResetInternal, "the agent gave no answer")
 	x.cancel()
@@ -373,8 +379,20 @@ func reason(err error) string {
 
 // gone is why writing is pointless.
 func (x *exchange) gone() error {
-	if errors.Is(x.ctx.Err(), context.DeadlineExceeded) {
-		return &wire.ResetError{Code: wire.ResetTimeout, Message: "the answer took too long"}
+	if x.late() {
+		return x.tooLate()
 	}
 	return &wire.ResetError{Code: wire.ResetCancel, Message: "the request is over"}
+}
+
+// late: the exchange's time is over.
+func (x *exchange) late() bool { return errors.Is(x.ctx.Err(), context.DeadlineExceeded) }
+
+// tooLate is why such an exchange ends.
+func (x *exchange) tooLate() *wire.ResetError {
+	text := fmt.Sprintf("no whole answer within %v", x.limit)
+	if !x.caps.stream {
+		text += ": streams need a relay"
+	}
+	return &wire.ResetError{Code: wire.ResetTimeout, Message: text}
 }
