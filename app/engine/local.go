@@ -24,10 +24,10 @@ func (t *Tunnel) failHere(err *LocalError) error {
 	return refusal
 }
 
-// told is a session's status as the world is told of it: without the secret, which
-// has no place in logs and windows, and with the true cause.
+// told is a session's status as the world is told of it: without its secrets, which
+// have no place in logs and windows, and with the true cause.
 func (t *Tunnel) told(s session.Status) session.Status {
-	s.Established.Resume = ""
+	s.Established.Resume, s.Established.Session = "", ""
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.localRefusal != nil && s.Cause == error(t.localRefusal) {

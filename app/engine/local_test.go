@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+
 	"culvert/app/session"
 	"culvert/backend/wire"
 )
@@ -85,4 +87,15 @@ func TestLooseOwnerKey(t *testing.T) {
 	}
 	_, l := start(t, Config{Dir: dir})
 	wait(t, l, "notice", func(n Notice) bool { return strings.Contains(n.Message, "owner.key") })
+}
+
+// What the world is told holds no secret.
+func TestToldHasNoSecrets(t *testing.T) {
+	t.Parallel()
+	est := wire.Established{TunnelID: "shop", PublicURL: "https://shop.example.com", Resume: "secret", Session: "token", StreamURL: "https://streams.example.com/shop"}
+	got := (&Tunnel{}).told(session.Status{State: session.Online, Established: est}).Established
+	est.Resume, est.Session = "", ""
+	if diff := cmp.Diff(est, got); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
 }
