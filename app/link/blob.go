@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"maps"
 	"mime/multipart"
 	"net"
@@ -16,7 +17,6 @@ import (
 	"net/url"
 	"slices"
 	"strings"
-	"syscall"
 	"time"
 
 	"golang.org/x/net/http/httpproxy"
@@ -39,23 +39,34 @@ type blobs struct {
 	client *http.Client
 	secure bool // only https
 	agent  string
+	log    *slog.Logger
 }
+
+// What a backend is told about its object store, and visitors with it. Why is in the log
+// only: it may be about what the backend has no business to know.
+var (
+	errNoBlob    = errors.New("the object store did not give it: the agent's log says why")
+	errNoUpload  = errors.New("the object store did not take it: the agent's log says why")
+	errBlobBroke = errors.New("the request's body did not come from the object store as announced: the agent's log says why")
+)
 
 // blobs gives the session's client, which settle lets go of.
 func (c *Config) blobs() *blobs {
 	c.blobOnce.Do(func() {
 		open := &net.Dialer{Timeout: orDefault(c.DialTimeout, defaultDialTimeout)}
 		guarded := *open
+		byName := func(string) error { return nil }
 		if !loopback(c.Backend.Hostname()) {
-			guarded.ControlContext = refuseLocal
+			guarded.ControlContext, byName = c.reach, c.reachByName
 		}
 		c.blobClient = &blobs{
 			client: &http.Client{
-				Transport:     &ways{direct: c.blobTransport(&guarded, nil), proxied: c.blobTransport(open, environmentProxy)},
+				Transport:     &ways{direct: c.blobTransport(&guarded, nil), proxied: c.blobTransport(open, environmentProxy), byName: byName},
 				CheckRedirect: sameHost,
 			},
 			secure: c.Backend.Scheme == "wss",
 			agent:  c.Agent,
+			log:    c.logger(),
 		}
 	})
 	return c.blobClient
@@ -79,11 +90,17 @@ func environmentProxy(r *http.Request) (*url.URL, error) {
 }
 
 // ways go to an object store, or through a proxy, which may well be on this machine.
-type ways struct{ direct, proxied *http.Transport }
+type ways struct {
+	direct, proxied *http.Transport
+	byName          func(host string) error // why a proxy is not to be asked for the host
+}
 
 func (w *ways) RoundTrip(r *http.Request) (*http.Response, error) {
 	if via, err := environmentProxy(r); via == nil && err == nil {
 		return w.direct.RoundTrip(r)
+	}
+	if err := w.byName(r.URL.Hostname()); err != nil {
+		return nil, err
 	}
 	return w.proxied.RoundTrip(r)
 }
@@ -108,18 +125,20 @@ func loopback(host string) bool {
 	return host == "localhost" || strings.HasSuffix(host, ".localhost") || err == nil && ip.Unmap().IsLoopback()
 }
 
-// refuseLocal keeps a backend on the internet from making the agent talk to services
-// of its own machine, or to the metadata service of a cloud.
-func refuseLocal(_ context.Context, _, address string, _ syscall.RawConn) error {
-	ap, err := netip.ParseAddrPort(address)
-	if ip := ap.Addr().Unmap(); err != nil || ip.IsLoopback() || ip.IsLinkLocalUnicast() || ip.IsUnspecified() || ip.IsMulticast() {
-		return errors.New("the backend's object store has an address of this machine")
-	}
-	return nil
-}
-
 // get opens the body that a request has there, of size bytes. The caller closes it.
 func (b *blobs) get(ctx context.Context, from string, size int64) (io.ReadCloser, error) {
+	body, err := b.fetch(ctx, from, size)
+	if err != nil {
+		if ctx.Err() != nil {
+			return nil, ctx.Err()
+		}
+		b.log.Warn("a request's body was not fetched", "error", err)
+		return nil, errNoBlob
+	}
+	return body, nil
+}
+
+func (b *blobs) fetch(ctx context.Context, from string, size int64) (io.ReadCloser, error) {
 	ctx, cancel := context.WithTimeout(ctx, blobTimeout)
 	resp, err := b.do(ctx, http.MethodGet, from, nil, 0, "")
 	if err != nil {
@@ -131,7 +150,7 @@ func (b *blobs) get(ctx context.Context, from string, size int64) (io.ReadCloser
 		_ = resp.Body.Close()
 		return nil, fmt.Errorf("the object store has %d bytes, and not %d", resp.ContentLength, size)
 	}
-	return &blobBody{ReadCloser: resp.Body, left: size, cancel: cancel}, nil
+	return &blobBody{ReadCloser: resp.Body, left: size, cancel: cancel, log: b.log}, nil
 }
 
 // blobBody is exactly as long as announced, or fails.
@@ -139,9 +158,19 @@ type blobBody struct {
 	io.ReadCloser
 	left   int64
 	cancel context.CancelFunc
+	log    *slog.Logger
 }
 
 func (b *blobBody) Read(p []byte) (int, error) {
+	n, err := b.read(p)
+	if err != nil && err != io.EOF {
+		b.log.Warn("a request's body broke off", "error", err)
+		err = errBlobBroke
+	}
+	return n, err
+}
+
+func (b *blobBody) read(p []byte) (int, error) {
 	if b.left == 0 {
 		return 0, io.EOF
 	}
@@ -168,6 +197,17 @@ func (b *blobBody) Close() error {
 // put uploads size bytes of body by a presigned POST.
 // https://docs.aws.amazon.com/AmazonS3/latest/API/RESTObjectPOST.html
 func (b *blobs) put(ctx context.Context, to *wire.Upload, body io.Reader, size int64) error {
+	if err := b.send(ctx, to, body, size); err != nil {
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		b.log.Warn("an answer's body was not uploaded", "error", err)
+		return errNoUpload
+	}
+	return nil
+}
+
+func (b *blobs) send(ctx context.Context, to *wire.Upload, body io.Reader, size int64) error {
 	ctx, cancel := context.WithTimeout(ctx, blobTimeout)
 	defer cancel()
 	var form bytes.Buffer

@@ -167,7 +167,7 @@ func TestUploadsThatFail(t *testing.T) {
 		want string
 	}{
 		"fits messages": {1 << 20, ""},
-		"does not fit":  {9 << 20, "internal_error: the answer could not be put into the backend's object store (the object store answered 503 SlowDown), and messages carry up to 6 MB"},
+		"does not fit":  {9 << 20, "internal_error: the answer could not be put into the backend's object store (the object store did not take it: the agent's log says why), and messages carry up to 6 MB"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -179,8 +179,7 @@ func TestUploadsThatFail(t *testing.T) {
 				if c.want == "" && (err != nil || !bytes.Equal(got, body) || head["uploaded"] != nil) {
 					t.Errorf("%d bytes came in messages: %v", len(got), err)
 				}
-				if c.want != "" && (err == nil || err.Error() != c.want) &&
-					!strings.HasPrefix(fmt.Sprint(err), "internal_error: the answer could not be put into the backend's object store (reaching the object store") { // it may close early
+				if c.want != "" && (err == nil || err.Error() != c.want) {
 					t.Errorf("error %v, want %s", err, c.want)
 				}
 			}
@@ -224,14 +223,13 @@ func TestRequestBodiesInTheStore(t *testing.T) {
 	for name, c := range map[string]struct {
 		url  string
 		size int
-		want string
-	}{
-		"another length": {b.URL + "/ask", 5, "the object store has 3145728 bytes, and not 5"},
-		"not there":      {b.URL + "/nothing?X-Amz-Signature=secret", 5, "the object store answered 404 NoSuchKey"},
-		"no store":       {"http://localhost:1/ask?X-Amz-Signature=secret", 5, "reaching the object store: dial tcp"},
+	}{ // the backend learns nothing about what it has named
+		"another length": {b.URL + "/ask", 5},
+		"not there":      {b.URL + "/nothing?X-Amz-Signature=secret", 5},
+		"no store":       {"http://localhost:1/ask?X-Amz-Signature=secret", 5},
 	} {
 		_, _, err := g.visit("POST", "/", nil, map[string]any{"body_url": c.url, "body_size": c.size})
-		if err == nil || !strings.HasPrefix(err.Error(), "internal_error: the agent cannot get the request's body: "+c.want) || strings.Contains(err.Error(), "secret") {
+		if err == nil || err.Error() != "internal_error: the agent cannot get the request's body: "+errNoBlob.Error() {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
@@ -260,11 +258,7 @@ func TestBlobURLsWithoutTheCapability(t *testing.T) {
 // what there is for all of it.
 func TestBodiesThatAreNotWhatWasAnnounced(t *testing.T) {
 	t.Parallel()
-	for path, want := range map[string]string{
-		"/short":  "fetching the body from the object store",
-		"/ends":   "the body ended early in the object store",
-		"/longer": "the body in the object store is longer than announced",
-	} {
+	for _, path := range []string{"/short", "/ends", "/longer"} {
 		t.Run(path, func(t *testing.T) {
 			t.Parallel()
 			reads := make(chan error, 1)
@@ -287,7 +281,7 @@ func TestBodiesThatAreNotWhatWasAnnounced(t *testing.T) {
 			}))
 			t.Cleanup(store.Close)
 			_, _, err := g.visit("POST", "/", nil, map[string]any{"body_url": store.URL + path, "body_size": 100})
-			if err == nil || !strings.HasPrefix(err.Error(), "internal_error: "+want) {
+			if err == nil || err.Error() != "internal_error: "+errBlobBroke.Error() {
 				t.Errorf("error %v", err)
 			}
 			var reset *wire.ResetError
@@ -322,7 +316,7 @@ func TestObjectStoreOverTLS(t *testing.T) {
 	if got, err := io.ReadAll(body); err != nil || string(got) != "hello" {
 		t.Errorf("got %q: %v", got, err)
 	}
-	if _, err := store.get(t.Context(), plain.URL+"/k", 5); err == nil || !strings.Contains(err.Error(), "without TLS") {
+	if _, err := store.fetch(t.Context(), plain.URL+"/k", 5); err == nil || !strings.Contains(err.Error(), "without TLS") {
 		t.Errorf("without TLS: %v", err)
 	}
 	untrusting := (&Config{Backend: cfg.Backend}).blobs()
@@ -338,7 +332,7 @@ func TestObjectStoreIsElsewhere(t *testing.T) {
 	b.objects["k"] = []byte("hello")
 	store := (&Config{Backend: mustURL(t, "ws://api.example.com/prod")}).blobs()
 	for _, to := range []string{b.URL, strings.Replace(b.URL, "127.0.0.1", "localhost", 1), "http://169.254.169.254", "http://[::1]:80", "http://[fe80::1]", "http://0.0.0.0:80"} {
-		_, err := store.get(t.Context(), to+"/k", 5)
+		_, err := store.fetch(t.Context(), to+"/k", 5)
 		if err == nil || !strings.Contains(err.Error(), "address of this machine") {
 			t.Errorf("%s: %v", to, err)
 		}
@@ -373,10 +367,10 @@ func TestRedirects(t *testing.T) {
 	store := (&Config{Backend: mustURL(t, "ws://localhost/prod")}).blobs()
 	t.Cleanup(store.close)
 	for _, path := range []string{"/away", "/loop"} {
-		if _, err := store.get(t.Context(), first.URL+path, 5); err == nil || !strings.Contains(err.Error(), "answered 307") {
+		if _, err := store.fetch(t.Context(), first.URL+path, 5); err == nil || !strings.Contains(err.Error(), "answered 307") {
 			t.Errorf("%s: %v", path, err)
 		}
-		err := store.put(t.Context(), &wire.Upload{URL: first.URL + path, MaxBytes: 5}, strings.NewReader("hello"), 5)
+		err := store.send(t.Context(), &wire.Upload{URL: first.URL + path, MaxBytes: 5}, strings.NewReader("hello"), 5)
 		if err == nil || !strings.Contains(err.Error(), "answered 307") {
 			t.Errorf("put to %s: %v", path, err)
 		}

@@ -7,10 +7,12 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"net/netip"
 	"net/url"
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/net/http/httpguts"
@@ -51,6 +53,7 @@ type Config struct {
 	packer     wire.Packer
 	blobOnce   sync.Once
 	blobClient *blobs
+	connected  atomic.Pointer[netip.Addr] // where the backend is, unless behind a proxy
 	// dial stands in for the network; only tests have one.
 	dial func(ctx context.Context, network, addr string) (net.Conn, error)
 }

@@ -142,6 +142,11 @@ func (d *dialer) connect(ctx context.Context, network, addr string) (net.Conn, e
 		return nil, err
 	}
 	d.conn.set(conn)
+	d.config.connected.Store(nil)
+	if at, ok := conn.RemoteAddr().(*net.TCPAddr); ok && via == nil {
+		ip := at.AddrPort().Addr()
+		d.config.connected.Store(&ip)
+	}
 	return conn, nil
 }
 
