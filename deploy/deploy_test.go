@@ -27,6 +27,7 @@ func newWorld(t *testing.T) *world {
 	t.Helper()
 	w := &world{t: t, dir: t.TempDir()}
 	w.answer = map[string]string{
+		"--version":                           "aws-cli/2.27.41 Python/3.13.4 Linux/6.8.0 exe/x86_64.ubuntu.24",
 		"sts get-caller-identity":             "123456789012\tarn:aws:iam::123456789012:user/me",
 		"lambda get-account-settings":         "1000\t1000",
 		"apigateway get-account":              "None",
@@ -137,6 +138,19 @@ func TestDeployForTheFirstTime(t *testing.T) {
 	}
 	if strings.Contains(calls, "ssm") || strings.Contains(calls, "--with-decryption") {
 		t.Errorf("it reads keys:\n%s", calls)
+	}
+}
+
+func TestDeployWantsVersion2OfTheAWSCLI(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.answer["--version"] = "aws-cli/1.32.1 Python/3.11.2 Linux/6.1.0 botocore/1.34.1"
+	out, status := w.run("--region", "eu-central-1", "--yes")
+	if status != 1 || !strings.Contains(out, "version 1 of the AWS CLI (aws-cli/1.32.1)") || !strings.Contains(out, "https://docs.aws.amazon.com/cli/") {
+		t.Errorf("status %d:\n%s", status, out)
+	}
+	if calls := w.calls(); calls != "aws --version\n" {
+		t.Errorf("it goes on:\n%s", calls)
 	}
 }
 
