@@ -3,6 +3,13 @@
 // is one, S3, on the real DynamoDB Local. It composes what the packages below it are,
 // in the way that the stack's template does, counts what all of it would cost, and
 // starts and stops it as one thing.
+//
+// A visitor's request takes this way through the packages below it: httpapi makes an
+// event of it, and runtime hands that to a function, which is the real program in a
+// process of its own. What this one asks AWS for goes by meter, which counts it, to
+// dynamolocal, ssm and S3; wsapi holds the agents' and the waiters' WebSockets. clock
+// and chaos are what tests turn: time, and AWS's bad days. sqssource is a queue's way to
+// a function, for functions of the user's own.
 package awslocal
 
 import (

@@ -2,7 +2,9 @@
 // request is for, which of its fields may pass, what the local service learns of
 // where it came from, and what the visitor reads when something is wrong.
 //
-// It holds no connection and no state; every backend uses it alike.
+// It holds no connection and no state; every backend uses it alike. Serving visitors is
+// for each backend to do by itself: package relay does, and on AWS Lambda package
+// backend/lambda/visitors.
 package visitor
 
 import (

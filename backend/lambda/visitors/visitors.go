@@ -15,6 +15,9 @@
 //
 // Every request ends before the gateway's own timeout would end it, with a status that
 // says what happened.
+//
+// What a visitor may send and what he reads is the same with every backend, and in
+// package backend/visitor, which this one uses.
 package visitors
 
 import (
