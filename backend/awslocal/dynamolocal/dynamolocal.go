@@ -23,6 +23,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 )
@@ -40,6 +41,8 @@ type Config struct {
 	// Shared makes one database for all, whatever their access key ID and region.
 	// Otherwise each pair of these has tables of its own.
 	Shared bool
+
+	port func() (int, error) // for tests; nil: freePort
 }
 
 const (
@@ -64,11 +67,36 @@ type Server struct {
 // when it answers. The context bounds the start, not the life: end that with
 // Close.
 func Start(ctx context.Context, cfg Config) (*Server, error) {
-	cmd, endpoint, unlock, err := cfg.prepare(ctx)
+	java, dir, unlock, err := cfg.prepare(ctx)
 	if err != nil {
 		return nil, err
 	}
 	defer unlock()
+	for range ports - 1 {
+		s, err := cfg.startOnce(ctx, java, dir)
+		// Between the look for a free port and its use, somebody else may take it: any
+		// connection that goes out does.
+		if err == nil || !strings.Contains(err.Error(), portTaken) {
+			return s, err
+		}
+	}
+	return cfg.startOnce(ctx, java, dir)
+}
+
+const (
+	ports     = 4 // that are tried
+	portTaken = "Address already in use"
+)
+
+func (c Config) startOnce(ctx context.Context, java, dir string) (*Server, error) {
+	if c.port == nil {
+		c.port = freePort
+	}
+	port, err := c.port()
+	if err != nil {
+		return nil, err
+	}
+	cmd, endpoint := c.command(java, dir, port)
 	s := &Server{endpoint: endpoint, cmd: cmd, output: new(tail), exited: make(chan struct{}), closing: make(chan struct{})}
 	cmd.Stdout, cmd.Stderr = s.output, s.output
 	if err := startTied(cmd); err != nil {
@@ -165,35 +193,25 @@ func (c Config) withDefaults() (Config, error) {
 	return c, nil
 }
 
-// prepare returns the command to start, with all that it needs in place, and its
-// endpoint. Until it listens the caller must not unlock: a free port is only
-// known to be free until somebody else looks for one, so one start goes at a time
-// in all processes.
-func (c Config) prepare(ctx context.Context) (cmd *exec.Cmd, endpoint string, unlock func(), err error) {
-	if c, err = c.withDefaults(); err != nil {
-		return nil, "", nil, err
+// prepare returns what is needed for a start. Until the program listens the caller
+// must not unlock: a free port is only known to be free until somebody else looks for
+// one, so one start goes at a time in all processes.
+func (c *Config) prepare(ctx context.Context) (java, dir string, unlock func(), err error) {
+	if *c, err = c.withDefaults(); err != nil {
+		return "", "", nil, err
 	}
-	java, err := findJava(ctx)
-	if err != nil {
-		return nil, "", nil, err
+	if java, err = findJava(ctx); err != nil {
+		return "", "", nil, err
 	}
-	dir, err := Fetch(ctx, c.Cache, c.Output)
-	if err != nil {
-		return nil, "", nil, err
+	if dir, err = Fetch(ctx, c.Cache, c.Output); err != nil {
+		return "", "", nil, err
 	}
-	if unlock, err = lock(ctx, filepath.Join(c.Cache, "start.lock")); err != nil {
-		return nil, "", nil, err
-	}
-	port, err := freePort()
-	if err != nil {
-		unlock()
-		return nil, "", nil, err
-	}
-	return c.command(java, dir, port), "http://" + net.JoinHostPort("127.0.0.1", strconv.Itoa(port)), unlock, nil
+	unlock, err = lock(ctx, filepath.Join(c.Cache, "start.lock"))
+	return java, dir, unlock, err
 }
 
-// command is the program in dir, to listen on a port.
-func (c Config) command(java, dir string, port int) *exec.Cmd {
+// command is the program in dir, to listen on a port, and the URL that it then has.
+func (c Config) command(java, dir string, port int) (cmd *exec.Cmd, endpoint string) {
 	args := []string{
 		// A small heap, and neither the collector nor the compiler for big
 		// machines: a start takes two thirds of the time.
@@ -204,10 +222,12 @@ func (c Config) command(java, dir string, port int) *exec.Cmd {
 	if c.Shared {
 		args = append(args, "-sharedDb")
 	}
-	cmd := exec.Command(java, args...)
+	cmd = exec.Command(java, args...)
 	cmd.Dir = dir
-	return cmd
+	return cmd, "http://" + net.JoinHostPort("127.0.0.1", strconv.Itoa(port))
 }
+
+var errEnded = errors.New("DynamoDB Local ended at its start")
 
 // freePort finds a port that nobody listens on, on any interface, as the program
 // will.
@@ -238,7 +258,7 @@ func ready(ctx context.Context, endpoint string, exited func() bool) error {
 			}
 		}
 		if exited() {
-			return errors.New("DynamoDB Local ended at its start")
+			return errEnded
 		}
 		select {
 		case <-ctx.Done():

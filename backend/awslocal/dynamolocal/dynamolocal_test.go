@@ -126,11 +126,32 @@ func TestAnUnexpectedEndIsTold(t *testing.T) {
 	}
 }
 
+// A port that was free may be somebody else's when the program wants it.
+func TestPortThatIsTaken(t *testing.T) {
+	t.Parallel()
+	taken, err := net.Listen("tcp", ":0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer taken.Close()
+	asked := 0
+	s := start(t, Config{HeapMB: minHeap, port: func() (int, error) {
+		if asked++; asked < ports {
+			return taken.Addr().(*net.TCPAddr).Port, nil
+		}
+		return freePort()
+	}})
+	if asked != ports {
+		t.Errorf("asked for %d ports, and got %s", asked, s.Endpoint())
+	}
+	tablesOf(t, client(s.Endpoint(), "one"))
+}
+
 // A program that dies at its start is not waited for until the time is over.
 func TestDeadAtTheStart(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir() // without the program
-	cmd := Config{HeapMB: minHeap}.command("/bin/false", dir, 1)
+	cmd, _ := Config{HeapMB: minHeap}.command("/bin/false", dir, 1)
 	if err := startTied(cmd); err != nil {
 		t.Fatal(err)
 	}

@@ -57,11 +57,28 @@ func startForTests() (endpoint string, err error) {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), startTimeout+fetchTimeout)
 	defer cancel()
-	cmd, endpoint, unlock, err := Config{Shared: true, Output: os.Stderr}.prepare(ctx)
+	cfg := Config{Shared: true, Output: os.Stderr}
+	java, dir, unlock, err := cfg.prepare(ctx)
 	if err != nil {
 		return "", err
 	}
 	defer unlock()
+	for range ports {
+		// Nobody takes what the program says, which a goroutine would have to: if it ends
+		// at once, that is most likely because its port was taken.
+		if endpoint, err = cfg.startUnwatched(ctx, java, dir); !errors.Is(err, errEnded) {
+			break
+		}
+	}
+	return endpoint, err
+}
+
+func (c Config) startUnwatched(ctx context.Context, java, dir string) (endpoint string, err error) {
+	port, err := freePort()
+	if err != nil {
+		return "", err
+	}
+	cmd, endpoint := c.command(java, dir, port)
 	if err := startTied(cmd); err != nil {
 		return "", fmt.Errorf("starting DynamoDB Local: %w", err)
 	}
