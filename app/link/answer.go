@@ -116,7 +116,7 @@ func (x *exchange) endStream() error {
 	if !x.finish() {
 		return x.gone()
 	}
-	x.board().keep(newAnswer(x.requestID, x.tunnel, x.stream.unacknowledged()))
+	x.board().keepSent(newAnswer(x.requestID, x.tunnel, x.stream.unacknowledged()))
 	x.cancel()
 	return nil
 }

@@ -39,8 +39,8 @@ type board struct {
 	open    map[string]*exchange
 	arrives map[string]*arrival
 	kept    kept
-	again   time.Time // when answers were offered again
-	resends int
+	again   time.Time       // when answers were offered again
+	resends map[string]bool // requests for which parts are being sent again
 
 	// What outlives a connection: from the first one to settle.
 	ctx    context.Context // nil before and after
@@ -197,6 +197,9 @@ func (b *board) cancelRequest(requestID string) {
 	if x := b.open[requestID]; x != nil {
 		x.silence()
 	}
+	if a := b.kept.find(requestID); a != nil {
+		a.dropped.Store(true)
+	}
 }
 
 func (b *board) begin(x *exchange) {
@@ -270,6 +273,12 @@ func (b *board) deliver(a *answer) error {
 	return b.sendAnswer(a)
 }
 
+// keepSent remembers an answer all of which has left already.
+func (b *board) keepSent(a *answer) {
+	a.sent.Store(int64(len(a.parts)))
+	b.keep(a)
+}
+
 // keep remembers an answer for those who did not get it.
 func (b *board) keep(a *answer) {
 	b.mu.Lock()
@@ -300,7 +309,7 @@ func (b *board) sendAnswer(a *answer) error {
 		b.mu.Lock()
 		joins := b.joins
 		b.mu.Unlock()
-		err := b.sendParts(a.tunnel, a.parts, false)
+		err := b.sendFirst(a)
 		if !errors.Is(err, errAlone) {
 			return err
 		}
@@ -312,6 +321,20 @@ func (b *board) sendAnswer(a *answer) error {
 			return nil
 		}
 	}
+}
+
+// sendFirst sends all of an answer, and notes how far it has come.
+func (b *board) sendFirst(a *answer) error {
+	for i, part := range a.parts {
+		if a.dropped.Load() {
+			return nil
+		}
+		if err := b.send(a.tunnel, part, false); err != nil {
+			return err
+		}
+		a.sent.Store(max(a.sent.Load(), int64(i)+1))
+	}
+	return nil
 }
 
 func (b *board) sendParts(tunnel string, parts []any, resent bool) error {
@@ -329,15 +352,17 @@ func (b *board) sendParts(tunnel string, parts []any, resent bool) error {
 func (b *board) resend(f *form1, r *wire.Resend) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.ctx == nil || b.resends >= maxResends {
+	if b.ctx == nil || len(b.resends) >= maxResends || b.resends[r.RequestID] {
 		return
 	}
 	var parts []any
 	tunnel := f.tunnel()
+	stop := func() bool { return false }
 	if x := b.open[r.RequestID]; x != nil && x.stream != nil {
 		parts, tunnel = wanted(x.stream.unacknowledged(), r), x.tunnel
 	} else if a := b.kept.find(r.RequestID); a != nil {
-		parts, tunnel = wanted(a.parts, r), a.tunnel
+		// What has not left yet is on its way: a slow line must not carry it twice.
+		parts, tunnel, stop = wanted(a.parts[:a.sent.Load()], r), a.tunnel, a.dropped.Load
 	} else if r.Wants(0) && b.arrives[r.RequestID] == nil && b.seen.never(r.RequestID) {
 		all := 0
 		parts = []any{&wire.Resend{RequestID: r.RequestID, From: &all}}
@@ -346,11 +371,18 @@ func (b *board) resend(f *form1, r *wire.Resend) {
 	if len(parts) == 0 {
 		return
 	}
-	b.resends++
+	if b.resends == nil {
+		b.resends = make(map[string]bool)
+	}
+	b.resends[r.RequestID] = true
 	b.goLocked(func() {
-		_ = b.sendParts(tunnel, parts, true) // else it is asked for again
+		for _, part := range parts {
+			if stop() || b.send(tunnel, part, true) != nil {
+				break // else it is asked for again
+			}
+		}
 		b.mu.Lock()
-		b.resends--
+		delete(b.resends, r.RequestID)
 		b.mu.Unlock()
 	})
 }

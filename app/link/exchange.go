@@ -347,7 +347,7 @@ func (x *exchange) sendError(code wire.ErrorCode, message string) {
 	// What the visitor has got of a stream was not all of it.
 	parts := append(x.stream.unacknowledged(), &wire.ErrorMessage{RequestID: x.requestID, Code: code, Message: message})
 	b := x.board()
-	b.keep(newAnswer(x.requestID, x.tunnel, parts))
+	b.keepSent(newAnswer(x.requestID, x.tunnel, parts))
 	_ = b.sendParts(x.tunnel, parts[len(parts)-1:], false) // else it is asked for
 }
 

@@ -2,6 +2,7 @@ package link
 
 import (
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"culvert/backend/wire"
@@ -24,6 +25,9 @@ type answer struct {
 	at        time.Time
 	size      int
 	unsent    bool // there was no connection to send all of it on
+
+	sent    atomic.Int64 // how many parts have left
+	dropped atomic.Bool  // nobody waits for the rest
 }
 
 func newAnswer(requestID, tunnel string, parts []any) *answer {

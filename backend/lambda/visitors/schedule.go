@@ -36,7 +36,8 @@ const (
 	mostStream  = time.Second
 	mostFirst   = 2 * time.Second        // what took long once need not always
 	lateAtLeast = 500 * time.Millisecond // an answer is late after that, or 4 times its tunnel's mean
-	lateParts   = 500 * time.Millisecond // parts of an answer are late so long after the last one
+	lateParts   = 500 * time.Millisecond // a part that others have overtaken is late so long after
+	lateRest    = 2 * time.Second        // those after the last one are, or 4 times the pace: a line may be slow
 	lateStream  = 5 * time.Second        // a silent stream may have lost something
 	latestCheck = 30 * time.Second
 	readsFor    = 4 * time.Second // after something that may have brought more into the store
@@ -73,6 +74,8 @@ type schedule struct {
 	check time.Time
 	gap   time.Duration // to the check after that
 	hole  int           // the part that later ones have overtaken, -1 if there is none
+	last  time.Time     // when a part came last; zero before
+	pace  time.Duration // between two
 }
 
 // newSchedule is that of a request which has been sent now, can wait for so long, and
@@ -146,11 +149,19 @@ func (s *schedule) asked(now time.Time) {
 // progress: a part of the answer has come, pushed or stored, and more will. hole is the
 // lowest part that is missing while later ones are there, -1 if there is none.
 func (s *schedule) progress(now time.Time, way mode, hole int) {
+	if !s.last.IsZero() {
+		s.pace = max(now.Sub(s.last), s.pace*3/4)
+	}
+	s.last = now
 	// Parts that overtake a missing one do not make it any less late.
 	if s.resends && (hole < 0 || hole != s.hole) {
 		s.gap = lateParts
-		if s.streaming && hole < 0 {
+		switch {
+		case hole >= 0:
+		case s.streaming:
 			s.gap = lateStream
+		default:
+			s.gap = max(lateRest, 4*s.pace)
 		}
 		s.check = now.Add(s.gap)
 		if !s.streaming {
@@ -171,6 +182,11 @@ func (s *schedule) progress(now time.Time, way mode, hole int) {
 	case s.resends && hole < 0:
 		s.reading = false // it is pushed after all
 	}
+}
+
+// flows reports whether more parts may still be on their way, though one is missing.
+func (s *schedule) flows(now time.Time) bool {
+	return !s.last.IsZero() && now.Sub(s.last) < max(lateRest, 4*s.pace)
 }
 
 // fallBack: the connection that answers were pushed to has ended. What was on its way

@@ -480,3 +480,19 @@ func TestShortAfterLong(t *testing.T) {
 		}
 	})
 }
+
+// An answer whose parts come slowly, each in its turn, is not asked for all over.
+func TestSlowParts(t *testing.T) {
+	bubble(t, nil, func(t *testing.T, w *world) {
+		w.named = waiterConn
+		a := w.agent(everything...)
+		a.send = func(text []byte) {
+			time.Sleep(time.Second) // the agent's line
+			w.fromAgent(agentConn, text)
+		}
+		got := w.costs(postRequest("/shop/", noise(900_000, 1), ""))
+		if got.Status != 200 || got.Resends > 1 || got.Took > 11*time.Second {
+			t.Errorf("%+v", got)
+		}
+	})
+}

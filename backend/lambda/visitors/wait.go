@@ -263,6 +263,9 @@ func (x *exchange) askAgain() {
 	if missing == nil {
 		return
 	}
+	if now := time.Now(); len(missing.Seqs) > 0 && x.plan.flows(now) {
+		missing.From = nil
+	}
 	x.plan.asked(time.Now())
 	x.wait.asks++
 	again := x.wait.asks > 1
