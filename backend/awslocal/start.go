@@ -39,6 +39,11 @@ func (l *Local) start(ctx context.Context) error {
 		return err
 	}
 	defer addresses.release()
+	if l.cfg.S3 != nil { // before the database, which takes seconds
+		if err := makeBucket(ctx, l.cfg.S3, l.bucket()); err != nil {
+			return err
+		}
+	}
 	upstream, tableKey, err := l.database(ctx)
 	if err != nil {
 		return err
@@ -49,7 +54,7 @@ func (l *Local) start(ctx context.Context) error {
 	}
 	who := newRoles()
 	store := ssm.New(region, account)
-	if err := l.services(ctx, who, upstream, store); err != nil {
+	if err := l.services(who, upstream, store); err != nil {
 		return err
 	}
 	shared := rate.NewLimiter(accountRate, accountBurst)
@@ -153,7 +158,7 @@ func (l *Local) database(ctx context.Context) (*url.URL, string, error) {
 }
 
 // services stands the meter in front of what functions call.
-func (l *Local) services(ctx context.Context, who roles, upstream *url.URL, store *ssm.Store) (err error) {
+func (l *Local) services(who roles, upstream *url.URL, store *ssm.Store) (err error) {
 	transport := &http.Transport{MaxIdleConnsPerHost: 64, IdleConnTimeout: time.Minute, ResponseHeaderTimeout: time.Minute}
 	l.onClose(transport.CloseIdleConnections)
 	l.urls.dynamodb, err = l.serveInside(l.meter.DynamoDB(meter.DynamoDB{
@@ -168,9 +173,6 @@ func (l *Local) services(ctx context.Context, who roles, upstream *url.URL, stor
 	}
 	if l.cfg.S3 == nil {
 		return nil
-	}
-	if err := makeBucket(ctx, l.cfg.S3, l.bucket()); err != nil {
-		return err
 	}
 	l.urls.s3, err = l.serveInside(l.meter.S3(meter.S3{Upstream: l.cfg.S3, Callers: who.of, Transport: transport, Delay: l.cfg.Delay}))
 	return err

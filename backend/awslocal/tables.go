@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"net/http"
 	"net/url"
 	"time"
@@ -20,6 +21,9 @@ import (
 
 // setupTime bounds making tables and bucket.
 const setupTime = 30 * time.Second
+
+// reachTime bounds a look whether a server is there.
+const reachTime = 5 * time.Second
 
 func tableNames(stack string) store.Names {
 	return store.Names{Tunnels: stack + "-tunnels", Connections: stack + "-connections", Answers: stack + "-answers"}
@@ -53,10 +57,31 @@ func makeTables(ctx context.Context, endpoint *url.URL, accessKeyID, stack strin
 	return nil
 }
 
+// ErrNoS3: nothing answers where Config.S3 says.
+var ErrNoS3 = errors.New("nothing answers there")
+
+// reach sees that somebody listens at the endpoint. The SDK would try again for a while,
+// and then say a lot.
+func reach(ctx context.Context, endpoint *url.URL) error {
+	address := endpoint.Host
+	if endpoint.Port() == "" {
+		address = net.JoinHostPort(endpoint.Hostname(), endpoint.Scheme)
+	}
+	dialer := net.Dialer{Timeout: reachTime}
+	conn, err := dialer.DialContext(ctx, "tcp", address)
+	if err != nil {
+		return fmt.Errorf("S3 at %s: %w (%v)", endpoint.Redacted(), ErrNoS3, err)
+	}
+	return conn.Close()
+}
+
 // makeBucket makes the bucket unless it is there.
 func makeBucket(ctx context.Context, endpoint *url.URL, name string) error {
 	ctx, cancel := context.WithTimeout(ctx, setupTime)
 	defer cancel()
+	if err := reach(ctx, endpoint); err != nil {
+		return err
+	}
 	c := s3.New(s3.Options{
 		Region: region, BaseEndpoint: aws.String(endpoint.String()), UsePathStyle: true, HTTPClient: onceClient(),
 		Credentials: credentials.NewStaticCredentialsProvider("culvert", "none", ""),

@@ -43,7 +43,7 @@ func (*awsLocalCmd) Help() string {
 
 Runs the real Lambda program behind a stand-in for API Gateway with its limits, and DynamoDB Local. It needs Java 17 or later, and npm the first time. Everything is kept in memory and gone at the end, except with --dynamodb and --s3.
 
-It listens when everything is ready, and says so on stdout. SIGTERM or SIGINT stops all of it; then it tells what the same would have cost on AWS.`
+It listens when everything is ready, and says so on stdout. Ctrl-C (SIGINT) or SIGTERM stops all of it; then it tells what the same would have cost on AWS.`
 }
 
 // awsLocalPlan is what the flags mean.
@@ -208,6 +208,8 @@ func serviceURL(flag, s string) (*url.URL, error) {
 // explain says what to do about an address that cannot be had.
 func (c *awsLocalCmd) explain(err error) error {
 	switch {
+	case errors.Is(err, awslocal.ErrNoS3):
+		return fmt.Errorf("%w: start the server that --s3 names first, or leave --s3 out", err)
 	case errors.Is(err, syscall.EADDRINUSE):
 		return fmt.Errorf("another program uses the address: stop that, or choose other ports with --http, --ws and --function-url (%w)", err)
 	case errors.Is(err, syscall.EACCES):

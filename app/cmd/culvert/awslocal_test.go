@@ -37,6 +37,31 @@ func field(line, before string) string {
 	return strings.TrimSuffix(word, ",")
 }
 
+// A server for --s3 that is not there is told at once, before Java is started.
+func TestAWSLocalWithoutS3(t *testing.T) {
+	t.Parallel()
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ln.Close()
+	conn, err := net.Dial("tcp", ln.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	nobody := "http://" + conn.LocalAddr().String() // where nobody can listen meanwhile
+	p := spawn(t, "aws-local", "--lambda", awslocaltest.Bootstrap(t), "--http", "127.0.0.1:0", "--ws", "127.0.0.1:0",
+		"--s3", nobody, "--config", t.TempDir())
+	if code := p.wait(t); code != exitFailed {
+		t.Errorf("exit code %d", code)
+	}
+	said := p.stderr.String()
+	if !strings.Contains(said, "S3 at "+nobody+": nothing answers there") || !strings.Contains(said, "--s3") || strings.Contains(said, "DynamoDB") {
+		t.Errorf("it says %q", said)
+	}
+}
+
 // A tunnel through everything: the command's own agent, the real functions, both
 // forms of URL. Then all of it stops, and is gone.
 func TestAWSLocal(t *testing.T) {
