@@ -84,7 +84,7 @@ func TestTextGolden(t *testing.T) {
 		"file":       {},
 		"wide":       {Width: columns(200), Color: true},
 		"columns100": {Width: columns(100), Color: true},
-		"columns72":  {Width: columns(72)},
+		"columns72":  {Width: columns(72), Backend: "wss://api.example.com/live"},
 		"columns40":  {Width: columns(40)},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -18,6 +18,8 @@ import (
 type TextConfig struct {
 	// Target is where the tunnel leads to.
 	Target string
+	// Backend is what it leads through; "" is the relay built into this process.
+	Backend string
 	// Color allows colours (ECMA-48 SGR sequences).
 	Color bool
 	// Width gives the number of columns at this moment; nil if there is no such
@@ -72,7 +74,11 @@ func (t *Text) Offline(cause string) { t.important(dim, "○", "offline: "+cause
 func (t *Text) status(s session.Status) {
 	switch s.State {
 	case session.Connecting:
-		t.important(dim, "○", "connecting "+t.cfg.Target+" …")
+		to := "the built-in relay"
+		if t.cfg.Backend != "" {
+			to = t.cfg.Backend
+		}
+		t.important(dim, "○", "connecting to "+to+" for "+t.cfg.Target+" …")
 	case session.Online:
 		t.online(s.Established)
 	case session.Reconnecting:

@@ -6,7 +6,9 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net/url"
 	"os"
+	"strings"
 	"time"
 
 	"culvert/app/config"
@@ -98,7 +100,7 @@ func (c *httpCmd) Run(out *output) error {
 	gone := func(err error) {
 		fmt.Fprintf(logLines, "culvert: notice: nobody reads the output any more (%v); the tunnel stays open until it is stopped\n", err)
 	}
-	view, level := c.view(out, gone)
+	view, level := c.view(out, spec.Backend, gone)
 	defer flush(view.Lines())
 
 	refused := make(chan error, 1)
@@ -136,6 +138,9 @@ func (c *httpCmd) Run(out *output) error {
 	if late := eng.Close(ctx); late != nil {
 		fmt.Fprintf(logLines, "culvert: notice: %v\n", late)
 	}
+	if err != nil && !c.JSON && isTerminal(out.stdout) && isTerminal(out.stderr) {
+		cause, _, _ = strings.Cut(cause, ":") // the rest follows, on the same screen
+	}
 	view.Offline(cause)
 	return err
 }
@@ -151,12 +156,15 @@ func (c *httpCmd) tell(view console.Console, log io.Writer, notice string) {
 }
 
 // view shows the tunnel, and says how much of the log is of interest beside it.
-func (c *httpCmd) view(out *output, gone func(error)) (console.Console, slog.Level) {
+func (c *httpCmd) view(out *output, backend *url.URL, gone func(error)) (console.Console, slog.Level) {
 	if c.JSON {
 		return console.NewJSON(out.stdout, c.Target.String(), gone), slog.LevelInfo
 	}
 	cfg := terminal(out.stdout)
 	cfg.Target = c.Target.String()
+	if backend != nil { // without what may hold a token
+		cfg.Backend = (&url.URL{Scheme: backend.Scheme, Host: backend.Host, Path: backend.Path}).String()
+	}
 	return console.NewText(out.stdout, cfg, gone), slog.LevelWarn
 }
 

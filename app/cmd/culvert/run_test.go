@@ -273,6 +273,7 @@ func TestReadableLog(t *testing.T) {
 	p := spawn(t, "http", service(t), "--name", "readable", "--config", t.TempDir())
 	p.read()
 	p.says(t, "no backend is named")
+	p.says(t, "connecting to the built-in relay for http://")
 	_, public, _ := strings.Cut(p.says(t, "public URL"), "public URL  ")
 	get(t, visits(), public+"/%1b%5b2J")
 	line := p.says(t, "GET")

@@ -12,10 +12,10 @@ import (
 
 // terminal finds out what can be shown on w.
 func terminal(w io.Writer) console.TextConfig {
-	f, ok := w.(*os.File)
-	if !ok || !term.IsTerminal(int(f.Fd())) {
+	if !isTerminal(w) {
 		return console.TextConfig{}
 	}
+	f := w.(*os.File)
 	return console.TextConfig{
 		Color: colorful(os.Getenv, runtime.GOOS),
 		Width: func() int {
@@ -25,6 +25,11 @@ func terminal(w io.Writer) console.TextConfig {
 			return 80
 		},
 	}
+}
+
+func isTerminal(w io.Writer) bool {
+	f, ok := w.(*os.File)
+	return ok && term.IsTerminal(int(f.Fd()))
 }
 
 // colorful: https://no-color.org, and terminals that say that they have none. The

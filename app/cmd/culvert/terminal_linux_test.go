@@ -3,6 +3,8 @@ package main
 import (
 	"fmt"
 	"io"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"strings"
@@ -97,5 +99,36 @@ func TestTerminal(t *testing.T) {
 				t.Error(err)
 			}
 		})
+	}
+}
+
+// A refusal is on the screen once, although both outputs tell it to whoever reads one.
+func TestRefusalOnATerminal(t *testing.T) {
+	t.Parallel()
+	const refusal = "give it a valid token"
+	backend := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.WriteHeader(http.StatusUnauthorized)
+	}))
+	t.Cleanup(backend.Close)
+	screen, tty := openTerminal(t, 200)
+	address := strings.Replace(backend.URL, "http", "ws", 1) + "/live"
+	cmd := exec.Command("culvert", "http", service(t), "--backend", address+"?token=secret", "--config", t.TempDir())
+	cmd.Env = append(cmd.Environ(), "NO_COLOR=1", "CULVERT_TOKEN=")
+	cmd.Stdout, cmd.Stderr = tty, tty
+	var seen lockedBuffer
+	read := make(chan struct{})
+	go func() {
+		defer close(read)
+		io.Copy(&seen, screen) // ends with EIO when the last one has closed the terminal
+	}()
+	err := cmd.Run()
+	tty.Close()
+	<-read
+	said := seen.String()
+	if cmd.ProcessState.ExitCode() != exitRefused || strings.Count(said, refusal) != 1 || !strings.Contains(said, "offline: refused by the backend\r\n") {
+		t.Errorf("%v: %q", err, said)
+	}
+	if !strings.Contains(said, "connecting to "+address+" for http://") || strings.Contains(said, "secret") {
+		t.Errorf("what it connects: %q", said)
 	}
 }
