@@ -572,3 +572,30 @@ func TestHeartbeatShowsTheSession(t *testing.T) {
 		pass(time.Hour) // the gateway complains about 10 idle minutes
 	})
 }
+
+// A backend that takes the session token no more is left, however busy it is.
+func TestHeartbeatWantsAPong(t *testing.T) {
+	t.Parallel()
+	for _, deaf := range []bool{true, false} {
+		bubble(t, 1, func(t *testing.T, g *gateway) {
+			l, _ := g.link(g.config(&Config{}))
+			synctest.Wait()
+			g.mu.Lock()
+			g.deaf = deaf
+			g.mu.Unlock()
+			over := false
+			for range 5 * 60 { // a visitor every second
+				g.begin("GET", "/", nil, nil)
+				pass(time.Second)
+				select {
+				case <-l.done:
+					over = true
+				default:
+				}
+			}
+			if over != deaf {
+				t.Errorf("left: %t, pings answered: %t", over, !deaf)
+			}
+		})
+	}
+}

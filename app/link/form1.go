@@ -35,6 +35,7 @@ type form1 struct {
 	write  sync.Mutex // one message at a time
 	offers offers     // on API Gateway only
 	signs  signs
+	ponged signs // of pong messages alone
 	wg     sync.WaitGroup
 	ctx    context.Context // of run
 
@@ -191,6 +192,7 @@ func (f *form1) onMessage(text []byte) {
 			_ = f.send(&wire.Pong{})
 		}
 	case *wire.Pong:
+		f.ponged.give()
 	case *wire.Unknown:
 		f.onUnknown(m)
 	default:

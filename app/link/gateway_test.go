@@ -47,6 +47,7 @@ type gateway struct {
 	asks   map[string]*ask
 	number int
 	pings  int
+	deaf   bool // it takes the session token no more
 	wg     sync.WaitGroup
 }
 
@@ -268,8 +269,11 @@ func (g *gateway) onMessage(c *gwConn, m map[string]any) {
 	if typ == "ping" {
 		g.mu.Lock()
 		g.pings++
+		deaf := g.deaf
 		g.mu.Unlock()
-		g.write(c, map[string]any{"type": "pong"})
+		if !deaf {
+			g.write(c, map[string]any{"type": "pong"})
+		}
 		return
 	}
 	g.mu.Lock()

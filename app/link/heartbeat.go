@@ -67,13 +67,18 @@ func (f *form1) control(kind int, data string) {
 func jittered(d time.Duration) time.Duration { return d - mathrand.N(d/8) }
 
 // heartbeat sends a ping message. Only a backend that has declared itself owes a
-// sign of life for it.
+// sign of life for it. With the capability session, that is a pong and nothing else: a
+// backend that goes on sending requests may have stopped taking the token.
 func (f *form1) heartbeat(ctx context.Context) error {
 	if !f.declared() {
 		return f.send(f.ping())
 	}
+	on := &f.signs
+	if f.caps.session {
+		on = &f.ponged
+	}
 	for range heartbeatTries {
-		err := f.ask(ctx, heartbeatWait, func() error { return f.send(f.ping()) })
+		err := f.ask(ctx, heartbeatWait, on, func() error { return f.send(f.ping()) })
 		if !errors.Is(err, context.DeadlineExceeded) {
 			return err
 		}
@@ -93,7 +98,7 @@ func (f *form1) declared() bool { return f.link.est.Protocol >= wire.ProtocolVer
 
 func (f *form1) probe(ctx context.Context) error {
 	if !f.gateway {
-		return f.ask(ctx, 0, func() error {
+		return f.ask(ctx, 0, &f.signs, func() error {
 			deadline, ok := ctx.Deadline()
 			if !ok {
 				deadline = time.Now().Add(writeTimeout)
@@ -101,21 +106,21 @@ func (f *form1) probe(ctx context.Context) error {
 			return f.ws.WriteControl(websocket.PingMessage, nil, deadline)
 		})
 	}
-	err := f.ask(ctx, 0, func() error { return f.send(f.ping()) })
+	err := f.ask(ctx, 0, &f.signs, func() error { return f.send(f.ping()) })
 	if errors.Is(err, context.DeadlineExceeded) && !f.declared() {
 		return fmt.Errorf("%w: the backend need not answer", errors.ErrUnsupported)
 	}
 	return err
 }
 
-// ask does something that makes the peer answer, and waits for any sign of life.
-func (f *form1) ask(ctx context.Context, limit time.Duration, question func() error) error {
+// ask does something that makes the peer answer, and waits for the next of the signs.
+func (f *form1) ask(ctx context.Context, limit time.Duration, on *signs, question func() error) error {
 	if limit > 0 {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, limit)
 		defer cancel()
 	}
-	sign := f.signs.next()
+	sign := on.next()
 	if err := question(); err != nil {
 		return err
 	}
