@@ -69,37 +69,37 @@ func TestLostRequests(t *testing.T) {
 		{name: "just time left", maxWait: 1600 * ms, lost: 1, named: true, status: 200, most: 600 * ms},
 		// The connection hangs, and takes everything; the session has another one.
 		{name: "same process, another connection", lost: all, named: true, status: 200, most: 1600 * ms, between: func(w *world, a *fakeAgent) *fakeAgent {
-			w.loseTo = func(conn string, _ []byte) bool { return conn == agentConn }
+			w.set(func() { w.loseTo = func(conn string, _ []byte) bool { return conn == agentConn } })
 			a.connect("agent2=")
 			return nil
 		}},
 		{name: "same process, first connection over", lost: 1, named: true, status: 200, most: 600 * ms, between: func(w *world, a *fakeAgent) *fakeAgent {
 			a.connect("agent2=")
-			delete(w.agents, agentConn)
+			w.set(func() { delete(w.agents, agentConn) })
 			return nil
 		}},
 		{name: "nobody knows which process", lost: 1, named: true, status: 504, most: 28 * time.Second, between: func(w *world, a *fakeAgent) *fakeAgent {
 			b := second(w, "")
 			b.connect("agent2=")
-			delete(w.agents, agentConn)
+			w.set(func() { delete(w.agents, agentConn) })
 			return b
 		}},
 		{name: "another process", lost: 1, named: true, status: 502, most: 8 * time.Second, between: func(w *world, a *fakeAgent) *fakeAgent {
 			b := second(w, "two")
 			b.connect("agent2=")
-			delete(w.agents, agentConn)
+			w.set(func() { delete(w.agents, agentConn) })
 			return b
 		}},
 		{name: "another process, the first still connected", lost: 1, named: true, status: 200, most: 600 * ms, between: func(w *world, a *fakeAgent) *fakeAgent {
 			b := second(w, "two")
 			b.connect("agent2=")
-			w.agents[agentConn] = a.receive
+			w.set(func() { w.agents[agentConn] = a.receive })
 			return b
 		}},
 		{name: "another process asks", size: 300_000, lost: 4, named: true, status: 502, most: 8 * time.Second, between: func(w *world, a *fakeAgent) *fakeAgent {
 			b := second(w, "two")
 			b.connect("agent2=")
-			delete(w.agents, agentConn)
+			w.set(func() { delete(w.agents, agentConn) })
 			w.tasks.Go(func() {
 				all := 0
 				for range 10 {
@@ -170,8 +170,12 @@ func TestLateRequests(t *testing.T) {
 					served := a.counted(50 * ms)
 					first := true
 					w.agents[agentConn] = func(text []byte) {
-						if first && strings.Contains(string(text), `"http_request"`) {
-							first = false
+						held := false
+						w.set(func() {
+							held = first && strings.Contains(string(text), `"http_request"`)
+							first = first && !held
+						})
+						if held {
 							w.tasks.Go(func() {
 								time.Sleep(late)
 								a.receive(text)

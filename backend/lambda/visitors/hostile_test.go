@@ -198,9 +198,11 @@ func TestHostileWorld(t *testing.T) {
 						t.Errorf("%d %.100q", got.Status, got.Body)
 					}
 				}
+				a.mu.Lock()
 				for _, p := range a.requests {
 					p.cancel()
 				}
+				a.mu.Unlock()
 			})
 		})
 	}
