@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"time"
 )
@@ -156,11 +157,24 @@ func (t *tail) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// quote is the text to append to an error, empty for a silent program.
+// javaException is the line that says what went wrong: the last of them is the cause.
+var javaException = regexp.MustCompile(`^(?:Caused by: |Exception in thread "[^"]*" )?[a-z][\w.]*\.\w+(?:Exception|Error)(?::.*)?$`)
+
+// quote is the text to append to an error, empty for a silent program. Where that is a
+// Java exception, its line is enough: what follows are places in somebody else's code.
 func (t *tail) quote() string {
 	text := strings.TrimSpace(string(bytes.ToValidUTF8(t.buf, []byte("?"))))
 	if text == "" {
 		return ""
+	}
+	exception := ""
+	for line := range strings.Lines(text) {
+		if line = strings.TrimSpace(line); javaException.MatchString(line) {
+			exception = line
+		}
+	}
+	if exception != "" {
+		return "; it said: " + strings.TrimPrefix(exception, "Caused by: ")
 	}
 	return "; it said:\n" + text
 }
