@@ -32,6 +32,9 @@ func tidy(groups []string, a slog.Attr) slog.Attr {
 	if len(groups) == 0 {
 		switch a.Key {
 		case slog.TimeKey:
+			if a.Value.Kind() != slog.KindTime {
+				break // somebody's attribute that happens to have the name
+			}
 			return slog.String("timestamp", a.Value.Time().UTC().Format("2006-01-02T15:04:05.000Z07:00"))
 		case slog.MessageKey:
 			return slog.String("message", clean(a.Value.String(), maxText))

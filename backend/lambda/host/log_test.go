@@ -61,6 +61,18 @@ func TestLines(t *testing.T) {
 	}
 }
 
+// An attribute may have the name of one that each line has, and another kind of value.
+func TestBorrowedNames(t *testing.T) {
+	t.Parallel()
+	for _, key := range []string{slog.TimeKey, slog.LevelKey, slog.MessageKey} {
+		var out output
+		NewLogger(&out, slog.LevelInfo).Info("what happened", key, 7)
+		if line := out.line(t); line["timestamp"] == nil {
+			t.Errorf("%s: %v", key, line)
+		}
+	}
+}
+
 // Nothing that could be a secret gets into the log, whoever hands it over.
 func TestNoSecretsInLines(t *testing.T) {
 	t.Parallel()

@@ -69,7 +69,7 @@ func (x *exchange) beginAgain(now time.Time) bool {
 		again.TimeoutMS = max(x.last.Sub(now).Milliseconds(), 1)
 		x.parts[0] = &again
 	}
-	x.v.cfg.Log.Info("request posted again, as it has not reached its agent", "tunnel", x.route.id, "time", x.begins)
+	x.v.cfg.Log.Info("request posted again, as it has not reached its agent", "tunnel", x.route.id, "times", x.begins)
 	return true
 }
 
