@@ -63,6 +63,7 @@ func newWorld(t *testing.T, seed uint64, faults, pushes chaos.Plan, cfg awslocal
 	}
 	// Agents come and go here, all from one address.
 	cfg.Env["CULVERT_MAX_TUNNELS"] = "1000"
+	cfg.Env["CULVERT_TUNNEL_STREAMS"] = "100" // visitors are no more than chance has them be
 	w.local = awslocaltest.Start(t, cfg)
 	t.Cleanup(func() {
 		if t.Failed() || os.Getenv("CULVERT_HOSTILE_LINES") != "" {
