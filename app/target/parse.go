@@ -133,7 +133,7 @@ func parseHost(host string, brackets, mayBeEmpty bool) (string, error) {
 		// A URL writes the % before a zone as %25 (RFC 6874), a command line does not.
 		host = strings.Replace(host, "%25", "%", 1)
 		addr, err := netip.ParseAddr(host)
-		if err != nil || !addr.Is6() {
+		if err != nil || !addr.Is6() || !validZone(addr.Zone()) {
 			return "", invalid("%q is no IPv6 address", host)
 		}
 		return normalAddr(addr), nil
@@ -146,6 +146,15 @@ func parseHost(host string, brackets, mayBeEmpty bool) (string, error) {
 		return "", err
 	}
 	return host, nil
+}
+
+// validZone accepts the names of network interfaces that need no escaping in a URL
+// (RFC 6874: unreserved characters). What is printed of a target can be read again.
+func validZone(zone string) bool {
+	return !strings.ContainsFunc(zone, func(r rune) bool {
+		alnum := 'a' <= r && r <= 'z' || 'A' <= r && r <= 'Z' || '0' <= r && r <= '9'
+		return !alnum && !strings.ContainsRune("-._~", r)
+	})
 }
 
 func normalAddr(addr netip.Addr) string {
