@@ -51,7 +51,7 @@ func TestHostileOneAtATime(t *testing.T) {
 		{fault: chaos.InvokeThrottled, times: 1, declared: 503, original: 503},
 		{fault: chaos.EnvironmentRetired, times: 2, declared: 200, original: 200},
 	}
-	const wait = 3 * time.Second
+	const wait = 6 * time.Second
 	w := newWorld(t, 50, chaos.Plan{
 		chaos.MessageDuplicated: {Delay: 50 * time.Millisecond}, chaos.MessageHeld: {Delay: 50 * time.Millisecond},
 		chaos.GoneAtFirst: {Probability: 1, Delay: 500 * time.Millisecond},
