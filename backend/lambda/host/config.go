@@ -38,10 +38,8 @@ const (
 // Defaults of what need not be set.
 const (
 	defaultMaxTunnels = 20
-	// of the five executions that the template reserves for streams
-	defaultTunnelStreams = 3
-	defaultMaxWait       = 28 * time.Second
-	defaultNamespace     = "Culvert"
+	defaultMaxWait    = 28 * time.Second
+	defaultNamespace  = "Culvert"
 )
 
 // Config is what the environment says. What a role has no use for is not read.
@@ -144,7 +142,7 @@ func (e *environment) tunnels(c *Config) {
 	c.Reserved = e.oneOf("CULVERT_RESERVED", "false", "true", "false") == "true"
 	c.TunnelRPM = e.number("CULVERT_TUNNEL_RPM", 0, 0, 1_000_000_000)
 	if c.Role == RoleStream {
-		c.TunnelStreams = e.number("CULVERT_TUNNEL_STREAMS", defaultTunnelStreams, 0, 1000)
+		c.TunnelStreams = e.number("CULVERT_TUNNEL_STREAMS", 0, 0, 1000)
 	}
 	c.MaxWait = e.duration("CULVERT_MAX_WAIT", defaultMaxWait, time.Second, defaultMaxWait)
 }

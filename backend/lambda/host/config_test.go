@@ -99,7 +99,7 @@ func TestFromEnvironment(t *testing.T) {
 			c.TunnelRPM, c.MaxWait = 600, 5*time.Second
 			c.DynamoDBEndpoint, c.SSMEndpoint, c.S3Endpoint = link("http://localhost:8000"), link("http://[::1]:1"), link("http://127.0.0.1:9000")
 		})},
-		"stream":                             {RoleStream, nil, base(RoleStream, func(c *Config) { c.MaxWait, c.TunnelStreams = 28*time.Second, 3 })},
+		"stream":                             {RoleStream, nil, base(RoleStream, func(c *Config) { c.MaxWait = 28 * time.Second })},
 		"stream, any number for each tunnel": {RoleStream, variables{"CULVERT_TUNNEL_STREAMS": "0"}, base(RoleStream, func(c *Config) { c.MaxWait = 28 * time.Second })},
 		"nobody asks for tokens on a developer's machine": {
 			RoleAgents, variables{"CULVERT_AUTH": "none", "CULVERT_AGENTS_API": "http://localhost:8082"},
