@@ -127,6 +127,9 @@ func (d *dialer) connect(ctx context.Context, network, addr string) (net.Conn, e
 		KeepAliveConfig: net.KeepAliveConfig{Enable: true, Idle: 15 * time.Second, Interval: 5 * time.Second, Count: 3},
 		ControlContext:  controlSocket,
 	}
+	if d.config.gateway() {
+		direct.ControlContext = controlGatewaySocket
+	}
 	var conn net.Conn
 	switch {
 	case d.config.dial != nil:

@@ -19,6 +19,19 @@ func controlSocket(_ context.Context, _, _ string, raw syscall.RawConn) error {
 	return raw.Control(setUnackedLimit)
 }
 
+// unsentLimit is how much the kernel takes on before the line has room for it, in
+// bytes. It would take megabytes, and whoever asks for a part again that is only on its
+// way would get all of them twice over a slow line.
+const unsentLimit = 64 << 10
+
+// controlGatewaySocket is controlSocket for a connection on which parts are asked for again.
+func controlGatewaySocket(ctx context.Context, network, address string, raw syscall.RawConn) error {
+	if err := controlSocket(ctx, network, address, raw); err != nil {
+		return err
+	}
+	return raw.Control(setUnsentLimit)
+}
+
 // closer closes a connection that may not be there yet.
 type closer struct {
 	mu     sync.Mutex
