@@ -146,6 +146,7 @@ func (b *board) ask(id string, a *arrival) {
 	}
 	a.timer.Reset(askAfter << a.tries)
 	if missing := a.parts.Missing(id); missing != nil {
+		// What could not be sent is asked for again when the timer fires.
 		b.goLocked(func() { _ = b.send(a.form.tunnel(), missing, false) })
 	}
 }
