@@ -3,7 +3,7 @@
 // trays want pixels.
 package assets
 
-import _ "embed"
+import "embed"
 
 // Icon is the program's icon, 256 × 256.
 //
@@ -30,3 +30,9 @@ var TrayReconnecting []byte
 //
 //go:embed icons/tray-error.png
 var TrayError []byte
+
+// Translations are the texts of every language, a JSON file each, in the folder
+// translations.
+//
+//go:embed translations/*.json
+var Translations embed.FS
