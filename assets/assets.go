@@ -1,6 +1,6 @@
 // Package assets holds the pictures that the programs carry inside them. The SVG
-// files are the sources; the PNG files beside them are what gets embedded, because
-// trays want pixels.
+// files are the sources, from which icons/render makes the PNG files beside them:
+// trays and packages want pixels.
 package assets
 
 import "embed"
@@ -11,25 +11,24 @@ import "embed"
 var Icon []byte
 
 // The tray icons, 64 × 64, told apart by shape as well as by colour: an empty arch,
-// an arch with a light in it, with a pause in it, with an exclamation mark in it.
-//
-//go:embed icons/tray-idle.png
-var TrayIdle []byte
-
-// TrayOnline says that tunnels are open.
-//
-//go:embed icons/tray-online.png
-var TrayOnline []byte
-
-// TrayReconnecting says that a tunnel is on its way.
-//
-//go:embed icons/tray-reconnecting.png
-var TrayReconnecting []byte
-
-// TrayError says that a backend refused a tunnel.
-//
-//go:embed icons/tray-error.png
-var TrayError []byte
+// an arch with a light in it, with a ring in it, with an exclamation mark in it.
+// Those named Public have a badge: strangers can reach something here.
+var (
+	//go:embed icons/tray-idle.png
+	TrayIdle []byte
+	//go:embed icons/tray-online.png
+	TrayOnline []byte
+	//go:embed icons/tray-online-public.png
+	TrayOnlinePublic []byte
+	//go:embed icons/tray-reconnecting.png
+	TrayReconnecting []byte
+	//go:embed icons/tray-reconnecting-public.png
+	TrayReconnectingPublic []byte
+	//go:embed icons/tray-error.png
+	TrayError []byte
+	//go:embed icons/tray-error-public.png
+	TrayErrorPublic []byte
+)
 
 // Translations are the texts of every language, a JSON file each, in the folder
 // translations.
