@@ -13,7 +13,6 @@ import (
 	"io/fs"
 	"os"
 	"path"
-	"slices"
 	"strings"
 	"sync/atomic"
 
@@ -36,19 +35,31 @@ func Languages() []Language {
 	return []Language{{"en", "English"}, {"zh", "中文"}, {"ja", "日本語"}, {"cs", "Čeština"}}
 }
 
-// speaker is one language in use.
+// speaker is one language in use. Nothing in it changes, so that goroutines may share it.
 type speaker struct {
 	tag     language.Tag
 	printer *message.Printer
+	// plain are the texts in which nothing has to be filled in: most of a window's, at
+	// every frame.
+	plain map[string]string
 }
 
 var current atomic.Pointer[speaker]
 
 // T says something in the language that is set: key is the English text, a format
-// of package fmt, in which %d groups digits as the language does. The key must be a
-// constant, so that tests find it.
+// of package fmt, in which %d groups digits as the language does. What is no quantity,
+// as a port, is given as a text to %s. The key must be a constant, so that tests find it.
 func T(key string, args ...any) string {
-	return speaking().printer.Sprintf(key, args...)
+	s := speaking()
+	if len(args) == 0 {
+		if text, ok := s.plain[key]; ok {
+			return text
+		}
+		if !strings.Contains(key, "%") {
+			return key
+		}
+	}
+	return s.printer.Sprintf(key, args...)
 }
 
 func speaking() *speaker {
@@ -63,22 +74,29 @@ func speaking() *speaker {
 }
 
 func newSpeaker(tag language.Tag) *speaker {
-	return &speaker{tag, message.NewPrinter(tag, message.Catalog(loaded()))}
+	b := loaded()
+	return &speaker{tag, message.NewPrinter(tag, message.Catalog(b.catalog)), b.plain[tag]}
 }
 
-var catalogue atomic.Pointer[catalog.Builder]
+// book is what is written in assets/translations.
+type book struct {
+	catalog catalog.Catalog
+	plain   map[language.Tag]map[string]string
+}
 
-func loaded() *catalog.Builder {
-	c := catalogue.Load()
-	if c == nil {
+var catalogue atomic.Pointer[book]
+
+func loaded() *book {
+	b := catalogue.Load()
+	if b == nil {
 		var err error
-		if c, err = load(assets.Translations); err != nil {
+		if b, err = load(assets.Translations); err != nil {
 			// The files are embedded and tested: only a broken build comes here.
 			panic(fmt.Sprintf("words: %v", err))
 		}
-		catalogue.Store(c)
+		catalogue.Store(b)
 	}
-	return c
+	return b
 }
 
 // Set changes the language: one of Languages, or "" for the system's. Any other is
@@ -90,9 +108,16 @@ func Set(tag string) {
 // Tag is the language that is spoken.
 func Tag() string { return speaking().tag.String() }
 
+// toolkits is what the desktop's own settings say, where the environment is silent.
+var toolkits atomic.Pointer[string]
+
+// SetDesktop names the language of the desktop, as the toolkit finds it: on Windows and
+// macOS the environment seldom has one.
+func SetDesktop(tag string) { toolkits.Store(&tag) }
+
 // System is the language that the user's environment asks for, in the order of
 // POSIX (https://pubs.opengroup.org/onlinepubs/9799919799/basedefs/V1_chap08.html),
-// or "en".
+// else the desktop's, or "en".
 func System() string {
 	for _, name := range []string{"LANGUAGE", "LC_ALL", "LC_MESSAGES", "LANG"} {
 		value, _, _ := strings.Cut(os.Getenv(name), ":")
@@ -106,6 +131,9 @@ func System() string {
 			return "en" // "C" and "POSIX" among others
 		}
 		return match(tag.String()).String()
+	}
+	if tag := toolkits.Load(); tag != nil {
+		return match(*tag).String()
 	}
 	return "en"
 }
@@ -125,8 +153,9 @@ func match(tag string) language.Tag {
 
 // load reads the catalogues: one file per language, which gives each key its text or,
 // where it depends on the first number in it, a text for each plural form.
-func load(files fs.FS) (*catalog.Builder, error) {
-	b := catalog.NewBuilder(catalog.Fallback(language.English))
+func load(files fs.FS) (*book, error) {
+	c := catalog.NewBuilder(catalog.Fallback(language.English))
+	b := &book{c, map[language.Tag]map[string]string{}}
 	names, err := fs.Glob(files, "translations/*.json")
 	if err != nil {
 		return nil, err
@@ -137,9 +166,13 @@ func load(files fs.FS) (*catalog.Builder, error) {
 			return nil, err
 		}
 		tag := language.Make(strings.TrimSuffix(path.Base(name), ".json"))
+		b.plain[tag] = map[string]string{}
 		for key, forms := range entries {
-			if err := add(b, tag, key, forms); err != nil {
+			if err := add(c, tag, key, forms); err != nil {
 				return nil, fmt.Errorf("%s: %q: %w", name, key, err)
+			}
+			if !strings.Contains(key, "%") {
+				b.plain[tag][key] = forms["other"]
 			}
 		}
 	}
@@ -150,6 +183,8 @@ func load(files fs.FS) (*catalog.Builder, error) {
 // https://cldr.unicode.org/index/cldr-spec/plural-rules; just "other" where the
 // number makes no difference.
 type forms map[string]string
+
+var categories = []string{"one", "two", "few", "many", "other"}
 
 // UnmarshalJSON takes a text, or an object of forms.
 func (f *forms) UnmarshalJSON(text []byte) error {
@@ -178,13 +213,16 @@ func add(b *catalog.Builder, tag language.Tag, key string, f forms) error {
 		return b.SetString(tag, key, f["other"])
 	}
 	var cases []any
-	for _, form := range []string{"one", "two", "few", "many", "other"} {
+	for _, form := range categories {
 		if text, ok := f[form]; ok {
 			cases = append(cases, form, text)
 		}
 	}
-	if !slices.Contains(cases, any("other")) {
+	if f["other"] == "" {
 		return fmt.Errorf("there is no form \"other\"")
+	}
+	if len(cases) != 2*len(f) {
+		return fmt.Errorf("its forms are not all of %v", categories)
 	}
 	return b.Set(tag, key, plural.Selectf(1, "%d", cases...))
 }
