@@ -17,8 +17,19 @@ import (
 type Config struct {
 	// Profile is the name of the profile that is used when no backend is named; "" for none.
 	Profile string `toml:"profile"`
+	// Language is a BCP 47 tag, Theme "light" or "dark"; "" follows the system.
+	Language string `toml:"language"`
+	Theme    string `toml:"theme"`
+	// Minimized: the desktop starts in the tray, without its window.
+	Minimized bool `toml:"minimized"`
+
+	Notices  Notices  `toml:"notices"`
+	History  History  `toml:"history"`
+	Defaults Defaults `toml:"defaults"`
 	// Profiles are the backends, by name.
 	Profiles map[string]Profile `toml:"profiles"`
+	// Tunnels are remembered, in the order of their cards.
+	Tunnels []Tunnel `toml:"tunnels"`
 	// Unknown are the file's keys that mean nothing to this version: slips, or of a
 	// later one.
 	Unknown []string `toml:"-"`
@@ -31,6 +42,8 @@ type Profile struct {
 	// Load makes both absolute: they count from the config folder.
 	TokenFile string `toml:"token_file"`
 	CAFile    string `toml:"ca_file"`
+	// Keychain: the token is in the system's keychain, see package secret.
+	Keychain bool `toml:"keychain"`
 }
 
 // Address is the URL of a backend. It checks itself while the file is read, so
@@ -71,13 +84,13 @@ func (d *Dir) Load() (*Config, error) {
 	path := d.ConfigFile()
 	text, err := readBounded(path)
 	if errors.Is(err, fs.ErrNotExist) {
-		return &Config{}, nil
+		return Default(), nil
 	}
 	if err != nil {
 		return nil, &FileError{Path: path, Problem: err.Error()}
 	}
-	var c Config
-	meta, err := toml.Decode(string(text), &c)
+	c := Default()
+	meta, err := toml.Decode(string(text), c)
 	if err != nil {
 		return nil, fileError(path, err)
 	}
@@ -94,7 +107,7 @@ func (d *Dir) Load() (*Config, error) {
 	if _, ok := c.Profiles[c.Profile]; c.Profile != "" && !ok {
 		return nil, &FileError{Path: path, Problem: fmt.Sprintf("profile = %q, but there is no [profiles.%s]", c.Profile, c.Profile)}
 	}
-	return &c, nil
+	return c, nil
 }
 
 func (d *Dir) resolve(path string) string {

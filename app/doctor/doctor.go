@@ -1,0 +1,86 @@
+// Package doctor finds out whether a backend can be used, and if not, why: a list
+// of checks, from the name in the DNS up to a message there and back.
+package doctor
+
+import (
+	"context"
+	"crypto/x509"
+	"net/url"
+	"time"
+
+	"culvert/backend/tunnel"
+)
+
+// Backend is what is to be checked.
+type Backend struct {
+	URL     *url.URL
+	Token   string // "" for none. Never reported.
+	RootCAs *x509.CertPool
+	Owner   tunnel.OwnerKey
+	// Agent is this program's name and version, for the backend's log.
+	Agent string
+}
+
+// ID names a check.
+type ID string
+
+// The checks, in their order.
+const (
+	DNS       ID = "dns"
+	TLS       ID = "tls"
+	Handshake ID = "handshake"
+	Clock     ID = "clock"
+	Token     ID = "token"
+	RoundTrip ID = "round-trip"
+	Version   ID = "version"
+)
+
+// IDs are all checks, in their order.
+func IDs() []ID { return []ID{DNS, TLS, Handshake, Clock, Token, RoundTrip, Version} }
+
+// Title is what the check is called in English.
+func (id ID) Title() string {
+	switch id {
+	case DNS:
+		return "Name"
+	case TLS:
+		return "Encryption"
+	case Handshake:
+		return "Handshake"
+	case Clock:
+		return "Clock"
+	case Token:
+		return "Token"
+	case RoundTrip:
+		return "Round trip"
+	case Version:
+		return "Version"
+	}
+	return string(id)
+}
+
+// State is how far a check has come.
+type State int
+
+// A check runs, and ends in one of the other states.
+const (
+	Running State = iota
+	OK
+	Warn    // it works, but not as it should
+	Failed  // a tunnel cannot work
+	Skipped // it makes no sense here, or an earlier one failed
+)
+
+// Check is one line of the list.
+type Check struct {
+	ID    ID
+	State State
+	// Detail is what was found, Advice what to do about it; may be "".
+	Detail, Advice string
+	Took           time.Duration
+}
+
+// Run makes all the checks, one after the other, and gives their results. report,
+// which may be nil, is told of each when it begins and when it has ended, by the
+// goroutine that called Run. It takes at most some 40 s, and ends with ctx.
+func Run(ctx context.Context, b Backend, report func(Check)) []Check { return nil }
