@@ -104,7 +104,7 @@ func TestTunnelFromOpenToRemove(t *testing.T) {
 	resp.Body.Close()
 	var rows []*model.Request
 	for deadline := time.Now().Add(30 * time.Second); len(rows) == 0 && time.Now().Before(deadline); time.Sleep(time.Millisecond) {
-		rows, _, _ = store.Since(0, nil)
+		rows, _ = store.Since(0, 0, nil)
 	}
 	if len(rows) != 1 {
 		t.Fatalf("%d rows in the log, want 1", len(rows))
@@ -265,7 +265,7 @@ func TestClosedPort(t *testing.T) {
 	resp.Body.Close()
 	var rows []*model.Request
 	for deadline := time.Now().Add(30 * time.Second); len(rows) == 0 && time.Now().Before(deadline); time.Sleep(time.Millisecond) {
-		rows, _, _ = store.Since(0, nil)
+		rows, _ = store.Since(0, 0, nil)
 	}
 	if len(rows) != 1 {
 		t.Fatalf("%d rows in the log, want 1", len(rows))

@@ -4,13 +4,21 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"culvert/app/exchange"
 )
 
-// Request is one finished exchange. It is immutable once it is in the Store.
+// Request is one row of the log: an exchange, without headers and bodies. It is
+// immutable once it is in the Store; what goes on after that, such as a stream, comes
+// as another Request with the same ID.
 type Request struct {
-	ID       uint64 // given by the Store, counts up
-	Tunnel   string // key of the tunnel
-	Name     string // and its name
+	ID     uint64 // given by the Store or the View, counts up
+	Tunnel string // key of the tunnel, "" if that is not there any more
+	Name   string // and its name
+	// Exchange is the ID by which the history knows the exchange, and ReplayOf that of
+	// the one which it repeats, "" if it repeats none.
+	Exchange, ReplayOf string
+
 	Time     time.Time
 	Method   string
 	Path     string // raw path and query
@@ -21,6 +29,63 @@ type Request struct {
 	Err      string // why it failed, for people
 	Detail   string // the same in the system's words, "" if there is no more to say
 	NoTarget bool   // it failed because the local service could not be reached
+
+	// Stream says what an exchange that lasts consists of, and Messages how much of it
+	// there was: frames, or events. Open: it is still going on, and Live grows.
+	Stream   StreamKind
+	Messages int
+	Open     bool
+	Live     Live // nil unless Open
+}
+
+// StreamKind is what kind of stream an exchange became.
+type StreamKind int
+
+// The kinds of streams.
+const (
+	NoStream        StreamKind = iota
+	WebSocketStream            // frames, or the bytes of another protocol after an upgrade
+	EventStream                // server-sent events
+)
+
+// Live is an exchange that lasts, as it grows. Its methods return at once and may be
+// called by any goroutine.
+type Live interface {
+	// Count is how many messages there were so far.
+	Count() int
+	// Messages are those that were kept, from the number on, and how many were not kept
+	// between it and the first of them.
+	Messages(from int) (messages []exchange.StreamMessage, skipped int)
+	// Done reports whether it has ended.
+	Done() bool
+}
+
+// Count is how many messages a stream has had so far.
+func (r *Request) Count() int {
+	if r.Live != nil {
+		return r.Live.Count()
+	}
+	return r.Messages
+}
+
+// Class is the hundreds of the status; what was never answered counts as 5.
+func (r *Request) Class() int {
+	if r.Status == 0 && !r.Open {
+		return 5
+	}
+	return r.Status / 100
+}
+
+// endless is longer than any exchange.
+const endless = time.Duration(1<<63 - 1)
+
+// lasted is how long the request took, for filters: no limit keeps out what has not
+// ended.
+func (r *Request) lasted() time.Duration {
+	if r.Open {
+		return endless
+	}
+	return r.Duration
 }
 
 // Kind sorts answers for colour and sign, so that neither stands alone.
@@ -37,11 +102,13 @@ const (
 // Kind returns the kind of the answer.
 func (r *Request) Kind() Kind {
 	switch {
+	case r.Status == 0 && r.Open:
+		return Upgrade
 	case r.Status == 0 || r.Status >= 500:
 		return ServerError
 	case r.Status >= 400:
 		return ClientError
-	case r.Status < 200:
+	case r.Status < 200, r.Stream != NoStream:
 		return Upgrade
 	default:
 		return Success
@@ -51,14 +118,17 @@ func (r *Request) Kind() Kind {
 // StatusText is the status with its sign.
 func (r *Request) StatusText() string {
 	sign := [...]string{Success: "✓", Upgrade: "⇄", ClientError: "!", ServerError: "✕"}[r.Kind()]
+	if r.Kind() == Upgrade && r.Stream == EventStream {
+		sign = "⋯"
+	}
 	if r.Status == 0 {
 		return "cut " + sign
 	}
 	return strconv.Itoa(r.Status) + " " + sign
 }
 
-// Matches reports whether the row passes a filter: every word of it occurs in
-// the row's visible texts, upper and lower case alike.
+// Matches reports whether every word occurs in the row's visible texts, upper and
+// lower case alike.
 func (r *Request) Matches(words []string) bool {
 	for _, w := range words {
 		if !containsFold(r.Path, w) && !containsFold(r.Method, w) && !strings.HasPrefix(strconv.Itoa(r.Status), w) &&

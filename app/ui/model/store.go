@@ -1,13 +1,11 @@
 package model
 
 import (
+	"reflect"
 	"slices"
-	"sort"
 	"sync"
+	"time"
 )
-
-// Capacity is how many requests the log keeps; older ones leave first.
-const Capacity = 5000
 
 // maxNotices bounds the messages that wait to be read.
 const maxNotices = 4
@@ -15,26 +13,34 @@ const maxNotices = 4
 // Store is the meeting point of engine and window. Writers take a short lock and
 // leave a mark; nobody waits for the other side.
 type Store struct {
+	now func() time.Time
+
 	mu      sync.Mutex
 	tunnels []Tunnel
+	stats   map[string]*stats // by the tunnels' keys
 	backend Backend
 	notices []string
-
-	ring  []*Request // grows to Capacity, then wraps
-	head  int        // index of the oldest row once it has wrapped
-	next  uint64     // ID of the next request
-	epoch int        // counts removals, so that views know to start again
+	total   Total
+	log     log
 
 	changed chan struct{}
 }
 
-// NewStore returns an empty Store.
-func NewStore() *Store {
-	return &Store{next: 1, changed: make(chan struct{}, 1)}
+// Total is what has passed since the program was started.
+type Total struct {
+	Requests int
+	Bytes    int64 // of bodies, in both directions
 }
 
-// Changed receives after tunnels, backend or notices have changed. Requests do not
-// signal: the window looks for them at its own frame rate.
+// NewStore returns an empty Store.
+func NewStore() *Store { return newStore(time.Now) }
+
+func newStore(now func() time.Time) *Store {
+	return &Store{now: now, stats: map[string]*stats{}, log: newLog(), changed: make(chan struct{}, 1)}
+}
+
+// Changed receives after tunnels, backend or notices have changed. Requests
+// do not signal: the window looks for them at its own frame rate.
 func (s *Store) Changed() <-chan struct{} { return s.changed }
 
 func (s *Store) mark() {
@@ -44,21 +50,23 @@ func (s *Store) mark() {
 	}
 }
 
-// PutTunnel adds a tunnel or replaces the one with its key.
+// PutTunnel adds a tunnel or replaces the one with its key. What the Store counts
+// about it goes on.
 func (s *Store) PutTunnel(t Tunnel) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if i := s.index(t.Key); i >= 0 {
-		t.Requests, t.Warning = s.tunnels[i].Requests, s.tunnels[i].Warning
+		old := &s.tunnels[i]
+		t.Requests, t.Warning = old.Requests, old.Warning
 		if t.State == Stopped {
 			t.Warning = "" // who starts it again may have mended the service
 		}
-		if s.tunnels[i] == t {
+		if reflect.DeepEqual(*old, t) {
 			return
 		}
-		s.tunnels[i] = t
+		*old = t
 	} else {
-		s.tunnels = append(s.tunnels, t)
+		s.add(t)
 	}
 	s.mark()
 }
@@ -68,9 +76,52 @@ func (s *Store) AddTunnel(t Tunnel) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.index(t.Key) < 0 {
-		s.tunnels = append(s.tunnels, t)
+		s.add(t)
 		s.mark()
 	}
+}
+
+func (s *Store) add(t Tunnel) {
+	s.tunnels = append(s.tunnels, t)
+	s.stats[t.Key] = &stats{}
+}
+
+// ChangeTunnel changes one tunnel while nobody else does. It does nothing if the key is
+// not known.
+func (s *Store) ChangeTunnel(key string, change func(*Tunnel)) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	i := s.index(key)
+	if i < 0 {
+		return
+	}
+	t := s.tunnels[i]
+	change(&t)
+	if !reflect.DeepEqual(s.tunnels[i], t) {
+		s.tunnels[i] = t
+		s.mark()
+	}
+}
+
+// ArrangeTunnels puts the tunnels in the order of the keys; those that are not named
+// come last.
+func (s *Store) ArrangeTunnels(keys []string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	place := make(map[string]int, len(keys))
+	for i, key := range keys {
+		place[key] = i + 1
+	}
+	slices.SortStableFunc(s.tunnels, func(a, b Tunnel) int {
+		x, y := place[a.Key], place[b.Key]
+		switch {
+		case x == 0 || y == 0:
+			return y - x // exactly one of them is named, or none
+		default:
+			return x - y
+		}
+	})
+	s.mark()
 }
 
 // RemoveTunnel forgets a tunnel and its requests: nothing could say any more
@@ -80,7 +131,8 @@ func (s *Store) RemoveTunnel(key string) {
 	defer s.mu.Unlock()
 	if i := s.index(key); i >= 0 {
 		s.tunnels = slices.Delete(s.tunnels, i, i+1)
-		s.drop(key)
+		delete(s.stats, key)
+		s.log.drop(key)
 		s.mark()
 	}
 }
@@ -89,14 +141,21 @@ func (s *Store) index(key string) int {
 	return slices.IndexFunc(s.tunnels, func(t Tunnel) bool { return t.Key == key })
 }
 
-// Tunnels returns a copy, in the order in which they were opened.
+// Tunnels returns a copy, in the order in which they stand in the window.
 func (s *Store) Tunnels() []Tunnel {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return slices.Clone(s.tunnels)
+	tunnels, now := slices.Clone(s.tunnels), s.now()
+	for i := range tunnels {
+		if st := s.stats[tunnels[i].Key]; st != nil {
+			tunnels[i].Rate = st.rate(now)
+			tunnels[i].P50, tunnels[i].P95 = st.percentiles()
+		}
+	}
+	return tunnels
 }
 
-// SetBackend says where the tunnels lead.
+// SetBackend says where new tunnels lead.
 func (s *Store) SetBackend(b Backend) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -106,7 +165,7 @@ func (s *Store) SetBackend(b Backend) {
 	}
 }
 
-// Backend returns where the tunnels lead.
+// Backend returns where new tunnels lead.
 func (s *Store) Backend() Backend {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -146,58 +205,9 @@ func (s *Store) DismissNotice(text string) {
 	s.mark()
 }
 
-// AddRequest appends to the log. The Store keeps r and gives it its ID.
-func (s *Store) AddRequest(r *Request) {
+// Total returns what has passed since the program was started.
+func (s *Store) Total() Total {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	r.ID = s.next
-	s.next++
-	if len(s.ring) < Capacity {
-		s.ring = append(s.ring, r)
-	} else {
-		s.ring[s.head] = r
-		s.head = (s.head + 1) % Capacity
-	}
-	if i := s.index(r.Tunnel); i >= 0 {
-		t := &s.tunnels[i]
-		t.Requests++
-		if r.NoTarget {
-			t.Warning = r.Err
-		} else if r.Status != 0 { // a visitor who left says nothing about the service
-			t.Warning = ""
-		}
-	}
-}
-
-// Since appends the rows younger than the ID to rows, oldest first. The epoch
-// changes whenever rows were removed out of their turn.
-func (s *Store) Since(id uint64, rows []*Request) (_ []*Request, last uint64, epoch int) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	// IDs rise along the ring, so the first younger row is found by bisection.
-	n := len(s.ring)
-	from := sort.Search(n, func(i int) bool { return s.ring[(s.head+i)%n].ID > id })
-	for i := from; i < n; i++ {
-		rows = append(rows, s.ring[(s.head+i)%n])
-	}
-	return rows, s.next - 1, s.epoch
-}
-
-// ClearRequests empties the log: of one tunnel, or with "" of all.
-func (s *Store) ClearRequests(tunnel string) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.drop(tunnel)
-	s.mark()
-}
-
-func (s *Store) drop(tunnel string) {
-	kept := make([]*Request, 0, len(s.ring))
-	for i := range s.ring {
-		if r := s.ring[(s.head+i)%len(s.ring)]; tunnel != "" && r.Tunnel != tunnel {
-			kept = append(kept, r)
-		}
-	}
-	s.ring, s.head = kept, 0
-	s.epoch++
+	return s.total
 }

@@ -23,7 +23,8 @@ func TestStoreKeepsTheYoungestRequests(t *testing.T) {
 	for range Capacity + 7 {
 		s.AddRequest(&Request{Tunnel: "a"})
 	}
-	rows, last, _ := s.Since(0, nil)
+	rows, news := s.Since(0, 0, nil)
+	last := news.Last
 	if len(rows) != Capacity || rows[0].ID != 8 || last != Capacity+7 {
 		t.Fatalf("kept %d rows from %d to %d; want %d rows from 8 to %d", len(rows), rows[0].ID, last, Capacity, Capacity+7)
 	}
@@ -32,7 +33,7 @@ func TestStoreKeepsTheYoungestRequests(t *testing.T) {
 			t.Fatalf("row %d has ID %d after %d", i+1, r.ID, rows[i].ID)
 		}
 	}
-	rows, _, _ = s.Since(last-2, nil)
+	rows, _ = s.Since(last-2, 0, nil)
 	if diff := cmp.Diff([]uint64{last - 1, last}, ids(rows)); diff != "" {
 		t.Errorf("rows younger than %d (-want +got):\n%s", last-2, diff)
 	}
@@ -44,11 +45,12 @@ func TestStoreClears(t *testing.T) {
 	for i := range Capacity + 4 {
 		s.AddRequest(&Request{Tunnel: fmt.Sprint(i % 2)})
 	}
-	_, _, before := s.Since(0, nil)
+	_, before := s.Since(0, 0, nil)
 	s.ClearRequests("0")
-	rows, last, after := s.Since(0, nil)
-	if len(rows) != Capacity/2 || before == after {
-		t.Fatalf("%d rows, epoch %d then %d; want half the rows and another epoch", len(rows), before, after)
+	rows, after := s.Since(0, 0, nil)
+	last := after.Last
+	if len(rows) != Capacity/2 || before.Epoch == after.Epoch {
+		t.Fatalf("%d rows, epoch %d then %d; want half the rows and another epoch", len(rows), before.Epoch, after.Epoch)
 	}
 	for _, r := range rows {
 		if r.Tunnel != "1" {
@@ -56,11 +58,11 @@ func TestStoreClears(t *testing.T) {
 		}
 	}
 	s.AddRequest(&Request{Tunnel: "1"})
-	if rows, _, _ := s.Since(last, nil); len(rows) != 1 || rows[0].ID != last+1 {
+	if rows, _ := s.Since(last, 0, nil); len(rows) != 1 || rows[0].ID != last+1 {
 		t.Errorf("after clearing, new rows are %v; want one with ID %d", ids(rows), last+1)
 	}
 	s.ClearRequests("")
-	if rows, _, _ := s.Since(0, nil); len(rows) != 0 {
+	if rows, _ := s.Since(0, 0, nil); len(rows) != 0 {
 		t.Errorf("%d rows left after clearing all", len(rows))
 	}
 }
@@ -72,11 +74,11 @@ func TestRemovedTunnelLeavesNoRequests(t *testing.T) {
 		s.PutTunnel(Tunnel{Key: key})
 		s.AddRequest(&Request{Tunnel: key})
 	}
-	_, _, before := s.Since(0, nil)
+	_, before := s.Since(0, 0, nil)
 	s.RemoveTunnel("a")
-	rows, _, after := s.Since(0, nil)
-	if len(rows) != 1 || rows[0].Tunnel != "b" || before == after {
-		t.Errorf("%d rows are left, epoch %d then %d", len(rows), before, after)
+	rows, after := s.Since(0, 0, nil)
+	if len(rows) != 1 || rows[0].Tunnel != "b" || before.Epoch == after.Epoch {
+		t.Errorf("%d rows are left, epoch %d then %d", len(rows), before.Epoch, after.Epoch)
 	}
 }
 
@@ -121,7 +123,7 @@ func TestLabels(t *testing.T) {
 
 func TestStoreTunnels(t *testing.T) {
 	t.Parallel()
-	s := NewStore()
+	s := newStore(func() time.Time { return time.Unix(1, 0) })
 	marked := func() bool {
 		select {
 		case <-s.Changed():
@@ -144,7 +146,9 @@ func TestStoreTunnels(t *testing.T) {
 		t.Error("an equal tunnel left a mark")
 	}
 	s.PutTunnel(Tunnel{Key: "1", Name: "a", State: Online})
-	want := []Tunnel{{Key: "1", Name: "a", State: Online}, {Key: "2", Name: "b", Requests: 1}}
+	rate := make([]float32, RateBuckets)
+	rate[RateBuckets-1] = 1
+	want := []Tunnel{{Key: "1", Name: "a", State: Online}, {Key: "2", Name: "b", Requests: 1, Rate: rate}}
 	if diff := cmp.Diff(want, s.Tunnels()); diff != "" {
 		t.Errorf("tunnels (-want +got):\n%s", diff)
 	}

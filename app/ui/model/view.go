@@ -1,17 +1,15 @@
 package model
 
-import "strings"
-
 // View is the log as one table shows it: filtered, newest first, and held still
 // while a person reads. It belongs to the window's goroutine.
 type View struct {
-	store  *Store
-	tunnel string
-	words  []string
+	store *Store
+	sieve sieve
 
 	rows   []*Request // oldest first
 	batch  []*Request // reused between calls of Sync
 	last   uint64     // ID up to which the Store has been read
+	turn   uint64     // and the changes of rows
 	epoch  int
 	frozen bool
 	fresh  int // matching rows that came while frozen
@@ -22,17 +20,20 @@ func NewView(s *Store) *View { return &View{store: s} }
 
 // Sync takes in what has happened, and reports whether rows or Fresh changed.
 func (v *View) Sync() bool {
-	var epoch int
-	v.batch, v.last, epoch = v.store.Since(v.last, v.batch[:0])
+	var news News
+	v.batch, news = v.store.Since(v.last, v.turn, v.batch[:0])
 	defer clear(v.batch)
-	if epoch != v.epoch {
-		v.epoch = epoch
+	if news.Epoch != v.epoch {
 		v.rebuild()
 		return true
 	}
+	v.last, v.turn = news.Last, news.Turn
 	changed := false
+	for _, r := range news.Changed {
+		changed = v.replace(r) || changed
+	}
 	for _, r := range v.batch {
-		if !v.matches(r) {
+		if !v.sieve.passes(r) {
 			continue
 		}
 		changed = true
@@ -49,30 +50,41 @@ func (v *View) Sync() bool {
 	return changed
 }
 
+// replace puts a changed row in its place, wherever people look at it: also while the
+// rows are held still, since it does not move.
+func (v *View) replace(r *Request) bool {
+	if i := v.find(r.ID); i >= 0 {
+		v.rows[i] = r
+		return true
+	}
+	return false
+}
+
 // rebuild reads the whole log again.
 func (v *View) rebuild() {
 	v.rows, v.fresh = v.rows[:0:0], 0
-	v.batch, v.last, v.epoch = v.store.Since(0, v.batch[:0])
+	var news News
+	v.batch, news = v.store.Since(0, 0, v.batch[:0])
+	v.last, v.turn, v.epoch = news.Last, news.Turn, news.Epoch
 	for _, r := range v.batch {
-		if v.matches(r) {
+		if v.sieve.passes(r) {
 			v.rows = append(v.rows, r)
 		}
 	}
 	clear(v.batch)
 }
 
-func (v *View) matches(r *Request) bool {
-	return (v.tunnel == "" || r.Tunnel == v.tunnel) && r.Matches(v.words)
-}
-
-// Filter narrows the view to one tunnel ("" for all) and to rows with the words.
-func (v *View) Filter(tunnel, text string) {
-	v.tunnel, v.words = tunnel, strings.Fields(strings.ToLower(text))
+// SetFilter narrows the view.
+func (v *View) SetFilter(f Filter) {
+	v.sieve = newSieve(f)
 	v.rebuild()
 }
 
-// Filtered reports whether words narrow the view.
-func (v *View) Filtered() bool { return len(v.words) > 0 }
+// Filter narrows the view to one tunnel ("" for all) and to rows with the words.
+func (v *View) Filter(tunnel, text string) { v.SetFilter(Filter{Tunnel: tunnel, Text: text}) }
+
+// Filtered reports whether anything but the choice of a tunnel narrows the view.
+func (v *View) Filtered() bool { return v.sieve.Narrows() }
 
 // Freeze holds the rows still, or lets them follow again.
 func (v *View) Freeze(frozen bool) {
@@ -99,6 +111,14 @@ func (v *View) At(i int) *Request { return v.rows[len(v.rows)-1-i] }
 
 // Index finds the row of a request, or -1.
 func (v *View) Index(id uint64) int {
+	if i := v.find(id); i >= 0 {
+		return len(v.rows) - 1 - i
+	}
+	return -1
+}
+
+// find is Index, counted from the oldest.
+func (v *View) find(id uint64) int {
 	lo, hi := 0, len(v.rows)
 	for lo < hi {
 		mid := (lo + hi) / 2
@@ -109,7 +129,7 @@ func (v *View) Index(id uint64) int {
 		}
 	}
 	if lo < len(v.rows) && v.rows[lo].ID == id {
-		return len(v.rows) - 1 - lo
+		return lo
 	}
 	return -1
 }
