@@ -9,6 +9,7 @@ package settings
 
 import (
 	"culvert/app/config"
+	"culvert/app/doctor"
 
 	"fyne.io/fyne/v2"
 )
@@ -78,6 +79,10 @@ type Actions struct {
 	SaveProfile func(old string, p Profile, done func(error))
 	// RemoveProfile forgets the profile and its token.
 	RemoveProfile func(name string, done func(error))
+	// Test checks the profile as it is entered; a token that is not is the one kept for
+	// old. done comes once, with what kept the checks from being made, or nil; after
+	// stop neither comes any more.
+	Test func(old string, p Profile, report func(doctor.Check), done func(error)) (stop func())
 	// ClearHistory removes all that is kept of requests.
 	ClearHistory func(done func(error))
 	// SetLaunchAtLogin asks the desktop to start the program at login, or not to.
