@@ -19,7 +19,7 @@ import (
 // there holds the rows still until the top is reached again.
 type Table struct {
 	widget.BaseWidget
-	view *model.View
+	view Rows
 	cols []column
 
 	scroll *container.Scroll
@@ -35,10 +35,16 @@ type Table struct {
 	OnEscape func()
 	// OnFresh is told how many requests wait above rows that are held still.
 	OnFresh func(n int)
+	// OnEnd is called when the oldest rows come in sight, once for so many rows: there
+	// may be more to load.
+	OnEnd func()
+	// OnOpen, OnReplay, OnCompare and OnCopy are told of the keys Enter, R, C and
+	// Ctrl+C on the selected request.
+	OnOpen, OnReplay, OnCompare, OnCopy func(*model.Request)
 }
 
-// NewTable returns a table over the view.
-func NewTable(view *model.View) *Table {
+// NewTable returns a table over the rows.
+func NewTable(view Rows) *Table {
 	t := &Table{view: view}
 	t.cols = columns(func(r *model.Request) string { return t.labels[r.Tunnel] })
 	t.body = newBody(t)
@@ -68,10 +74,18 @@ func (t *Table) SetLabels(labels map[string]string) {
 
 func (t *Table) arrange(width float32) []span { return arrange(t.cols, width, t.labels != nil) }
 
-// Filter narrows the table; the rows start at the top again.
+// SetRows shows other rows, from the top.
+func (t *Table) SetRows(rows Rows) {
+	t.view = rows
+	t.ToTop()
+}
+
+// Filter narrows the table to a tunnel and words; the rows start at the top again.
 func (t *Table) Filter(tunnel, text string) {
-	t.view.Filter(tunnel, text)
-	t.toTop()
+	if v, ok := t.view.(*model.View); ok {
+		v.SetFilter(model.Filter{Tunnel: tunnel, Text: text})
+	}
+	t.ToTop()
 }
 
 // SetPaused holds the rows still although the table stands at the top.
@@ -86,10 +100,12 @@ func (t *Table) Paused() bool { return t.paused }
 // ShowNewest goes back to the top, to the latest requests.
 func (t *Table) ShowNewest() {
 	t.paused = false
-	t.toTop()
+	t.ToTop()
 }
 
-func (t *Table) toTop() {
+// ToTop starts at the newest row again, because the rows are others now. Paused,
+// they stay so.
+func (t *Table) ToTop() {
 	t.scroll.ScrollToTop()
 	t.view.Freeze(t.paused)
 	t.refreshRows(true)
