@@ -12,7 +12,7 @@ import (
 var ErrInvalid = errors.New("invalid target")
 
 // examples ends errors about input that is no target at all.
-const examples = `write a port such as 3000, a host and port such as localhost:3000, or a URL such as http://localhost:3000`
+const examples = `write a port such as 3000, a host and port such as localhost:3000, a URL such as http://localhost:3000, or a folder such as ~/site`
 
 // maxLength bounds what is parsed and repeated in errors: a DNS name has at most
 // 253 characters (RFC 1035, 2.3.4), a scheme, a zone and a port little more.
@@ -22,6 +22,9 @@ const maxLength = 512
 // Its errors are ErrInvalid and say what to write instead.
 func Parse(s string) (Target, error) {
 	s = strings.TrimSpace(s)
+	if isPath(s) {
+		return parseFolder(s)
+	}
 	if s == "" {
 		return Target{}, invalid("the target is empty: %s", examples)
 	}
@@ -41,6 +44,8 @@ func Parse(s string) (Target, error) {
 	}
 	switch scheme = strings.ToLower(scheme); scheme {
 	case "http", "https":
+	case "file":
+		return Target{}, invalid("a folder is written without file://: write its path, such as ~/site")
 	case "ws", "wss":
 		return Target{}, invalid("%q has the scheme %s: write %s://, WebSockets pass through it", s,
 			scheme, strings.Replace(scheme, "ws", "http", 1))
