@@ -1,0 +1,260 @@
+package stream
+
+import (
+	"bytes"
+	"io"
+	"iter"
+	"net/http"
+	"sync/atomic"
+	"time"
+	"unicode/utf8"
+
+	"culvert/app/coding"
+	"culvert/app/exchange"
+)
+
+// maxName bounds an event's type and id.
+const maxName = 256
+
+// Events reads server-sent events
+// (https://html.spec.whatwg.org/multipage/server-sent-events.html#parsing-an-event-stream).
+type Events struct {
+	broken  atomic.Bool
+	parser  parser
+	decoder *pushed // undoes Content-Encoding; nil without it
+}
+
+// NewEvents is for the body of an answer with this head.
+func NewEvents(response http.Header) *Events {
+	e := &Events{}
+	if codings := coding.Of(response); len(codings) > 0 {
+		var err error
+		if e.decoder, err = newPushed(codings); err != nil {
+			e.broken.Store(true)
+		}
+	}
+	return e
+}
+
+// Write tells of bytes that pass. What the visitor sends is not events.
+func (e *Events) Write(from exchange.Direction, p []byte, now time.Time, emit func(exchange.StreamMessage)) {
+	if from != exchange.FromService || e.broken.Load() {
+		return
+	}
+	found := func(m exchange.StreamMessage) {
+		m.From, m.Time = from, now
+		emit(m)
+	}
+	if e.decoder == nil {
+		e.parser.read(p, found)
+		return
+	}
+	if !e.decoder.push(p, func(plain []byte) { e.parser.read(plain, found) }) {
+		e.broken.Store(true)
+	}
+}
+
+// Broken implements Decoder.
+func (e *Events) Broken() bool { return e.broken.Load() }
+
+// Close implements Decoder.
+func (e *Events) Close() {
+	if e.decoder != nil {
+		e.decoder.close()
+	}
+}
+
+// parser reads events line by line, without keeping lines.
+type parser struct {
+	started  bool // past the byte order mark
+	mark     int  // bytes of it that have come
+	afterCR  bool // a LF now is no line of its own
+	inValue  bool // past the line's colon
+	space    bool // the value has not begun: a space is to be left out
+	name     []byte
+	value    text
+	event    text
+	data     text
+	lines    int // of data
+	lastID   string
+}
+
+// text is a value with a bound.
+type text struct {
+	kept []byte
+	size int64
+}
+
+func (t *text) add(p []byte, limit int) {
+	t.size += int64(len(p))
+	t.kept = append(t.kept, p[:min(len(p), max(0, limit-len(t.kept)))]...)
+}
+
+const byteOrderMark = "\xef\xbb\xbf"
+
+func (s *parser) read(p []byte, emit func(exchange.StreamMessage)) {
+	for !s.started && len(p) > 0 {
+		if p[0] != byteOrderMark[s.mark] {
+			s.started = true
+			held := byteOrderMark[:s.mark] // it was none, but the start of a name
+			s.part([]byte(held))
+			break
+		}
+		p = p[1:]
+		s.mark++
+		s.started = s.mark == len(byteOrderMark)
+	}
+	for len(p) > 0 {
+		if s.afterCR {
+			s.afterCR = false
+			if p[0] == '\n' {
+				p = p[1:]
+				continue
+			}
+		}
+		end := bytes.IndexAny(p, "\r\n")
+		if end < 0 {
+			s.part(p)
+			return
+		}
+		s.part(p[:end])
+		s.afterCR = p[end] == '\r'
+		p = p[end+1:]
+		s.endLine(emit)
+	}
+}
+
+// part takes a part of a line.
+func (s *parser) part(p []byte) {
+	if !s.inValue {
+		colon := bytes.IndexByte(p, ':')
+		name := p
+		if colon >= 0 {
+			name = p[:colon]
+		}
+		// No name that means anything is longer than "event".
+		s.name = append(s.name, name[:min(len(name), 8-len(s.name))]...)
+		if colon < 0 {
+			return
+		}
+		s.inValue, s.space = true, true
+		p = p[colon+1:]
+	}
+	if s.space && len(p) > 0 {
+		s.space = false
+		if p[0] == ' ' {
+			p = p[1:]
+		}
+	}
+	switch string(s.name) {
+	case "data":
+		s.data.add(p, MaxData)
+	case "event", "id":
+		s.value.add(p, maxName)
+	}
+}
+
+func (s *parser) endLine(emit func(exchange.StreamMessage)) {
+	empty := len(s.name) == 0 && !s.inValue
+	switch string(s.name) {
+	case "data":
+		s.lines++
+		s.data.add([]byte{'\n'}, MaxData)
+	case "event":
+		s.event = text{append(s.event.kept[:0], s.value.kept...), s.value.size}
+	case "id":
+		if bytes.IndexByte(s.value.kept, 0) < 0 {
+			s.lastID = string(cutName(s.value))
+		}
+	}
+	s.name, s.inValue, s.value = s.name[:0], false, text{kept: s.value.kept[:0]}
+	if empty {
+		s.dispatch(emit)
+	}
+}
+
+// dispatch ends an event.
+func (s *parser) dispatch(emit func(exchange.StreamMessage)) {
+	data, event, lines := s.data, s.event, s.lines
+	s.data, s.event, s.lines = text{}, text{kept: s.event.kept[:0]}, 0
+	if lines == 0 {
+		return
+	}
+	m := exchange.StreamMessage{Kind: exchange.Event, Name: "message", LastID: s.lastID, Size: data.size - 1}
+	m.Data = data.kept[:min(int64(len(data.kept)), m.Size)]
+	if m.Truncated = int64(len(m.Data)) < m.Size; m.Truncated {
+		m.Data = wholeRunes(m.Data)
+	}
+	if event.size > 0 {
+		m.Name = string(cutName(event))
+	}
+	emit(m)
+}
+
+func cutName(t text) []byte {
+	if int64(len(t.kept)) < t.size {
+		return wholeRunes(t.kept)
+	}
+	return bytes.ToValidUTF8(t.kept, []byte(string(utf8.RuneError)))
+}
+
+// pushed is a reader of codings that is given its input piece by piece. The reader
+// wants to pull, and so it runs as a coroutine that is resumed by each piece.
+type pushed struct {
+	input  []byte
+	output func([]byte)
+	err    error
+	next   func() (struct{}, bool)
+	stop   func()
+}
+
+func newPushed(codings []string) (*pushed, error) {
+	p := &pushed{}
+	source := &pieces{from: p}
+	r, err := coding.NewReader(codings, source)
+	if err != nil {
+		return nil, err
+	}
+	p.next, p.stop = iter.Pull(func(yield func(struct{}) bool) {
+		defer r.Close()
+		source.yield = yield
+		buf := make([]byte, 8<<10)
+		for p.err == nil {
+			var n int
+			n, p.err = r.Read(buf)
+			if n > 0 && p.output != nil {
+				p.output(buf[:n])
+			}
+		}
+	})
+	return p, nil
+}
+
+// push decodes a piece, and is false at the end of the data or if it is broken.
+func (p *pushed) push(piece []byte, output func([]byte)) bool {
+	p.input, p.output = piece, output
+	_, ok := p.next()
+	p.input, p.output = nil, nil
+	return ok
+}
+
+func (p *pushed) close() { p.stop() }
+
+// pieces is what the coroutine reads from.
+type pieces struct {
+	from  *pushed
+	yield func(struct{}) bool
+	ended bool
+}
+
+func (s *pieces) Read(b []byte) (int, error) {
+	for len(s.from.input) == 0 {
+		if s.ended || !s.yield(struct{}{}) {
+			s.ended = true
+			return 0, io.ErrUnexpectedEOF
+		}
+	}
+	n := copy(b, s.from.input)
+	s.from.input = s.from.input[n:]
+	return n, nil
+}
