@@ -25,7 +25,8 @@ type Button struct {
 	filled   bool
 	height   float32
 	onTapped func()
-	// OnEscape is called for the Escape key while the button has the focus.
+	// OnEscape is called for the Escape key while the button has the focus; without
+	// it what is on top closes.
 	OnEscape func()
 
 	hovered, focused bool
@@ -105,9 +106,7 @@ func (b *Button) TypedKey(ev *fyne.KeyEvent) {
 	case fyne.KeySpace, fyne.KeyReturn, fyne.KeyEnter:
 		b.Tapped(nil)
 	case fyne.KeyEscape:
-		if b.OnEscape != nil {
-			b.OnEscape()
-		}
+		escape(b, b.OnEscape)
 	}
 }
 

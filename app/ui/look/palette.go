@@ -17,6 +17,7 @@ type palette struct {
 	accent, fill, fillHover color.NRGBA
 	ok, warn, bad, info     color.NRGBA
 	selected, shadow        color.NRGBA
+	faint, raised, scrim    color.NRGBA
 	hover, pressed          color.NRGBA
 }
 
@@ -28,6 +29,7 @@ var dark = palette{
 	accent: rgb(0x4c9aff), fill: rgb(0x2b6cdb), fillHover: rgb(0x2663cc),
 	ok: rgb(0x3fb67f), warn: rgb(0xe0a63a), bad: rgb(0xee7770), info: rgb(0x6ea8fe),
 	selected: rgb(0x26324a), shadow: color.NRGBA{A: 0x90},
+	faint: rgb(0x5b6372), raised: rgb(0x2a2f3a), scrim: color.NRGBA{A: 0xa0},
 	hover: color.NRGBA{R: 0xff, G: 0xff, B: 0xff, A: 0x10}, pressed: color.NRGBA{R: 0xff, G: 0xff, B: 0xff, A: 0x20},
 }
 
@@ -37,6 +39,7 @@ var light = palette{
 	accent: rgb(0x1f6fe0), fill: rgb(0x1f6fe0), fillHover: rgb(0x1a60c6),
 	ok: rgb(0x177a4c), warn: rgb(0x8f5d00), bad: rgb(0xc4352e), info: rgb(0x1b62c8),
 	selected: rgb(0xe3edfc), shadow: color.NRGBA{A: 0x40},
+	faint: rgb(0xa5adba), raised: rgb(0xffffff), scrim: color.NRGBA{R: 0x1b, G: 0x1f, B: 0x27, A: 0x70},
 	hover: color.NRGBA{A: 0x0c}, pressed: color.NRGBA{A: 0x18},
 }
 
@@ -73,6 +76,12 @@ func (p *palette) color(name fyne.ThemeColorName) (color.Color, bool) {
 		return p.info, true
 	case ColorSelected, theme.ColorNameSelection:
 		return p.selected, true
+	case ColorFaint:
+		return p.faint, true
+	case ColorRaised:
+		return p.raised, true
+	case ColorScrim:
+		return p.scrim, true
 	case theme.ColorNameInputBackground:
 		return color.Transparent, true // fields draw their own box
 	case theme.ColorNameScrollBar:

@@ -65,6 +65,8 @@ func (s *Switch) TypedKey(ev *fyne.KeyEvent) {
 	switch ev.Name {
 	case fyne.KeySpace, fyne.KeyReturn, fyne.KeyEnter:
 		s.Tapped(nil)
+	case fyne.KeyEscape:
+		escape(s, nil)
 	}
 }
 

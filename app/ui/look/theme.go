@@ -24,9 +24,15 @@ const (
 	ColorBad       fyne.ThemeColorName = "culvert.bad"
 	ColorInfo      fyne.ThemeColorName = "culvert.info"
 	ColorSelected  fyne.ThemeColorName = "culvert.selected"
-	ColorText                          = theme.ColorNameForeground
-	ColorOnFill                        = theme.ColorNameForegroundOnPrimary
-	ColorBase                          = theme.ColorNameBackground
+	// ColorFaint is for what cannot be used now: it need not be readable.
+	ColorFaint fyne.ThemeColorName = "culvert.faint"
+	// ColorRaised is the surface of menus, sheets and tooltips.
+	ColorRaised fyne.ThemeColorName = "culvert.raised"
+	// ColorScrim dims the window beneath a sheet.
+	ColorScrim  fyne.ThemeColorName = "culvert.scrim"
+	ColorText                       = theme.ColorNameForeground
+	ColorOnFill                     = theme.ColorNameForegroundOnPrimary
+	ColorBase                       = theme.ColorNameBackground
 )
 
 // The type scale, in Fyne's device-independent pixels.
