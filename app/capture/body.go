@@ -13,11 +13,12 @@ type Body struct {
 	Truncated bool // it was longer than Config.MaxBody
 	Dropped   bool // nothing was kept: Config.Memory was used up
 
+	kept bool
+
 	mu    sync.Mutex // held by the recorder only at the end
 	size  int
 	small []byte  // room for a short body of known length; filled first
 	parts []*part // the rest; each full but the last
-	kept  bool
 }
 
 // Len is the length of what was kept.
@@ -27,12 +28,17 @@ func (b *Body) Len() int {
 	return b.size
 }
 
-// Bytes is a copy of what was kept; nil if there is nothing, or no longer.
+// Bytes is what was kept; nil if there is nothing, or no longer. It must not be
+// changed, and stays when the body goes: a short one is not copied for it, and a
+// long one is.
 func (b *Body) Bytes() []byte {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.size == 0 {
+	switch {
+	case b.size == 0:
 		return nil
+	case len(b.parts) == 0:
+		return b.small[:b.size:b.size]
 	}
 	data := append(make([]byte, 0, b.size), b.small[:min(len(b.small), b.size)]...)
 	for _, p := range b.parts {
@@ -68,7 +74,6 @@ func (b *Body) release(pool *sync.Pool) {
 // the Body is nobody else's yet.
 type tee struct {
 	body     Body
-	recorder *Recorder
 	keep     bool
 	count    int64 // bytes that passed
 	reserved int64 // bytes of the budget that are taken
@@ -76,24 +81,24 @@ type tee struct {
 }
 
 func (t *tee) open(r *Recorder, expected int64) {
-	t.recorder, t.keep, t.expected = r, r.bodies, expected
+	t.keep, t.expected = r.bodies, expected
 }
 
-func (t *tee) write(p []byte) {
+func (t *tee) write(r *Recorder, p []byte) {
 	t.count += int64(len(p))
 	if !t.keep || len(p) == 0 {
 		return
 	}
 	b := &t.body
-	if room := t.recorder.maxBody - b.size; len(p) > room {
+	if room := r.maxBody - b.size; len(p) > room {
 		p, b.Truncated = p[:room], true
 		t.keep = false
 	}
 	for len(p) > 0 {
-		room := t.room()
+		room := t.room(r)
 		if room == nil {
-			b.clear(&t.recorder.parts)
-			t.recorder.memory.Add(t.reserved)
+			b.clear(&r.parts)
+			r.memory.Add(t.reserved)
 			t.reserved, t.keep = 0, false
 			b.Dropped, b.Truncated = true, false
 			return
@@ -105,7 +110,7 @@ func (t *tee) write(p []byte) {
 }
 
 // room is where the next bytes of the body go; nil if there is no memory for them.
-func (t *tee) room() []byte {
+func (t *tee) room(r *Recorder) []byte {
 	b := &t.body
 	if free := len(b.small) - b.size; free > 0 {
 		return b.small[b.size:]
@@ -115,16 +120,16 @@ func (t *tee) room() []byte {
 		return b.parts[len(b.parts)-1][used:]
 	}
 	if b.size == 0 && t.expected > 0 && t.expected < partSize/4 {
-		if !t.reserve(t.expected) {
+		if !t.reserve(r, t.expected) {
 			return nil
 		}
 		b.small = make([]byte, t.expected)
 		return b.small
 	}
-	if !t.reserve(partSize) {
+	if !t.reserve(r, partSize) {
 		return nil
 	}
-	p, ok := t.recorder.parts.Get().(*part)
+	p, ok := r.parts.Get().(*part)
 	if !ok {
 		p = new(part)
 	}
@@ -132,8 +137,8 @@ func (t *tee) room() []byte {
 	return p[:]
 }
 
-func (t *tee) reserve(n int64) bool {
-	if !t.recorder.reserve(n) {
+func (t *tee) reserve(r *Recorder, n int64) bool {
+	if !r.reserve(n) {
 		return false
 	}
 	t.reserved += n

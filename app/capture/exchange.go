@@ -9,10 +9,12 @@ import (
 // change after it was handed out, and must not be changed: its headers are the
 // ones that travelled.
 type Exchange struct {
-	ID         string // as in the program's log; unique within this process
-	Start      time.Time
-	Duration   time.Duration // from the request's head to the end of both bodies
-	RemoteAddr string        // the visitor's IP address
+	ID       string // as in the program's log; unique within this process
+	Start    time.Time
+	Duration time.Duration // from the request's head to the end of both bodies
+	// Waited is the part of Duration until the answer's head had come; 0 if none has.
+	Waited     time.Duration
+	RemoteAddr string // the visitor's IP address
 
 	Method string
 	Path   string // raw path and query, as the local service was asked for them
@@ -31,6 +33,12 @@ type Exchange struct {
 	RequestHeader, ResponseHeader http.Header
 	// The bodies are there until OnExchange returns, and longer after Keep.
 	RequestBody, ResponseBody *Body
+
+	// Stream has the messages of an exchange that lasted; nil for most, and without
+	// Config.OnStream.
+	Stream *Stream
+	// ReplayOf names the exchange that this one repeats, as whoever repeated it did; or "".
+	ReplayOf string
 
 	// Err is what ended the exchange early, nil if nothing did.
 	Err error

@@ -3,8 +3,10 @@ package capture
 import (
 	"errors"
 	"net/http"
+	"sync/atomic"
 	"time"
 
+	"culvert/app/exchange"
 	"culvert/backend/wire"
 )
 
@@ -16,13 +18,27 @@ type Record struct {
 	exchange          Exchange
 	recorder          *Recorder
 	request, response tee
+	requestFull       atomic.Bool            // all of a body of known length has come
+	stream            atomic.Pointer[Stream] // nil for most
 }
 
 // RequestBody records what the visitor sent.
 func (rec *Record) RequestBody(p []byte) {
-	if rec != nil {
-		rec.request.write(p)
+	if rec == nil {
+		return
 	}
+	rec.request.write(rec.recorder, p)
+	if rec.request.count == rec.request.expected {
+		rec.requestFull.Store(true)
+	}
+	if s := rec.stream.Load(); s != nil {
+		s.write(exchange.FromVisitor, p)
+	}
+}
+
+// requestOver reports whether the request's body will not change any more.
+func (rec *Record) requestOver() bool {
+	return rec.exchange.Upgrade != "" || rec.request.expected == 0 || rec.requestFull.Load()
 }
 
 // ResponseHead records the answer's head. Informational heads are passed over.
@@ -30,17 +46,45 @@ func (rec *Record) ResponseHead(h *wire.ResponseHead) {
 	if rec == nil || h.Status < 200 && h.Status != http.StatusSwitchingProtocols {
 		return
 	}
+	rec.exchange.Waited = time.Since(rec.exchange.Start)
 	rec.exchange.Status, rec.exchange.ResponseHeader = h.Status, h.Header
 	rec.response.open(rec.recorder, h.ContentLength)
 	if h.Status == http.StatusSwitchingProtocols {
 		rec.response.keep = false
 	}
+	if rec.recorder.onStream != nil && (h.Status == http.StatusSwitchingProtocols || isEvents(h.Header)) {
+		rec.begin(h)
+	}
+}
+
+// begin is a stream, if the answer is one.
+func (rec *Record) begin(h *wire.ResponseHead) {
+	s := newStream(rec, h)
+	if s == nil {
+		return
+	}
+	if rec.requestOver() {
+		s.in.Store(max(0, rec.request.expected))
+	}
+	rec.stream.Store(s)
+	rec.recorder.announce(s)
 }
 
 // ResponseBody records what the local service sent.
 func (rec *Record) ResponseBody(p []byte) {
+	if rec == nil {
+		return
+	}
+	rec.response.write(rec.recorder, p)
+	if s := rec.stream.Load(); s != nil {
+		s.write(exchange.FromService, p)
+	}
+}
+
+// Repeats says which exchange this one repeats; it is called before any other method.
+func (rec *Record) Repeats(id string) {
 	if rec != nil {
-		rec.response.write(p)
+		rec.exchange.ReplayOf = id
 	}
 }
 
@@ -58,6 +102,10 @@ func (rec *Record) End(err error) {
 	if e.Status == 0 && errors.As(err, &reset) && reset.Code != wire.ResetCancel {
 		e.Status = reset.Code.Status()
 	}
+	if s := rec.stream.Load(); s != nil {
+		e.Stream = s
+		s.end(e)
+	}
 	rec.recorder.finish(rec)
 }
 
@@ -67,6 +115,9 @@ func (rec *Record) release() {
 	r := rec.recorder
 	rec.request.body.release(&r.parts)
 	rec.response.body.release(&r.parts)
+	if s := rec.stream.Load(); s != nil {
+		s.release()
+	}
 	if n := rec.request.reserved + rec.response.reserved; n > 0 {
 		r.memory.Add(n)
 	}

@@ -33,14 +33,19 @@ type Config struct {
 	Queue int
 	// MaxBody is how many bytes of one body are kept.
 	MaxBody int
-	// Memory is how many bytes all bodies may take together, from an exchange's
-	// beginning until OnExchange has returned. Whoever keeps bodies for longer
-	// bounds that himself.
+	// Memory is how many bytes all bodies and messages may take together, from an
+	// exchange's beginning until OnExchange has returned. Whoever keeps them for
+	// longer bounds that himself.
 	Memory int64
 	// OnExchange gets every finished exchange, one at a time. While it takes its
 	// time the queue fills, and then exchanges are dropped. Bodies are gone when it
 	// has returned, unless it calls Exchange.Keep.
 	OnExchange func(*Exchange)
+	// OnStream, if there is one, gets every exchange that turns out to last, in turn
+	// with OnExchange, which gets it once more when it is over. Without it, messages
+	// of streams are not read. While the queue is full it is not called; the last
+	// word is Stream.Done, because OnExchange may have been left out as well.
+	OnStream func(*Stream)
 	// OnDropped, if there is one, gets the number of exchanges that were dropped
 	// since its last call. It is called in turn with OnExchange.
 	OnDropped func(n int)
@@ -61,6 +66,7 @@ type Recorder struct {
 	bodies     bool
 	maxBody    int
 	onExchange func(*Exchange)
+	onStream   func(*Stream)
 	onDropped  func(int)
 
 	memory  atomic.Int64 // what is left of the budget
@@ -68,7 +74,7 @@ type Recorder struct {
 	parts   sync.Pool    // of *part
 
 	mu      sync.RWMutex // held for writing only to close the queue
-	queue   chan *Record
+	queue   chan item
 	closed  bool
 	closing chan struct{} // closed with the queue
 	done    chan struct{} // closed when all was delivered
@@ -92,8 +98,9 @@ func New(cfg Config) (*Recorder, error) {
 		bodies:     cfg.Bodies,
 		maxBody:    cfg.MaxBody,
 		onExchange: cfg.OnExchange,
+		onStream:   cfg.OnStream,
 		onDropped:  cfg.OnDropped,
-		queue:      make(chan *Record, cfg.Queue),
+		queue:      make(chan item, cfg.Queue),
 		closing:    make(chan struct{}),
 		done:       make(chan struct{}),
 	}
@@ -144,13 +151,19 @@ func (r *Recorder) Begin(id string, head *wire.RequestHead) *Record {
 	return rec
 }
 
+// item is what is handed out next: one of the two.
+type item struct {
+	rec    *Record
+	opened *Stream
+}
+
 // finish queues a record, or drops it and counts that.
 func (r *Recorder) finish(rec *Record) {
 	r.mu.RLock()
 	queued := false
 	if !r.closed {
 		select {
-		case r.queue <- rec:
+		case r.queue <- item{rec: rec}:
 			queued = true
 		default:
 			r.dropped.Add(1)
@@ -159,6 +172,21 @@ func (r *Recorder) finish(rec *Record) {
 	r.mu.RUnlock()
 	if !queued {
 		rec.release()
+	}
+}
+
+// announce queues a stream that has begun, unless the queue is full: then a later
+// call may.
+func (r *Recorder) announce(s *Stream) {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	if r.closed || !s.announced.CompareAndSwap(false, true) {
+		return
+	}
+	select {
+	case r.queue <- item{opened: s}:
+	default:
+		s.announced.Store(false)
 	}
 }
 
@@ -173,13 +201,13 @@ func (r *Recorder) deliver() {
 	defer close(r.done)
 	rest := time.NewTimer(pause)
 	defer rest.Stop()
-	for rec := range r.queue {
-		r.hand(rec)
+	for next := range r.queue {
+		r.hand(next)
 		for more := true; more; {
 			select {
-			case rec, ok := <-r.queue:
+			case next, ok := <-r.queue:
 				if ok {
-					r.hand(rec)
+					r.hand(next)
 				}
 				more = ok
 			default:
@@ -195,9 +223,13 @@ func (r *Recorder) deliver() {
 	r.reportDropped()
 }
 
-func (r *Recorder) hand(rec *Record) {
-	r.onExchange(&rec.exchange)
-	rec.release()
+func (r *Recorder) hand(next item) {
+	if next.opened != nil {
+		r.onStream(next.opened)
+	} else {
+		r.onExchange(&next.rec.exchange)
+		next.rec.release()
+	}
 	r.reportDropped()
 }
 
