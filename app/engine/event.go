@@ -6,7 +6,8 @@ import (
 )
 
 // Event is something that whoever shows the engine to a person wants to know:
-// StatusChanged, RequestDone, Dropped, Notice, Removed or BuiltInChanged.
+// StatusChanged, StreamOpened, RequestDone, Dropped, Probed, Edited, Notice, Removed
+// or BuiltInChanged.
 //
 // Events of one tunnel come one at a time and in order; those of different
 // tunnels, and of the engine itself, may come at the same time.
@@ -24,6 +25,24 @@ type RequestDone struct {
 	Tunnel   *Tunnel
 	Exchange *capture.Exchange
 }
+
+// StreamOpened is an exchange that turns out to last, with Config.Bodies. RequestDone
+// comes when it is over, with the same Stream, unless it is among the Dropped: the
+// last word is Stream.Done.
+type StreamOpened struct {
+	Tunnel *Tunnel
+	Stream *capture.Stream
+}
+
+// Probed says that a light of the tunnel has changed, or that the public URL was
+// looked at again.
+type Probed struct {
+	Tunnel *Tunnel
+	Lights Lights
+}
+
+// Edited says that the tunnel has another Spec.
+type Edited struct{ Tunnel *Tunnel }
 
 // Dropped says that the records of N exchanges were left out of the log since the
 // last time, because OnEvent was too slow for them. The exchanges took place.
@@ -47,6 +66,9 @@ type BuiltInChanged struct{ BuiltIn BuiltIn }
 
 func (StatusChanged) isEvent()  {}
 func (RequestDone) isEvent()    {}
+func (StreamOpened) isEvent()   {}
+func (Probed) isEvent()         {}
+func (Edited) isEvent()         {}
 func (Dropped) isEvent()        {}
 func (Notice) isEvent()         {}
 func (Removed) isEvent()        {}

