@@ -85,11 +85,16 @@ type lazy struct {
 }
 
 func (l *lazy) Read(p []byte) (int, error) {
-	if l.reader == nil && l.err == nil {
-		l.reader, l.err = l.open(l.source)
-	}
 	if l.err != nil {
 		return 0, l.err
+	}
+	if l.reader == nil {
+		reader, err := l.open(l.source)
+		if err != nil {
+			l.err = err
+			return 0, err
+		}
+		l.reader = reader
 	}
 	n, err := l.reader.Read(p)
 	l.err = err

@@ -2,8 +2,6 @@ package stream
 
 import (
 	"bytes"
-	"io"
-	"iter"
 	"net/http"
 	"sync/atomic"
 	"time"
@@ -66,17 +64,17 @@ func (e *Events) Close() {
 
 // parser reads events line by line, without keeping lines.
 type parser struct {
-	started  bool // past the byte order mark
-	mark     int  // bytes of it that have come
-	afterCR  bool // a LF now is no line of its own
-	inValue  bool // past the line's colon
-	space    bool // the value has not begun: a space is to be left out
-	name     []byte
-	value    text
-	event    text
-	data     text
-	lines    int // of data
-	lastID   string
+	started bool // past the byte order mark
+	mark    int  // bytes of it that have come
+	afterCR bool // a LF now is no line of its own
+	inValue bool // past the line's colon
+	space   bool // the value has not begun: a space is to be left out
+	name    []byte
+	value   text
+	event   text
+	data    text
+	lines   int // of data
+	lastID  string
 }
 
 // text is a value with a bound.
@@ -196,65 +194,4 @@ func cutName(t text) []byte {
 		return wholeRunes(t.kept)
 	}
 	return bytes.ToValidUTF8(t.kept, []byte(string(utf8.RuneError)))
-}
-
-// pushed is a reader of codings that is given its input piece by piece. The reader
-// wants to pull, and so it runs as a coroutine that is resumed by each piece.
-type pushed struct {
-	input  []byte
-	output func([]byte)
-	err    error
-	next   func() (struct{}, bool)
-	stop   func()
-}
-
-func newPushed(codings []string) (*pushed, error) {
-	p := &pushed{}
-	source := &pieces{from: p}
-	r, err := coding.NewReader(codings, source)
-	if err != nil {
-		return nil, err
-	}
-	p.next, p.stop = iter.Pull(func(yield func(struct{}) bool) {
-		defer r.Close()
-		source.yield = yield
-		buf := make([]byte, 8<<10)
-		for p.err == nil {
-			var n int
-			n, p.err = r.Read(buf)
-			if n > 0 && p.output != nil {
-				p.output(buf[:n])
-			}
-		}
-	})
-	return p, nil
-}
-
-// push decodes a piece, and is false at the end of the data or if it is broken.
-func (p *pushed) push(piece []byte, output func([]byte)) bool {
-	p.input, p.output = piece, output
-	_, ok := p.next()
-	p.input, p.output = nil, nil
-	return ok
-}
-
-func (p *pushed) close() { p.stop() }
-
-// pieces is what the coroutine reads from.
-type pieces struct {
-	from  *pushed
-	yield func(struct{}) bool
-	ended bool
-}
-
-func (s *pieces) Read(b []byte) (int, error) {
-	for len(s.from.input) == 0 {
-		if s.ended || !s.yield(struct{}{}) {
-			s.ended = true
-			return 0, io.ErrUnexpectedEOF
-		}
-	}
-	n := copy(b, s.from.input)
-	s.from.input = s.from.input[n:]
-	return n, nil
 }

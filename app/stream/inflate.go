@@ -9,10 +9,12 @@ import (
 
 const (
 	// maxCompressed bounds the payload of a compressed message, because all of it must
-	// be there before it can be read, and maxInflated what it may grow to: a message
-	// that is longer is read up to there.
+	// be there before it can be read.
 	maxCompressed = 1 << 20
-	maxInflated   = 8 << 20
+	// Compressed data may grow a thousandfold and more, at the cost of who reads it.
+	// Up to maxRatio is paid for all the time, and up to maxGrowth at once.
+	maxRatio  = 64
+	maxGrowth = 8 << 20
 	// window is what a message may refer back to (RFC 7692, 7.1.2).
 	window = 32 << 10
 )
@@ -21,12 +23,27 @@ const (
 // and an empty last block, for a reader that wants an end.
 const tail = "\x00\x00\xff\xff\x01\x00\x00\xff\xff"
 
+// growth is the account of what decoding may cost.
+type growth struct {
+	used int64
+}
+
+// paid books what has come.
+func (g *growth) paid(n int) { g.used = max(0, g.used-maxRatio*int64(n)) }
+
+// spend books what came out of it, and is false if that is too much.
+func (g *growth) spend(n int) bool {
+	g.used += int64(n)
+	return g.used <= maxGrowth
+}
+
 // inflater reads the compressed messages of one direction.
 type inflater struct {
 	forgets bool // each message is for itself: no context takeover
-	lost    bool // the context is incomplete: no more messages can be read
+	lost    bool // no more messages can be read
 	reader  io.ReadCloser
 	context []byte // the last of what was read
+	growth  growth
 }
 
 // inflate is the message without compression. A message that is too long comes cut,
@@ -36,14 +53,17 @@ func (f *inflater) inflate(m payload) (payload, bool) {
 	whole := m.data
 	m.data = nil
 	if f.lost || int64(len(whole)) < m.size {
-		f.lose()
+		if !f.forgets {
+			f.lose()
+		}
 		return m, true
 	}
+	f.growth.paid(len(whole))
 	source := io.MultiReader(bytes.NewReader(whole), bytes.NewReader([]byte(tail)))
 	if f.reader == nil {
-		f.reader = flate.NewReaderDict(source, f.context)
+		f.reader = flate.NewReaderDict(source, f.recent())
 	} else {
-		f.reader.(flate.Resetter).Reset(source, f.context)
+		f.reader.(flate.Resetter).Reset(source, f.recent())
 	}
 	m.size = 0
 	buf := make([]byte, 4<<10)
@@ -59,22 +79,20 @@ func (f *inflater) inflate(m payload) (payload, bool) {
 			return m, true
 		case err != nil:
 			return m, false
-		case m.size > maxInflated:
+		case !f.growth.spend(n):
 			f.lose()
 			return m, true
 		}
 	}
 }
 
-func (f *inflater) lose() {
-	if !f.forgets {
-		f.lost, f.reader, f.context = true, nil, nil
+func (f *inflater) lose() { f.lost, f.reader, f.context = true, nil, nil }
+
+func (f *inflater) remember(p []byte) {
+	f.context = append(f.context, p...)
+	if n := len(f.context); n > 2*window { // not each time: it moves the rest
+		f.context = append(f.context[:0], f.context[n-window:]...)
 	}
 }
 
-func (f *inflater) remember(p []byte) {
-	if keep := window - len(p); len(f.context) > keep {
-		f.context = append(f.context[:0], f.context[len(f.context)-keep:]...)
-	}
-	f.context = append(f.context, p...)
-}
+func (f *inflater) recent() []byte { return f.context[max(0, len(f.context)-window):] }
