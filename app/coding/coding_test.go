@@ -7,7 +7,9 @@ import (
 	"compress/zlib"
 	"context"
 	"errors"
+	"fmt"
 	"io"
+	"math/rand/v2"
 	"net/http"
 	"strings"
 	"testing"
@@ -87,14 +89,15 @@ func TestDecode(t *testing.T) {
 // TestDecodeStart checks that of a body that was cut, what came is read.
 func TestDecodeStart(t *testing.T) {
 	t.Parallel()
-	var long strings.Builder
-	for i := range 20000 {
-		long.WriteString(strings.Repeat(string(rune('a'+i%23)), i%7))
+	random := rand.New(rand.NewPCG(1, 2))
+	var text strings.Builder
+	for range 100_000 {
+		fmt.Fprintf(&text, "%d ", random.IntN(1000))
 	}
 	for _, name := range []string{"gzip", "br", "zstd"} {
-		body := encode(name, strings.Repeat(long.String(), 10))
+		body := encode(name, text.String())
 		got := Decode(t.Context(), coded(name), body[:len(body)*2/3], 16<<20)
-		if got.Err == nil || len(got.Codings) != 1 || !strings.HasPrefix(strings.Repeat(long.String(), 10), string(got.Data)) || len(got.Data) < 1000 {
+		if got.Err == nil || len(got.Codings) != 1 || !strings.HasPrefix(text.String(), string(got.Data)) || len(got.Data) < 100_000 {
 			t.Errorf("%s: %d bytes, %v", name, len(got.Data), got.Err)
 		}
 	}
