@@ -2,7 +2,6 @@ package look
 
 import (
 	"image/color"
-	"math"
 
 	"fyne.io/fyne/v2"
 	"fyne.io/fyne/v2/canvas"
@@ -21,13 +20,20 @@ const (
 // action that matters most. Enter and Space press it when it has the focus.
 type Button struct {
 	widget.BaseWidget
+	tipped
 	text     string
+	icon     Icon
+	compact  bool
 	filled   bool
+	danger   bool
+	disabled bool
 	height   float32
 	onTapped func()
 	// OnEscape is called for the Escape key while the button has the focus; without
 	// it what is on top closes.
 	OnEscape func()
+	// OnFocus is called when the focus comes and goes, such as to scroll to it.
+	OnFocus func(focused bool)
 
 	hovered, focused bool
 }
@@ -35,6 +41,7 @@ type Button struct {
 var (
 	_ fyne.Tappable      = (*Button)(nil)
 	_ fyne.Focusable     = (*Button)(nil)
+	_ fyne.Disableable   = (*Button)(nil)
 	_ desktop.Hoverable  = (*Button)(nil)
 	_ desktop.Cursorable = (*Button)(nil)
 )
@@ -61,6 +68,67 @@ func (b *Button) SetText(text string) {
 	}
 }
 
+// SetIcon puts an icon before the label; "" takes it away.
+func (b *Button) SetIcon(icon Icon) {
+	if b.icon != icon {
+		b.icon = icon
+		b.Refresh()
+	}
+}
+
+// SetCompact leaves the label to the tooltip where there is an icon.
+func (b *Button) SetCompact(compact bool) {
+	if b.compact == compact {
+		return
+	}
+	b.compact = compact
+	b.Refresh()
+}
+
+// SetTip gives the button a tooltip; a compact one has its label as such without.
+func (b *Button) SetTip(tip string) { b.tip = tip }
+
+// SetDanger colours the button of an action that takes something away.
+func (b *Button) SetDanger(danger bool) {
+	if b.danger != danger {
+		b.danger = danger
+		b.Refresh()
+	}
+}
+
+// Enable implements fyne.Disableable.
+func (b *Button) Enable() { b.setDisabled(false) }
+
+// Disable implements fyne.Disableable.
+func (b *Button) Disable() { b.setDisabled(true) }
+
+// Disabled implements fyne.Disableable.
+func (b *Button) Disabled() bool { return b.disabled }
+
+func (b *Button) setDisabled(disabled bool) {
+	if b.disabled != disabled {
+		b.disabled = disabled
+		b.Refresh()
+	}
+}
+
+// Hide implements fyne.CanvasObject: a hidden button has no tooltip.
+func (b *Button) Hide() {
+	b.disarm()
+	b.BaseWidget.Hide()
+}
+
+func (b *Button) wordless() bool { return b.compact && b.icon != "" }
+
+// rest waits for the tooltip.
+func (b *Button) rest() {
+	tip := b.tip
+	if tip == "" && b.wordless() {
+		tip = b.text
+	}
+	b.armWith(b, tip)
+}
+
 // Text returns the label.
 func (b *Button) Text() string { return b.text }
 
@@ -74,28 +142,37 @@ func (b *Button) SetFilled(filled bool) {
 
 // Tapped implements fyne.Tappable.
 func (b *Button) Tapped(*fyne.PointEvent) {
-	if b.onTapped != nil {
+	b.disarm()
+	if !b.disabled && b.onTapped != nil {
 		b.onTapped()
 	}
 }
 
 // Cursor implements desktop.Cursorable.
-func (b *Button) Cursor() desktop.Cursor { return desktop.PointerCursor }
+func (b *Button) Cursor() desktop.Cursor { return pointer(b.disabled) }
 
 // MouseIn implements desktop.Hoverable.
-func (b *Button) MouseIn(*desktop.MouseEvent) { b.hovered = true; b.Refresh() }
+func (b *Button) MouseIn(*desktop.MouseEvent) { b.hovered = true; b.rest(); b.Refresh() }
 
 // MouseMoved implements desktop.Hoverable.
 func (b *Button) MouseMoved(*desktop.MouseEvent) {}
 
 // MouseOut implements desktop.Hoverable.
-func (b *Button) MouseOut() { b.hovered = false; b.Refresh() }
+func (b *Button) MouseOut() { b.hovered = false; b.disarm(); b.Refresh() }
 
 // FocusGained implements fyne.Focusable.
-func (b *Button) FocusGained() { b.focused = true; b.Refresh() }
+func (b *Button) FocusGained() { b.focus(true); b.rest() }
 
 // FocusLost implements fyne.Focusable.
-func (b *Button) FocusLost() { b.focused = false; b.Refresh() }
+func (b *Button) FocusLost() { b.focus(false); b.disarm() }
+
+func (b *Button) focus(focused bool) {
+	b.focused = focused
+	b.Refresh()
+	if b.OnFocus != nil {
+		b.OnFocus(focused)
+	}
+}
 
 // TypedRune implements fyne.Focusable.
 func (b *Button) TypedRune(rune) {}
@@ -106,6 +183,7 @@ func (b *Button) TypedKey(ev *fyne.KeyEvent) {
 	case fyne.KeySpace, fyne.KeyReturn, fyne.KeyEnter:
 		b.Tapped(nil)
 	case fyne.KeyEscape:
+		b.disarm()
 		escape(b, b.OnEscape)
 	}
 }
@@ -121,7 +199,8 @@ func (b *Button) CreateRenderer() fyne.WidgetRenderer {
 	r := &buttonRenderer{
 		owner: b,
 		back:  &canvas.Rectangle{CornerRadius: Radius, StrokeWidth: 1},
-		label: &canvas.Text{TextSize: TextBody, TextStyle: fyne.TextStyle{Bold: true}, Alignment: fyne.TextAlignCenter},
+		label: &canvas.Text{TextSize: TextBody, TextStyle: fyne.TextStyle{Bold: true}},
+		icon:  &canvas.Image{FillMode: canvas.ImageFillContain},
 	}
 	r.paint()
 	return r
@@ -131,25 +210,39 @@ type buttonRenderer struct {
 	owner *Button
 	back  *canvas.Rectangle
 	label *canvas.Text
+	icon  *canvas.Image
 }
 
 func (r *buttonRenderer) paint() {
 	b := r.owner
 	r.label.Text = b.text
-	if b.filled {
-		r.label.Color = Color(ColorOnFill)
+	r.label.Hidden = b.wordless()
+	ink := ColorText
+	switch {
+	case b.filled && !b.disabled:
+		ink = ColorOnFill
 		r.back.FillColor = Color(ColorFill)
 		if b.hovered {
 			r.back.FillColor = Color(ColorFillHover)
 		}
 		r.back.StrokeColor = r.back.FillColor
-	} else {
-		r.label.Color = Color(ColorText)
+	default:
+		if b.danger {
+			ink = ColorBad
+		}
 		r.back.FillColor = color.Transparent
-		if b.hovered {
+		if b.hovered && !b.disabled {
 			r.back.FillColor = Color("hover")
 		}
 		r.back.StrokeColor = Color(ColorLine)
+	}
+	if b.disabled {
+		ink = ColorFaint
+	}
+	r.label.Color = Color(ink)
+	r.icon.Hidden = b.icon == ""
+	if b.icon != "" {
+		r.icon.Resource = b.icon.Resource(ink)
 	}
 	r.back.StrokeWidth = 1
 	if b.focused {
@@ -161,21 +254,45 @@ func (r *buttonRenderer) paint() {
 	}
 }
 
+// Widths inside a button.
+const (
+	buttonIcon    float32 = 14
+	buttonIconGap float32 = 6
+)
+
 func (r *buttonRenderer) Layout(size fyne.Size) {
 	r.back.Resize(size)
-	h := r.label.MinSize().Height
-	r.label.Move(fyne.NewPos(0, (size.Height-h)/2))
-	r.label.Resize(fyne.NewSize(size.Width, h))
+	m := r.label.MinSize()
+	w := m.Width
+	switch {
+	case r.owner.wordless():
+		w = buttonIcon
+	case r.owner.icon != "":
+		w += buttonIcon + buttonIconGap
+	}
+	x := (size.Width - w) / 2
+	if r.owner.icon != "" {
+		place(r.icon, floor(x), floor((size.Height-buttonIcon)/2), buttonIcon, buttonIcon)
+		x += buttonIcon + buttonIconGap
+	}
+	place(r.label, x, (size.Height-m.Height)/2, m.Width, m.Height)
 }
 
 func (r *buttonRenderer) MinSize() fyne.Size {
+	b := r.owner
+	if b.wordless() {
+		return fyne.NewSize(b.height, b.height)
+	}
 	pad := float32(20)
-	if r.owner.height >= High {
+	if b.height >= High {
 		pad = 32
 	}
 	// Whole pixels keep the outline of a neighbour sharp.
-	w := math.Ceil(float64(fyne.MeasureText(r.owner.text, TextBody, r.label.TextStyle).Width))
-	return fyne.NewSize(float32(w)+pad, r.owner.height)
+	w := ceil(fyne.MeasureText(b.text, TextBody, r.label.TextStyle).Width) + pad
+	if b.icon != "" {
+		w += buttonIcon + buttonIconGap - 2
+	}
+	return fyne.NewSize(w, b.height)
 }
 
 func (r *buttonRenderer) Refresh() {
@@ -183,7 +300,12 @@ func (r *buttonRenderer) Refresh() {
 	r.Layout(r.owner.Size())
 	r.back.Refresh()
 	r.label.Refresh()
+	if r.owner.icon != "" {
+		r.icon.Refresh()
+	}
 }
 
-func (r *buttonRenderer) Objects() []fyne.CanvasObject { return []fyne.CanvasObject{r.back, r.label} }
-func (r *buttonRenderer) Destroy()                     {}
+func (r *buttonRenderer) Objects() []fyne.CanvasObject {
+	return []fyne.CanvasObject{r.back, r.icon, r.label}
+}
+func (r *buttonRenderer) Destroy() {}

@@ -15,6 +15,8 @@ type Check struct {
 	on       bool
 	disabled bool
 	changed  func(on bool)
+	// OnFocus is called when the focus comes and goes, such as to scroll to it.
+	OnFocus func(focused bool)
 
 	focused bool
 }
@@ -75,10 +77,18 @@ func (c *Check) Tapped(*fyne.PointEvent) {
 func (c *Check) Cursor() desktop.Cursor { return pointer(c.disabled) }
 
 // FocusGained implements fyne.Focusable.
-func (c *Check) FocusGained() { c.focused = true; c.Refresh() }
+func (c *Check) FocusGained() { c.focus(true) }
 
 // FocusLost implements fyne.Focusable.
-func (c *Check) FocusLost() { c.focused = false; c.Refresh() }
+func (c *Check) FocusLost() { c.focus(false) }
+
+func (c *Check) focus(focused bool) {
+	c.focused = focused
+	c.Refresh()
+	if c.OnFocus != nil {
+		c.OnFocus(focused)
+	}
+}
 
 // TypedRune implements fyne.Focusable.
 func (c *Check) TypedRune(rune) {}
@@ -98,7 +108,7 @@ const checkBox float32 = 16
 // CreateRenderer implements fyne.Widget.
 func (c *Check) CreateRenderer() fyne.WidgetRenderer {
 	r := &checkRenderer{owner: c, box: &canvas.Rectangle{CornerRadius: 4, StrokeWidth: 1},
-		tick: newPicture(IconCheck, ColorOnFill), label: &canvas.Text{Text: c.label, TextSize: TextBody}}
+		tick: NewPicture(IconCheck, ColorOnFill), label: &canvas.Text{Text: c.label, TextSize: TextBody}}
 	r.paint()
 	return r
 }

@@ -17,6 +17,8 @@ type Field struct {
 	OnShortcut func(fyne.Shortcut)
 	// OnEscape is called for the Escape key; without it what is on top closes.
 	OnEscape func()
+	// OnFocus is called when the focus comes and goes, such as to scroll to it.
+	OnFocus func(focused bool)
 
 	frame   *Shape
 	focused bool
@@ -76,6 +78,9 @@ func (f *Field) FocusGained() {
 	f.focused = true
 	f.paintFrame()
 	f.Entry.FocusGained()
+	if f.OnFocus != nil {
+		f.OnFocus(true)
+	}
 }
 
 // FocusLost implements fyne.Focusable.
@@ -83,6 +88,9 @@ func (f *Field) FocusLost() {
 	f.focused = false
 	f.paintFrame()
 	f.Entry.FocusLost()
+	if f.OnFocus != nil {
+		f.OnFocus(false)
+	}
 }
 
 // TypedShortcut implements fyne.Shortcutable.

@@ -29,7 +29,7 @@ func HeightOf(o fyne.CanvasObject, width float32) float32 {
 // WidthOf is the width that an object would like: a text's whole width, else its least.
 func WidthOf(o fyne.CanvasObject) float32 {
 	if t, ok := o.(interface{ Natural() fyne.Size }); ok {
-		return float32(math.Ceil(float64(t.Natural().Width)))
+		return ceil(t.Natural().Width)
 	}
 	return o.MinSize().Width
 }
@@ -176,3 +176,6 @@ func place(o fyne.CanvasObject, x, y, w, h float32) {
 	o.Move(fyne.NewPos(x, y))
 	o.Resize(fyne.NewSize(w, h))
 }
+
+func floor(v float32) float32 { return float32(math.Floor(float64(v))) }
+func ceil(v float32) float32  { return float32(math.Ceil(float64(v))) }

@@ -296,7 +296,7 @@ func (r *menuPanelRenderer) build() {
 			icon = IconCheck
 		}
 		if icon != "" {
-			img := newPicture(icon, tint)
+			img := NewPicture(icon, tint)
 			place(img, 9, y+(h-IconSize)/2, IconSize, IconSize)
 			r.objects = append(r.objects, img)
 		}

@@ -21,6 +21,8 @@ type Select struct {
 	changed  func(i int)
 	// More are items beneath the options, such as "Manage…".
 	More func() []Item
+	// OnFocus is called when the focus comes and goes, such as to scroll to it.
+	OnFocus func(focused bool)
 
 	hovered, focused bool
 }
@@ -109,10 +111,18 @@ func (s *Select) MouseMoved(*desktop.MouseEvent) {}
 func (s *Select) MouseOut() { s.hovered = false; s.Refresh() }
 
 // FocusGained implements fyne.Focusable.
-func (s *Select) FocusGained() { s.focused = true; s.Refresh() }
+func (s *Select) FocusGained() { s.focus(true) }
 
 // FocusLost implements fyne.Focusable.
-func (s *Select) FocusLost() { s.focused = false; s.Refresh() }
+func (s *Select) FocusLost() { s.focus(false) }
+
+func (s *Select) focus(focused bool) {
+	s.focused = focused
+	s.Refresh()
+	if s.OnFocus != nil {
+		s.OnFocus(focused)
+	}
+}
 
 // TypedRune implements fyne.Focusable.
 func (s *Select) TypedRune(rune) {}
@@ -143,7 +153,7 @@ func (s *Select) Natural() fyne.Size {
 // CreateRenderer implements fyne.Widget.
 func (s *Select) CreateRenderer() fyne.WidgetRenderer {
 	r := &selectRenderer{owner: s, back: &canvas.Rectangle{CornerRadius: Radius, StrokeWidth: 1},
-		prefix: &canvas.Text{TextSize: TextBody}, text: &canvas.Text{TextSize: TextBody}, arrow: newPicture(IconChevron, ColorMuted)}
+		prefix: &canvas.Text{TextSize: TextBody}, text: &canvas.Text{TextSize: TextBody}, arrow: NewPicture(IconChevron, ColorMuted)}
 	r.paint()
 	return r
 }

@@ -21,6 +21,7 @@ type Sheet struct {
 	content fyne.CanvasObject
 	width   float32
 	height  float32 // least height of the content
+	fill    bool    // the content lays itself out over the whole panel
 	onClose func()
 	onAsk   func() bool
 
@@ -61,6 +62,21 @@ func (s *Sheet) SetWidth(width float32) { s.width = width; s.Refresh() }
 // SetHeight gives the content a least height, so that the sheet does not jump when
 // its pages differ.
 func (s *Sheet) SetHeight(height float32) { s.height = height; s.Refresh() }
+
+// Fill gives the content the whole room between title and buttons, without insets and
+// without a scroll of the sheet's own; SetHeight says how high that room is at most.
+func (s *Sheet) Fill() {
+	s.fill = true
+	s.Refresh()
+}
+
+// SetButtons changes the buttons.
+func (s *Sheet) SetButtons(buttons ...fyne.CanvasObject) {
+	s.buttons.Objects = append([]fyne.CanvasObject{Space()}, buttons...)
+	s.buttons.Hidden = len(buttons) == 0
+	s.buttons.Refresh()
+	s.Refresh()
+}
 
 // SetTitle changes the title.
 func (s *Sheet) SetTitle(title string) { s.title.Set(title, ColorText) }
@@ -144,7 +160,10 @@ func (r *sheetRenderer) Layout(size fyne.Size) {
 	if s.buttons.Visible() {
 		foot = sheetFoot
 	}
-	content := max(HeightOf(s.content, w-2*sheetInset), s.height) + 2*sheetInset
+	content := s.height
+	if !s.fill {
+		content = max(HeightOf(s.content, w-2*sheetInset), s.height) + 2*sheetInset
+	}
 	h := min(sheetHead+content+foot, size.Height-2*sheetMargin)
 	x := float32(int((size.Width - w) / 2))
 	y := float32(int(max((size.Height-h)*0.4, sheetMargin)))
@@ -156,6 +175,10 @@ func (r *sheetRenderer) Layout(size fyne.Size) {
 	place(s.scroll, x+1, y+sheetHead, w-2, room)
 	// The content's height follows from its width, which the scroll does not know.
 	s.inner.Layout = sheetInner{height: content}
+	if s.fill {
+		s.inner.Layout = growLayout{}
+		content = room
+	}
 	s.inner.Resize(fyne.NewSize(w-2, max(content, room)))
 	s.lines[1].Hidden = foot == 0
 	if foot > 0 {

@@ -1,6 +1,8 @@
 package look
 
 import (
+	"cmp"
+
 	"fyne.io/fyne/v2"
 	"fyne.io/fyne/v2/canvas"
 	"fyne.io/fyne/v2/driver/desktop"
@@ -15,6 +17,10 @@ type Switch struct {
 	label string
 	on    bool
 	onAsk func(on bool)
+	// OnFocus is called when the focus comes and goes, such as to scroll to it.
+	OnFocus func(focused bool)
+	// Name is what assistive technology calls the switch where it has no label.
+	Name string
 
 	focused bool
 }
@@ -52,10 +58,18 @@ func (s *Switch) Tapped(*fyne.PointEvent) { s.onAsk(!s.on) }
 func (s *Switch) Cursor() desktop.Cursor { return desktop.PointerCursor }
 
 // FocusGained implements fyne.Focusable.
-func (s *Switch) FocusGained() { s.focused = true; s.Refresh() }
+func (s *Switch) FocusGained() { s.focus(true) }
 
 // FocusLost implements fyne.Focusable.
-func (s *Switch) FocusLost() { s.focused = false; s.Refresh() }
+func (s *Switch) FocusLost() { s.focus(false) }
+
+func (s *Switch) focus(focused bool) {
+	s.focused = focused
+	s.Refresh()
+	if s.OnFocus != nil {
+		s.OnFocus(focused)
+	}
+}
 
 // TypedRune implements fyne.Focusable.
 func (s *Switch) TypedRune(rune) {}
@@ -69,6 +83,12 @@ func (s *Switch) TypedKey(ev *fyne.KeyEvent) {
 		escape(s, nil)
 	}
 }
+
+// AccessibilityLabel implements fyne.Accessible.
+func (s *Switch) AccessibilityLabel() string { return cmp.Or(s.Name, s.label) }
+
+// AccessibilityRole implements fyne.Accessible.
+func (s *Switch) AccessibilityRole() fyne.AccessibleRole { return fyne.AccessibleRoleButton }
 
 // CreateRenderer implements fyne.Widget.
 func (s *Switch) CreateRenderer() fyne.WidgetRenderer {
@@ -121,6 +141,9 @@ func (r *switchRenderer) Layout(size fyne.Size) {
 
 func (r *switchRenderer) MinSize() fyne.Size {
 	m := r.label.MinSize()
+	if r.owner.label == "" {
+		return fyne.NewSize(2*knob+4, max(m.Height, knob+4))
+	}
 	return fyne.NewSize(2*knob+4+Gap+m.Width, max(m.Height, knob+4))
 }
 

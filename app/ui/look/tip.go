@@ -40,9 +40,11 @@ type tipped struct {
 	host tipHost
 }
 
-func (t *tipped) arm(owner fyne.CanvasObject) {
+func (t *tipped) arm(owner fyne.CanvasObject) { t.armWith(owner, t.tip) }
+
+func (t *tipped) armWith(owner fyne.CanvasObject, tip string) {
 	t.disarm()
-	if t.tip == "" {
+	if tip == "" {
 		return
 	}
 	t.wait = fyne.NewAnimation(tipDelay, func(done float32) {
@@ -50,7 +52,7 @@ func (t *tipped) arm(owner fyne.CanvasObject) {
 			return
 		}
 		if t.host = hostOf(owner); t.host != nil && owner.Visible() {
-			t.host.showTip(t.tip, owner)
+			t.host.showTip(tip, owner)
 		}
 	})
 	t.wait.Start()
