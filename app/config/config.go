@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"net/url"
 	"path/filepath"
 	"slices"
@@ -89,25 +90,105 @@ func (d *Dir) Load() (*Config, error) {
 	if err != nil {
 		return nil, &FileError{Path: path, Problem: err.Error()}
 	}
+	return d.parse(string(text))
+}
+
+// parse makes sense of a config file's text.
+func (d *Dir) parse(text string) (*Config, error) {
 	c := Default()
-	meta, err := toml.Decode(string(text), c)
+	meta, err := toml.Decode(text, c)
 	if err != nil {
-		return nil, fileError(path, err)
+		return nil, fileError(d.ConfigFile(), err)
 	}
 	for _, key := range meta.Undecoded() {
 		c.Unknown = append(c.Unknown, key.String())
 	}
-	for name, p := range c.Profiles {
-		if p.Backend.URL == nil {
-			return nil, &FileError{Path: path, Problem: fmt.Sprintf("profile %q has no backend: add a line such as backend = \"https://tunnel.example.com\"", name)}
+	if err := spelledTwice(text); err != nil {
+		return nil, &FileError{Path: d.ConfigFile(), Problem: err.Error()}
+	}
+	if err := d.check(c); err != nil {
+		return nil, err
+	}
+	d.absolute(c)
+	return c, nil
+}
+
+// check finds what a decoder cannot know to be wrong.
+func (d *Dir) check(c *Config) error {
+	wrong := func(format string, args ...any) error {
+		return &FileError{Path: d.ConfigFile(), Problem: fmt.Sprintf(format, args...)}
+	}
+	for _, name := range slices.Sorted(maps.Keys(c.Profiles)) {
+		if name == "" {
+			return wrong("a profile has an empty name: give it one, as in [profiles.work]")
 		}
+		if c.Profiles[name].Backend.URL == nil {
+			return wrong("profile %q has no backend: add a line such as backend = \"https://tunnel.example.com\"", name)
+		}
+	}
+	if _, ok := c.Profiles[c.Profile]; c.Profile != "" && !ok {
+		return wrong("profile = %q, but there is no [profiles.%s]", c.Profile, c.Profile)
+	}
+	for i, t := range c.Tunnels {
+		if t.Target == "" {
+			return wrong("entry %d of [[tunnels]] has no target: add a line such as target = \"3000\"", i+1)
+		}
+	}
+	if c.History.MaxMB < 1 || c.History.MaxDays < 1 {
+		return wrong("history.max_mb and history.max_days must be 1 or more: to keep nothing, write enabled = false")
+	}
+	return nil
+}
+
+// absolute makes the paths of files count from the config folder.
+func (d *Dir) absolute(c *Config) {
+	for name, p := range c.Profiles {
 		p.TokenFile, p.CAFile = d.resolve(p.TokenFile), d.resolve(p.CAFile)
 		c.Profiles[name] = p
 	}
-	if _, ok := c.Profiles[c.Profile]; c.Profile != "" && !ok {
-		return nil, &FileError{Path: path, Problem: fmt.Sprintf("profile = %q, but there is no [profiles.%s]", c.Profile, c.Profile)}
+}
+
+// spelledTwice finds known keys that stand in one table twice, in upper and lower
+// case: the decoder takes either, and which one it ends with is chance.
+func spelledTwice(text string) error {
+	var all map[string]any
+	if _, err := toml.Decode(text, &all); err != nil {
+		return err
 	}
-	return c, nil
+	var tables []map[string]any
+	add := func(v any) {
+		switch v := v.(type) {
+		case map[string]any:
+			tables = append(tables, v)
+		case []map[string]any:
+			tables = append(tables, v...)
+		case []any:
+			for _, e := range v {
+				if t, ok := e.(map[string]any); ok {
+					tables = append(tables, t)
+				}
+			}
+		}
+	}
+	tables = append(tables, all)
+	for key, v := range all {
+		if !strings.EqualFold(key, "profiles") {
+			add(v)
+		} else if profiles, ok := v.(map[string]any); ok {
+			for _, p := range profiles { // whose names are people's
+				add(p)
+			}
+		}
+	}
+	for _, t := range tables {
+		for _, name := range knownKeys() {
+			keys := slices.DeleteFunc(slices.Sorted(maps.Keys(t)), func(key string) bool { return !strings.EqualFold(key, name) })
+			if len(keys) > 1 {
+				return fmt.Errorf("the keys %q and %q are the same one: remove one of the two", keys[0], keys[1])
+			}
+		}
+	}
+	return nil
 }
 
 func (d *Dir) resolve(path string) string {
