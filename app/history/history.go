@@ -5,12 +5,20 @@
 // It is one SQLite database that several processes may share. Writing is done by
 // one goroutine behind a bounded queue: a caller of Add never waits for the disk, and
 // what the disk cannot take is dropped and counted.
+//
+//	Add ──► queue ──► writer ──► history.db ◄── Search, Get, Stats
+//	         │          │
+//	      dropped     limits, Clear, repair
 package history
 
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"culvert/app/exchange"
@@ -23,15 +31,35 @@ const (
 	DefaultMaxBody  = 256 << 10
 )
 
+// minBytes is the least that Limits.MaxBytes may be: an empty database and its
+// latest exchanges.
+const minBytes = 1 << 20
+
 // Limits are what a person decides; they can change while the history is in use.
 type Limits struct {
 	// MaxBytes bounds the database file, and MaxAge what stays in it; the oldest
-	// leave. 0 stands for the defaults.
+	// leave. 0 stands for the defaults. A log of a few MB may lie beside the file.
 	MaxBytes int64
 	MaxAge   time.Duration
 	// Secrets keeps secrets in what is stored from now on. Without it they are taken
 	// out before anything reaches the disk.
 	Secrets bool
+}
+
+func (l Limits) validate() (Limits, error) {
+	if l.MaxBytes == 0 {
+		l.MaxBytes = DefaultMaxBytes
+	}
+	if l.MaxAge == 0 {
+		l.MaxAge = DefaultMaxAge
+	}
+	if l.MaxBytes < minBytes {
+		return l, fmt.Errorf("the history's size is limited to %d bytes: give it %d at least", l.MaxBytes, minBytes)
+	}
+	if l.MaxAge < 0 {
+		return l, fmt.Errorf("the history's age is limited to %v: it must be longer than nothing, such as 168h", l.MaxAge)
+	}
+	return l, nil
 }
 
 // Config says where and how a history is kept. Only Path is required.
@@ -44,7 +72,8 @@ type Config struct {
 	// together; 0 stands for DefaultMaxBody.
 	MaxBody int
 	// OnTrouble is told when exchanges cannot be stored, and with nil when they can be
-	// again. It is called by the writing goroutine and must not wait for the History.
+	// again; a *BrokenError tells that they can be, in a new file. It is called by the
+	// writing goroutine and must not wait for the History.
 	OnTrouble func(error)
 	Logger    *slog.Logger
 }
@@ -52,116 +81,117 @@ type Config struct {
 // ErrNotFound means that there is no such exchange (any more).
 var ErrNotFound = errors.New("this exchange is no longer in the history")
 
-// BrokenError says that a database made no sense and was put aside. The history that
-// comes with the error is empty and usable.
-type BrokenError struct {
-	Kept  string // where the file is now
-	Cause error
-}
+// errClosed is what every method gives after Close.
+var errClosed = errors.New("the history is closed")
 
 // History is open until Close. Its methods may be called by any goroutine.
-type History struct{}
+type History struct {
+	cfg     Config
+	log     *slog.Logger
+	limits  atomic.Pointer[Limits]
+	queue   *queue
+	dropped atomic.Int64
+
+	mu sync.RWMutex // held for reading while db is used, for writing while it is replaced
+	db *database    // nil while it cannot be opened
+
+	commands chan command
+	suspect  chan struct{} // has room for one: a reader has seen that the file is broken
+	relimit  chan struct{} // has room for one: the limits are others
+	quit     chan struct{} // closed when Close begins
+	done     chan struct{} // closed when the writer has ended
+	closing  sync.Once
+	ctx      context.Context // ends when Close has waited long enough
+	abort    context.CancelFunc
+}
 
 // Open opens the history, or begins one. A *BrokenError comes together with a
 // history that can be used; after any other error there is none.
-func Open(ctx context.Context, cfg Config) (*History, error) { return &History{}, nil }
+func Open(ctx context.Context, cfg Config) (*History, error) {
+	if cfg.Path == "" {
+		return nil, errors.New("the history has no path")
+	}
+	path, err := filepath.Abs(cfg.Path)
+	if err != nil {
+		return nil, fmt.Errorf("finding the history: %w", err)
+	}
+	cfg.Path = path
+	limits, err := cfg.Limits.validate()
+	if err != nil {
+		return nil, err
+	}
+	if cfg.MaxBody <= 0 {
+		cfg.MaxBody = DefaultMaxBody
+	}
+	if cfg.OnTrouble == nil {
+		cfg.OnTrouble = func(error) {}
+	}
+	if cfg.Logger == nil {
+		cfg.Logger = slog.New(slog.DiscardHandler)
+	}
+	db, err := openOrReplace(ctx, path, shallow)
+	broken := (*BrokenError)(nil)
+	if err != nil && !errors.As(err, &broken) {
+		return nil, explain(path, err)
+	}
+	h := &History{
+		cfg: cfg, log: cfg.Logger, queue: newQueue(), db: db,
+		commands: make(chan command), suspect: make(chan struct{}, 1), relimit: make(chan struct{}, 1),
+		quit: make(chan struct{}), done: make(chan struct{}),
+	}
+	h.limits.Store(&limits)
+	h.ctx, h.abort = context.WithCancel(context.Background())
+	go h.write()
+	if broken != nil {
+		h.log.Warn("the history was broken and put aside", "kept", broken.Kept, "error", broken.Cause)
+		return h, broken
+	}
+	return h, nil
+}
 
-// Add hands over a finished exchange, and never waits. One that is added again, with
-// the same ID, replaces itself. The history gives an ID to one without.
-func (h *History) Add(x *exchange.Exchange) {}
+// Add hands over an exchange, and never waits. One that is added again, with the
+// same ID and Start, replaces itself: a stream may be added while it goes on. The
+// history gives an ID to one without.
+func (h *History) Add(x *exchange.Exchange) {
+	if !h.queue.add(x) {
+		h.dropped.Add(1)
+	}
+}
 
 // Dropped counts the exchanges that were not stored: the disk was too slow for them
 // or did not take them.
-func (h *History) Dropped() int64 { return 0 }
+func (h *History) Dropped() int64 { return h.dropped.Load() }
 
 // SetLimits changes the limits. They hold for what is stored already, too, except
-// that secrets which were not stored do not come back, and others stay.
-func (h *History) SetLimits(l Limits) error { return nil }
-
-// Query says which exchanges are wanted. The zero value wants all.
-type Query struct {
-	// Text is words, all of which occur somewhere in the exchange: in its row, its
-	// headers, its bodies, its messages. Upper and lower case (of ASCII) are alike.
-	Text string
-	// RowsOnly looks for Text only in what a row of the log shows.
-	RowsOnly bool
-	Tunnel   string // its name for people
-	Method   string
-	// StatusClass is 1 to 5, as the first digit of the status. Class 5 has those
-	// that got no answer at all, too.
-	StatusClass int
-	MinDuration time.Duration
-	// Before asks for what is older than a row: its Seq, or the Next of a Page.
-	Before int64
-	Limit  int // 1 to 1,000; 0 stands for 200
+// that secrets stay as they are there: taken out, or not.
+func (h *History) SetLimits(l Limits) error {
+	l, err := l.validate()
+	if err != nil {
+		return err
+	}
+	h.limits.Store(&l)
+	signal(h.relimit)
+	return nil
 }
-
-// Page is a part of what was found, newest first.
-type Page struct {
-	Rows []Summary
-	// Next continues the search, as Query.Before, with what is older; 0 means that
-	// there is nothing older. New exchanges do not disturb it.
-	Next int64
-}
-
-// Summary is a row of the log.
-type Summary struct {
-	Seq int64  // rises with every exchange stored
-	ID  string // for Get
-
-	Tunnel, Target string
-	Start          time.Time
-	Duration       time.Duration
-	Waited         time.Duration
-	RemoteAddr     string
-	Method         string
-	Path           string // raw path and query
-	Host           string
-	Upgrade        string
-	Status         int
-	ContentType    string // of the answer
-	RequestSize    int64  // bytes of the bodies as they passed
-	ResponseSize   int64
-	Messages       int // of a stream, those not kept included
-	Err, Detail    string
-	NoTarget       bool
-	ReplayOf       string
-	Redacted       bool
-}
-
-// Search finds exchanges, newest first. If ctx ends meanwhile, the page has what was
-// found so far and continues from there; it is valid beside the context's error.
-func (h *History) Search(ctx context.Context, q Query) (Page, error) { return Page{}, nil }
-
-// Get gives a whole exchange, or ErrNotFound.
-func (h *History) Get(ctx context.Context, id string) (*exchange.Exchange, error) {
-	return nil, ErrNotFound
-}
-
-// Clear removes everything, also broken databases kept aside, from the files and not
-// only from sight. What was added before it is gone, what is added later is kept.
-func (h *History) Clear(ctx context.Context) error { return nil }
 
 // Flush waits until what was added before is on disk, or dropped.
-func (h *History) Flush(ctx context.Context) error { return nil }
-
-// Stats is what there is.
-type Stats struct {
-	Exchanges int64
-	Bytes     int64     // that the files take on disk
-	Oldest    time.Time // zero if there is none
-	Dropped   int64     // since Open
+func (h *History) Flush(ctx context.Context) error {
+	return h.do(ctx, func(_ context.Context, w *writer) error {
+		w.storeAll()
+		return nil
+	})
 }
 
-// Stats counts.
-func (h *History) Stats(ctx context.Context) (Stats, error) { return Stats{}, nil }
-
 // Close writes what is queued and closes the files. If ctx ends before, what is
-// left in the queue is dropped.
-func (h *History) Close(ctx context.Context) error { return nil }
-
-// Error names the file, so that the person finds it.
-func (e *BrokenError) Error() string { return "the history could not be read" }
-
-// Unwrap gives the cause.
-func (e *BrokenError) Unwrap() error { return e.Cause }
+// left in the queue is dropped and the context's error returned.
+func (h *History) Close(ctx context.Context) error {
+	h.closing.Do(func() { close(h.quit) })
+	select {
+	case <-h.done:
+		return nil
+	case <-ctx.Done():
+	}
+	h.abort() // statements that are under way end soon
+	<-h.done
+	return context.Cause(ctx)
+}

@@ -1,0 +1,81 @@
+package history
+
+import (
+	"context"
+	"fmt"
+	"time"
+)
+
+const (
+	// trimStep is how many exchanges leave in one transaction.
+	trimStep = 500
+	// shrinkStep is how many pages the file loses in one.
+	shrinkStep = 1000
+	// slack is the part of the size that is made room for at once, so that not every
+	// batch has to remove something.
+	slack = 32
+)
+
+// pages are the parts of the file.
+type pages struct{ all, free, size int64 }
+
+func (p pages) used() int64 { return (p.all - p.free) * p.size }
+
+func (db *database) pages(ctx context.Context) (p pages, err error) {
+	err = db.conn.QueryRowContext(ctx, `SELECT page_count, freelist_count, page_size
+		FROM pragma_page_count, pragma_freelist_count, pragma_page_size`).Scan(&p.all, &p.free, &p.size)
+	return p, err
+}
+
+// trim takes one step towards the limits, and reports whether there are more to take.
+// What is removed is overwritten: see secure_delete in open.
+func (db *database) trim(ctx context.Context, limits *Limits, now time.Time) (more bool, err error) {
+	aged, err := db.remove(ctx, `SELECT seq FROM exchanges WHERE start < ? ORDER BY start LIMIT ?`, now.Add(-limits.MaxAge).UnixMicro(), trimStep)
+	if err != nil {
+		return false, err
+	}
+	p, err := db.pages(ctx)
+	if err != nil {
+		return false, err
+	}
+	if excess := p.used() - limits.MaxBytes; excess > 0 {
+		// The sum of what came before a row is what its removal frees, about.
+		gone, err := db.remove(ctx, `SELECT seq FROM (
+			SELECT seq, sum(bytes) OVER (ORDER BY seq) - bytes AS before FROM (SELECT seq, bytes FROM exchanges ORDER BY seq LIMIT ?))
+			WHERE before < ?`, trimStep, excess+limits.MaxBytes/slack)
+		return gone > 0, err
+	}
+	if aged == trimStep {
+		return true, nil
+	}
+	if p.free > 0 && p.all*p.size > limits.MaxBytes || p.free > max(shrinkStep, p.all/2) {
+		return p.free > shrinkStep, db.shrink(ctx, shrinkStep)
+	}
+	return false, nil
+}
+
+// remove deletes the exchanges that a query names.
+func (db *database) remove(ctx context.Context, query string, args ...any) (n int64, err error) {
+	err = db.transaction(ctx, func() error {
+		result, err := db.conn.ExecContext(ctx, `DELETE FROM exchanges WHERE seq IN (`+query+`)`, args...)
+		if err != nil {
+			return err
+		}
+		n, err = result.RowsAffected()
+		return err
+	})
+	return n, err
+}
+
+// shrink gives up to n free pages at the end of the file back to the file system.
+func (db *database) shrink(ctx context.Context, n int) error {
+	// One row comes for each page.
+	rows, err := db.conn.QueryContext(ctx, fmt.Sprintf("PRAGMA incremental_vacuum(%d)", n))
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	for rows.Next() {
+	}
+	return rows.Err()
+}

@@ -1,0 +1,237 @@
+package history
+
+import (
+	"context"
+	"time"
+
+	"culvert/app/exchange"
+)
+
+const (
+	// linger is how long an exchange waits for others to be written together with.
+	linger = 200 * time.Millisecond
+	// A transaction takes no more than this, so that the log beside the database
+	// stays small and other processes get their turn.
+	maxBatch      = 512
+	maxBatchBytes = 4 << 20
+	// lookAround is the time between two looks at ages while nothing is stored.
+	lookAround = 10 * time.Minute
+)
+
+// command is what the writer shall do between two batches.
+type command struct {
+	ctx  context.Context
+	run  func(context.Context, *writer) error
+	done chan error // has room for one
+}
+
+// do has the writer run something, and waits for it.
+func (h *History) do(ctx context.Context, run func(context.Context, *writer) error) error {
+	c := command{ctx, run, make(chan error, 1)}
+	select {
+	case h.commands <- c:
+		return <-c.done
+	case <-h.done:
+		return errClosed
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+// writer is the one goroutine that changes the database.
+type writer struct {
+	*History
+	trouble error // that was told last
+	over    bool  // there may be more than the limits allow
+}
+
+// write is the writer's life.
+func (h *History) write() {
+	defer close(h.done)
+	defer h.abort()
+	w := &writer{History: h, over: true}
+	defer w.close()
+	look := time.NewTicker(lookAround)
+	defer look.Stop()
+	now := make(chan struct{})
+	close(now)
+	for {
+		var trim <-chan struct{}
+		if w.over {
+			trim = now
+		}
+		select {
+		case <-h.queue.some:
+			w.linger()
+		case c := <-h.commands:
+			w.run(c)
+		case <-h.suspect:
+			w.repair(errSuspect)
+		case <-h.relimit:
+			w.over = true
+		case <-look.C:
+			w.over = true
+		case <-trim:
+			w.trim()
+		case <-h.quit:
+			h.queue.close()
+			w.storeAll()
+			return
+		}
+	}
+}
+
+// run does what was asked, unless nobody waits for it any more.
+func (w *writer) run(c command) {
+	if err := context.Cause(c.ctx); err != nil {
+		c.done <- err
+		return
+	}
+	ctx, cancel := context.WithCancel(c.ctx)
+	defer cancel()
+	defer context.AfterFunc(w.ctx, cancel)()
+	c.done <- c.run(ctx, w)
+}
+
+// linger lets some company come in before it writes.
+func (w *writer) linger() {
+	timer := time.NewTimer(linger)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-w.queue.many:
+	case <-w.quit:
+	case c := <-w.commands:
+		w.storeAll()
+		w.run(c)
+		return
+	}
+	w.storeAll()
+}
+
+// storeAll empties the queue.
+func (w *writer) storeAll() {
+	items := w.queue.take()
+	for len(items) > 0 {
+		var n int
+		var bytes int64
+		for n < len(items) && n < maxBatch && bytes < maxBatchBytes {
+			bytes += weight(items[n])
+			n++
+		}
+		if w.ctx.Err() != nil {
+			w.dropped.Add(int64(len(items)))
+			return
+		}
+		w.store(items[:n])
+		clear(items[:n]) // they may be collected while others are still waiting
+		items = items[n:]
+	}
+}
+
+// store writes a batch, or drops it.
+func (w *writer) store(batch []*exchange.Exchange) {
+	prepared := make([]*exchange.Exchange, len(batch))
+	limits := w.limits.Load()
+	for i, x := range batch {
+		prepared[i] = w.prepared(x, limits)
+	}
+	err := w.ready()
+	if err == nil {
+		err = w.db.store(w.ctx, prepared)
+	}
+	if isBroken(err) && w.repair(err) {
+		err = w.db.store(w.ctx, prepared)
+	}
+	w.over = true
+	if err != nil {
+		w.dropped.Add(int64(len(batch)))
+	}
+	w.tell(err)
+}
+
+// tell passes on what has changed about the trouble with the disk.
+func (w *writer) tell(err error) {
+	if err != nil {
+		err = explain(w.cfg.Path, err)
+	}
+	told := w.trouble
+	w.trouble = err
+	switch {
+	case err == nil && told != nil:
+		w.log.Info("exchanges are stored again")
+		w.cfg.OnTrouble(nil)
+	case err != nil && (told == nil || told.Error() != err.Error()):
+		w.log.Warn("exchanges are not stored", "error", err)
+		w.cfg.OnTrouble(err)
+	}
+}
+
+// ready makes sure that the database is open, and is the file that has its name:
+// another process may have put that one aside, or a person may have deleted it.
+func (w *writer) ready() error {
+	if w.db != nil && w.db.inPlace() {
+		return nil
+	}
+	return w.reopen(shallow)
+}
+
+// repair puts a broken database aside and begins a new one. It reports whether there
+// is a usable one now.
+func (w *writer) repair(cause error) bool {
+	w.log.Warn("the history seems to be broken", "error", cause)
+	err := w.reopen(deep)
+	if err != nil {
+		w.tell(err)
+	}
+	return err == nil
+}
+
+// reopen opens the file anew while no reader has it. Only the writer replaces db.
+func (w *writer) reopen(how check) error {
+	w.mu.Lock()
+	if w.db != nil {
+		w.db.close()
+	}
+	var err error
+	w.db, err = openOrReplace(w.ctx, w.cfg.Path, how)
+	w.mu.Unlock()
+	broken, ok := err.(*BrokenError)
+	if !ok {
+		return err
+	}
+	w.log.Warn("the history was broken and put aside", "kept", broken.Kept, "error", broken.Cause)
+	w.cfg.OnTrouble(broken)
+	w.trouble = nil
+	return nil
+}
+
+// trim takes one step towards the limits. Between two steps, others get their turn.
+func (w *writer) trim() {
+	w.over = false
+	if w.db == nil {
+		return // the next batch tries to open it
+	}
+	limits := w.limits.Load()
+	more, err := w.db.trim(w.ctx, limits, time.Now())
+	switch {
+	case isBroken(err):
+		w.over = w.repair(err)
+	case err != nil && w.ctx.Err() == nil:
+		w.log.Warn("the history could not be kept within its limits", "error", err)
+	default:
+		w.over = more
+	}
+}
+
+// close ends the readers' and the writer's use of the files.
+func (w *writer) close() {
+	w.queue.close()
+	w.dropped.Add(int64(len(w.queue.take())))
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.db != nil {
+		w.db.close()
+		w.db = nil
+	}
+}
