@@ -4,7 +4,7 @@
 # clone needs nothing but Go, git and make.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test build bootstrap bench-aws deploy clean
+.PHONY: help setup run test build bootstrap package icons bench-aws deploy clean
 
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -28,6 +28,13 @@ bootstrap: ## build the Lambda functions' program for this machine, beside culve
 	@.ci/setup
 	CGO_ENABLED=0 go build -o bin/culvert ./app/cmd/culvert
 	CGO_ENABLED=0 go build -trimpath -buildvcs=false -tags lambda.norpc -ldflags '-s -w -buildid=' -o bin/bootstrap ./backend/cmd/lambda
+
+package: ## build what users install into dist/: a tarball and a .deb (ARGS='linux windows' for both)
+	@.ci/setup build package
+	@.ci/package $(ARGS)
+
+icons: ## draw the icons anew from their SVG sources
+	@assets/icons/render
 
 bench-aws: bootstrap ## measure what requests cost on AWS, and how much latency they gain
 	go run ./backend/awslocal/bench -culvert bin/culvert -bootstrap bin/bootstrap
