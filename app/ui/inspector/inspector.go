@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"culvert/app/exchange"
+	"culvert/app/inspect"
+	"culvert/app/ui/look"
 
 	"fyne.io/fyne/v2"
 	"fyne.io/fyne/v2/widget"
@@ -42,18 +44,50 @@ type Actions struct {
 	// Marked is told which exchange waits to be compared with the next that is shown,
 	// or nil when none does any longer.
 	Marked func(*exchange.Exchange)
+	// Shortcut is handed those that a text with the focus does not know.
+	Shortcut func(fyne.Shortcut)
 	// Close puts the inspector away.
 	Close func()
 	// Now is the clock; nil means time.Now.
 	Now func() time.Time
+	// Version is the program's, for the files that it writes.
+	Version string
 }
+
+// The two sides of an exchange.
+const (
+	request = iota
+	response
+)
 
 // Inspector is the part of the window below the table.
 type Inspector struct {
 	widget.BaseWidget
-	actions  Actions
+	actions Actions
+
 	exchange *exchange.Exchange
 	live     Live
+	bodies   [2]bodies
+	secrets  bool            // all of them are shown
+	shown    map[string]bool // and those, by side and name
+	narrow   bool
+
+	base *exchange.Exchange // to be compared with, or nil
+
+	head  *head
+	tab   tab
+	pages map[tab]page
+	back  *look.Shape
+	lines [2]*look.Shape
+}
+
+// page is what a tab shows.
+type page interface {
+	fyne.CanvasObject
+	// fill shows the inspector's exchange; with keep, scrolls stay.
+	fill(keep bool)
+	// focus is what takes the keyboard.
+	focus() fyne.Focusable
 }
 
 // New returns an inspector that shows nothing yet.
@@ -61,7 +95,23 @@ func New(a Actions) *Inspector {
 	if a.Now == nil {
 		a.Now = time.Now
 	}
-	i := &Inspector{actions: a}
+	i := &Inspector{actions: a, shown: map[string]bool{}}
+	i.back = look.NewPanel(look.ColorPanel, "", 0)
+	i.lines = [2]*look.Shape{look.NewLine(), look.NewLine()}
+	i.head = newHead(i)
+	i.pages = map[tab]page{
+		overviewTab: newTwin(i, (*Inspector).overview),
+		messagesTab: newMessages(i),
+		headersTab:  newTwin(i, (*Inspector).headers),
+		bodyTab:     newBodyPage(i),
+		timingTab:   newTiming(i),
+		compareTab:  newComparison(i),
+	}
+	for t, p := range i.pages {
+		if t != overviewTab {
+			p.Hide()
+		}
+	}
 	i.ExtendBaseWidget(i)
 	return i
 }
@@ -70,26 +120,171 @@ func New(a Actions) *Inspector {
 // An exchange with the ID of the one before takes its place, as it does when its
 // stream ends: tab, scroll and revealed secrets stay. nil shows nothing.
 func (i *Inspector) Inspect(x *exchange.Exchange, live Live) {
+	keep := same(x, i.exchange)
 	i.exchange, i.live = x, live
+	for side := range i.bodies {
+		i.bodies[side].reset()
+	}
+	if x == nil {
+		i.stopComparing()
+		return
+	}
+	if !keep {
+		i.secrets = false
+		clear(i.shown)
+	}
+	i.fill(keep)
+}
+
+func same(a, b *exchange.Exchange) bool {
+	return a != nil && b != nil && (a == b || a.ID != "" && a.ID == b.ID)
+}
+
+// fill brings everything up to date with the exchange.
+func (i *Inspector) fill(keep bool) {
+	i.head.fill()
+	if p := i.pages[i.tab]; i.exchange != nil {
+		p.fill(keep)
+	}
 }
 
 // Exchange is what is shown, or nil.
 func (i *Inspector) Exchange() *exchange.Exchange { return i.exchange }
 
 // Sync takes in what a live stream has brought. It is to be called once a frame.
-func (i *Inspector) Sync() {}
-
-// Compare marks the exchange for comparison with the next one that is shown; when
-// it is marked or compared already, it goes back.
-func (i *Inspector) Compare() {}
-
-// CopyCURL copies the request as a command line, with its secrets masked.
-func (i *Inspector) CopyCURL() {}
+func (i *Inspector) Sync() {
+	if i.exchange == nil || i.live == nil {
+		return
+	}
+	if s, ok := i.pages[i.tab].(interface{ sync() }); ok {
+		s.sync()
+	}
+}
 
 // Focus leads the keyboard to the text.
-func (i *Inspector) Focus() {}
+func (i *Inspector) Focus() {
+	if c := fyne.CurrentApp().Driver().CanvasForObject(i); c != nil && i.exchange != nil {
+		c.Focus(i.pages[i.tab].focus())
+	}
+}
+
+// turn shows another tab.
+func (i *Inspector) turn(t tab) {
+	if i.tab == t {
+		return
+	}
+	i.pages[i.tab].Hide()
+	i.tab = t
+	i.head.fill()
+	i.pages[t].Show()
+	if i.exchange != nil {
+		i.pages[t].fill(true)
+	}
+	i.Refresh()
+}
+
+// reveal shows one secret, or hides it again; "" is for all of them.
+func (i *Inspector) reveal(name string) {
+	if name == "" {
+		i.secrets = !i.secrets
+		clear(i.shown)
+		for side := range i.bodies {
+			i.bodies[side].reset()
+		}
+	} else {
+		i.shown[name] = !i.shown[name]
+	}
+	i.fill(true)
+}
+
+func (i *Inspector) message(side int) exchange.Message {
+	if side == request {
+		return i.exchange.Request
+	}
+	return i.exchange.Response
+}
+
+// view is a side's body in a mode, or nil while it is prepared; then is called when
+// it is there, unless another exchange has taken its place.
+func (i *Inspector) view(side int, mode inspect.Mode, then func()) *prepared {
+	b := &i.bodies[side]
+	if p := b.modes[mode]; p != nil {
+		if p.view == nil {
+			p.then = append(p.then, then)
+			return nil
+		}
+		return p
+	}
+	p := &prepared{then: []func(){then}}
+	b.modes[mode] = p
+	m, hide := i.message(side), !i.secrets
+	b.jobs = append(b.jobs, i.run(func(ctx context.Context) { p.load(ctx, m, mode, hide) }, func() {
+		for _, f := range p.then {
+			f()
+		}
+		p.then = nil
+	}))
+	if p.view != nil { // it was prepared at once
+		return p
+	}
+	return nil
+}
 
 // CreateRenderer implements fyne.Widget.
-func (i *Inspector) CreateRenderer() fyne.WidgetRenderer {
-	return widget.NewSimpleRenderer(widget.NewLabel(""))
+func (i *Inspector) CreateRenderer() fyne.WidgetRenderer { return &inspectorRenderer{i} }
+
+// narrowWidth is the width below which two texts do not stand beside each other.
+const narrowWidth float32 = 640
+
+const headHeight float32 = 40
+
+type inspectorRenderer struct{ *Inspector }
+
+func (r *inspectorRenderer) Layout(size fyne.Size) {
+	r.back.Resize(size)
+	place(r.lines[0], 0, 0, size.Width, 1)
+	place(r.head, 0, 1, size.Width, headHeight)
+	place(r.lines[1], 0, headHeight, size.Width, 1)
+	narrow := size.Width < narrowWidth
+	changed := narrow != r.narrow
+	r.narrow = narrow
+	for _, p := range r.pages {
+		place(p, 0, headHeight+1, size.Width, max(size.Height-headHeight-1, 0))
+	}
+	if changed && r.exchange != nil {
+		r.pages[r.tab].fill(true)
+	}
 }
+
+func (r *inspectorRenderer) MinSize() fyne.Size { return fyne.NewSize(320, headHeight+4*lineHeight) }
+
+func (r *inspectorRenderer) Refresh() {
+	r.Layout(r.Size())
+	r.back.Refresh()
+	for _, l := range r.lines {
+		l.Refresh()
+	}
+	r.head.Refresh()
+	r.pages[r.tab].Refresh()
+}
+
+func (r *inspectorRenderer) Objects() []fyne.CanvasObject {
+	objects := []fyne.CanvasObject{r.back}
+	for t := overviewTab; t <= compareTab; t++ {
+		objects = append(objects, r.pages[t])
+	}
+	return append(objects, r.head, r.lines[0], r.lines[1])
+}
+
+func (r *inspectorRenderer) Destroy() {}
+
+func place(o fyne.CanvasObject, x, y, w, h float32) {
+	o.Move(fyne.NewPos(x, y))
+	o.Resize(fyne.NewSize(w, h))
+}
+
+// layoutFunc arranges the objects of a container.
+type layoutFunc func(o []fyne.CanvasObject, size fyne.Size)
+
+func (f layoutFunc) Layout(o []fyne.CanvasObject, size fyne.Size) { f(o, size) }
+func (f layoutFunc) MinSize([]fyne.CanvasObject) fyne.Size        { return fyne.Size{} }

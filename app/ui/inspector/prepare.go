@@ -1,0 +1,77 @@
+package inspector
+
+import (
+	"context"
+
+	"culvert/app/exchange"
+	"culvert/app/inspect"
+	"culvert/app/redact"
+)
+
+// job is work that goes on in another goroutine. Once stopped, its result is not
+// waited for any more.
+type job struct {
+	cancel  context.CancelFunc
+	stopped bool
+}
+
+func (j *job) stop() {
+	if j != nil {
+		j.stopped = true
+		j.cancel()
+	}
+}
+
+// run does work elsewhere and then, unless the job was stopped, what follows from it.
+func (i *Inspector) run(work func(context.Context), then func()) *job {
+	ctx, cancel := context.WithCancel(context.Background())
+	j := &job{cancel: cancel}
+	i.actions.Prepare(func(window context.Context) {
+		defer cancel()
+		defer context.AfterFunc(window, cancel)()
+		if ctx.Err() == nil {
+			work(ctx)
+		}
+	}, func() {
+		if !j.stopped {
+			then()
+		}
+	})
+	return j
+}
+
+// bodies are one side's, in each mode that was asked for.
+type bodies struct {
+	modes [inspect.Hex + 1]*prepared
+	jobs  []*job
+}
+
+func (b *bodies) reset() {
+	for _, j := range b.jobs {
+		j.stop()
+	}
+	*b = bodies{}
+}
+
+// prepared is a body as it is to be shown.
+type prepared struct {
+	view   *inspect.View
+	masked bool // secrets were taken out of it
+	then   []func()
+}
+
+// load runs in another goroutine. A body that cannot be laid out because the work
+// was given up is not looked at by anybody.
+func (p *prepared) load(ctx context.Context, m exchange.Message, mode inspect.Mode, hide bool) {
+	if hide && len(m.Body) > 0 {
+		if body, changed := redact.Body(m.Header, m.Body); changed {
+			m.Header = m.Header.Clone()
+			m.Header.Del("Content-Encoding") // redacted, it comes without
+			m.Body, p.masked = body, true
+		}
+	}
+	view, err := inspect.New(ctx, m, mode)
+	if err == nil {
+		p.view = view
+	}
+}
