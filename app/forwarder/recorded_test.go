@@ -41,7 +41,7 @@ func TestRecorded(t *testing.T) {
 		switch head := c.head(); {
 		case strings.HasPrefix(head, "POST"):
 			c.br.Discard(5)
-			c.say("HTTP/1.1 201 Created\r\nContent-Type: text/x\r\nLocation: /b\r\nContent-Length: 2\r\n\r\nok")
+			c.say("HTTP/1.1 201 Created\r\nConnection: close\r\nContent-Type: text/x\r\nLocation: /b\r\nContent-Length: 2\r\n\r\nok")
 		case strings.HasPrefix(head, "GET /cut"):
 			c.say("HTTP/1.1 200 OK\r\nContent-Type: text/x\r\nContent-Length: 10\r\n\r\nhalf")
 		}
