@@ -14,8 +14,8 @@ const readBuffer = 8 << 10
 
 // conn is one connection to the local service. One exchange uses it at a time.
 type conn struct {
-	net.Conn                  // TCP, or TLS on top of it
-	tcp       *net.TCPConn    // below Conn
+	net.Conn                  // TCP, TLS on top of it, or a connection within this process
+	tcp       *net.TCPConn    // below Conn; nil within this process
 	raw       syscall.RawConn // of tcp
 	br        *bufio.Reader   // reads from Conn, within the bound
 	text      *textproto.Reader
@@ -26,12 +26,16 @@ type conn struct {
 	idleSince time.Time
 }
 
+// newConn takes a connection; tcp is nil if there is none below it.
 func newConn(c net.Conn, tcp *net.TCPConn, timeout time.Duration) (*conn, error) {
-	raw, err := tcp.SyscallConn()
-	if err != nil {
-		return nil, err
+	lc := &conn{Conn: c, tcp: tcp, keep: maxIdle}
+	if tcp != nil {
+		raw, err := tcp.SyscallConn()
+		if err != nil {
+			return nil, err
+		}
+		lc.raw = raw
 	}
-	lc := &conn{Conn: c, tcp: tcp, raw: raw, keep: maxIdle}
 	lc.watch.timeout, lc.watch.abort = timeout, lc.abort
 	lc.br = bufio.NewReaderSize(boundedReader{lc}, readBuffer)
 	lc.text = textproto.NewReader(lc.br)
@@ -71,6 +75,10 @@ func (c *conn) close() {
 // what it has got for all there was, and waits for nothing.
 func (c *conn) cut() {
 	c.watch.close()
+	if c.tcp == nil { // who reads here takes only what is whole
+		c.Conn.Close()
+		return
+	}
 	c.tcp.SetLinger(0)
 	c.tcp.Close()
 }

@@ -11,6 +11,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"culvert/app/folder"
 	"culvert/app/target"
 )
 
@@ -25,12 +26,16 @@ type dialer struct {
 	// last is the index of the address that answered last. A service that comes
 	// back on the other one is found there.
 	last    atomic.Int32
-	tls     *tls.Config // nil for http
+	tls     *tls.Config    // nil for http
+	folder  *folder.Server // in place of all that; nil for services
 	timeout time.Duration
 }
 
 func newDialer(cfg *Config) *dialer {
 	t := cfg.Target
+	if t.IsFolder() {
+		return &dialer{folder: folder.NewServer(t.Folder, cfg.Logger), timeout: cfg.Timeout}
+	}
 	d := &dialer{addresses: []string{t.Address()}, timeout: cfg.Timeout}
 	if t.IsLocalhost() {
 		// Both, whatever the resolver says: programs that listen on "localhost"
@@ -61,7 +66,29 @@ type errHandshake struct{ error }
 
 func (e errHandshake) Unwrap() error { return e.error }
 
+// ready looks whether there is a folder to serve. It is asked before every request: the
+// folder's server does not go when the folder does.
+func (d *dialer) ready() error {
+	if d.folder == nil {
+		return nil
+	}
+	return d.folder.Check()
+}
+
+func (d *dialer) close() {
+	if d.folder != nil {
+		d.folder.Close()
+	}
+}
+
 func (d *dialer) dial(ctx context.Context) (*conn, error) {
+	if d.folder != nil {
+		c, err := d.folder.Dial(ctx)
+		if err != nil {
+			return nil, err
+		}
+		return newConn(c, nil, d.timeout)
+	}
 	tcp, err := d.dialTCP(ctx)
 	if err != nil {
 		return nil, err
@@ -112,7 +139,7 @@ func (d *dialer) dialTCP(ctx context.Context) (*net.TCPConn, error) {
 // authorities are the names by which the service may call itself in its answers.
 func authorities(t target.Target, h HostHeader) []string {
 	names := []string{t.HostHeader()}
-	if t.IsLoopback() {
+	if t.IsLoopback() && !t.IsFolder() {
 		for _, host := range []string{"localhost", "127.0.0.1", "::1"} {
 			alias := t
 			alias.Host = host

@@ -131,6 +131,9 @@ func (e *exchange) appendBody(b []byte) (out []byte, more bool, err error) {
 // service cannot have seen the request.
 func (e *exchange) write(out []byte) error {
 	ctx := e.x.Context()
+	if err := e.f.dialer.ready(); err != nil {
+		return e.f.dialFailure(ctx, err)
+	}
 	for {
 		c := e.f.pool.take()
 		if c == nil {

@@ -10,6 +10,7 @@ import (
 	"os"
 	"syscall"
 
+	"culvert/app/folder"
 	"culvert/backend/wire"
 )
 
@@ -67,13 +68,14 @@ func (f *Forwarder) overFailure(ctx context.Context) *failure {
 	if cause := context.Cause(ctx); errors.As(cause, &reset) {
 		return &failure{*reset, ctx.Err()}
 	}
-	return fail(wire.ResetTimeout, ctx.Err(), "%s did not answer in time", f.cfg.Target.HostHeader())
+	return fail(wire.ResetTimeout, ctx.Err(), "%s did not answer in time", f.where)
 }
 
 // dialFailure is about an error of dialer.dial.
 func (f *Forwarder) dialFailure(ctx context.Context, err error) *failure {
-	where := f.cfg.Target.HostHeader()
+	where := f.where
 	var (
+		vanished  *folder.UnavailableError
 		handshake errHandshake
 		untrusted *tls.CertificateVerificationError
 		unknownCA x509.UnknownAuthorityError
@@ -84,6 +86,8 @@ func (f *Forwarder) dialFailure(ctx context.Context, err error) *failure {
 	switch {
 	case ctx.Err() != nil:
 		return f.overFailure(ctx)
+	case errors.As(err, &vanished):
+		return fail(wire.ResetUnavailable, vanished.Err, "%v", vanished)
 	case errors.As(err, &handshake):
 		switch {
 		case errors.As(err, &unknownCA):
@@ -107,7 +111,7 @@ func (f *Forwarder) dialFailure(ctx context.Context, err error) *failure {
 // answerFailure is about an error between the request and the end of the answer's
 // head.
 func (f *Forwarder) answerFailure(err error) *failure {
-	where := f.cfg.Target.HostHeader()
+	where := f.where
 	switch {
 	case errors.Is(err, errHeadTooLarge):
 		return fail(wire.ResetInternal, err, "the head of the answer from %s is larger than %d KB", where, maxHead>>10)
@@ -118,7 +122,7 @@ func (f *Forwarder) answerFailure(err error) *failure {
 }
 
 func (f *Forwarder) timeoutFailure() *failure {
-	return fail(wire.ResetTimeout, os.ErrDeadlineExceeded, "%s did not answer within %v", f.cfg.Target.HostHeader(), f.cfg.Timeout)
+	return fail(wire.ResetTimeout, os.ErrDeadlineExceeded, "%s did not answer within %v", f.where, f.cfg.Timeout)
 }
 
 // rootCause takes "dial tcp [::1]:3000: connect: " off an error for people.

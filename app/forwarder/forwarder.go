@@ -12,6 +12,7 @@
 package forwarder
 
 import (
+	"context"
 	"crypto/x509"
 	"errors"
 	"fmt"
@@ -60,6 +61,7 @@ func (c *Config) validate() error {
 // by any goroutine.
 type Forwarder struct {
 	cfg         Config
+	where       string   // the service's name in messages
 	host        string   // the Host field, unless it is the visitor's
 	origin      string   // what the visitor's own origin becomes
 	authorities []string // by which the service may call itself
@@ -86,6 +88,7 @@ func New(cfg Config) (*Forwarder, error) {
 	}
 	f := &Forwarder{
 		cfg:         cfg,
+		where:       cfg.Target.HostHeader(),
 		host:        cfg.Target.HostHeader(),
 		authorities: authorities(cfg.Target, cfg.HostHeader),
 		dialer:      newDialer(&cfg),
@@ -96,15 +99,24 @@ func New(cfg Config) (*Forwarder, error) {
 	if cfg.HostHeader != HostLocal && cfg.HostHeader != HostPublic {
 		f.host = string(cfg.HostHeader)
 	}
+	if cfg.Target.IsFolder() {
+		f.where = "the folder" // where it is, is not for visitors
+	}
 	f.origin = cfg.Target.Scheme + "://" + f.host
 	return f, nil
 }
 
 // Serve answers one exchange and returns when it is over: when both bodies have
 // ended, or it has failed and the exchange was reset.
-func (f *Forwarder) Serve(x wire.Exchange) {
+func (f *Forwarder) Serve(x wire.Exchange) { f.serve(x, "") }
+
+// Repeat is Serve for an exchange that repeats another, which the record will name.
+func (f *Forwarder) Repeat(x wire.Exchange, of string) { f.serve(x, of) }
+
+func (f *Forwarder) serve(x wire.Exchange, repeats string) {
 	e := exchange{f: f, x: x, head: x.Request()}
 	e.rec = f.cfg.Recorder.Begin(x.ID(), e.head)
+	e.rec.Repeats(repeats)
 	err := errUnfinished
 	defer func() {
 		if err == errUnfinished { // a panic, for the caller; nothing is left behind
@@ -122,9 +134,29 @@ func (f *Forwarder) Serve(x wire.Exchange) {
 // errUnfinished is how an exchange ends that a panic has broken off.
 var errUnfinished = errors.New("the agent failed")
 
-// Close closes the connections that are kept for later, and those in use when
-// their exchange is over. It does not wait for exchanges.
-func (f *Forwarder) Close() { f.pool.close() }
+// Check connects to the service, with TLS if it has that, or looks for the folder, and
+// says what visitors would be told if that fails.
+func (f *Forwarder) Check(ctx context.Context) error {
+	if err := f.dialer.ready(); err != nil {
+		return f.dialFailure(ctx, err)
+	}
+	if f.dialer.folder != nil {
+		return nil
+	}
+	c, err := f.dialer.dial(ctx)
+	if err != nil {
+		return f.dialFailure(ctx, err)
+	}
+	c.close()
+	return nil
+}
+
+// Close closes the connections that are kept for later, and those in use when their
+// exchange is over. It does not wait for exchanges; those from a folder it cuts.
+func (f *Forwarder) Close() {
+	f.pool.close()
+	f.dialer.close()
+}
 
 // bufferSize is how much of a body is read at once. A DATA frame holds twice that.
 const bufferSize = 32 << 10

@@ -13,7 +13,7 @@ import (
 // moment, and only where it is likely to matter: services close connections that
 // have been idle for a while.
 func (c *conn) quiet(idle time.Duration) bool {
-	if idle < 500*time.Millisecond {
+	if c.tcp == nil || idle < 500*time.Millisecond {
 		return true
 	}
 	if c.tcp.SetReadDeadline(time.Now().Add(time.Millisecond)) != nil {

@@ -84,5 +84,5 @@ func (e *exchange) copyFromVisitor(c *conn) error {
 
 // cutFailure is about an error of the service after its head.
 func (f *Forwarder) cutFailure(err error) *failure {
-	return fail(wire.ResetInternal, err, "%s closed the connection before the end of its answer", f.cfg.Target.HostHeader())
+	return fail(wire.ResetInternal, err, "%s closed the connection before the end of its answer", f.where)
 }
