@@ -94,6 +94,21 @@ func (s *Store) Exchange(id uint64) *exchange.Exchange {
 	return s.log.exchanges[id].x
 }
 
+// ExchangeByID is the same, by the exchange's own ID.
+func (s *Store) ExchangeByID(id string) *exchange.Exchange {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if id == "" {
+		return nil
+	}
+	for _, k := range s.log.exchanges {
+		if k.x.ID == id {
+			return k.x
+		}
+	}
+	return nil
+}
+
 // Since appends the rows younger than the ID to rows, oldest first, and says which
 // older ones have changed since a turn.
 func (s *Store) Since(id, turn uint64, rows []*Request) ([]*Request, News) {

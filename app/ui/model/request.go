@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"culvert/app/exchange"
+	"culvert/app/ui/words"
 )
 
 // Request is one row of the log: an exchange, without headers and bodies. It is
@@ -122,7 +123,7 @@ func (r *Request) StatusText() string {
 		sign = "⋯"
 	}
 	if r.Status == 0 {
-		return "cut " + sign
+		return words.T("cut") + " " + sign
 	}
 	return strconv.Itoa(r.Status) + " " + sign
 }

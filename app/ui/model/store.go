@@ -5,6 +5,8 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"culvert/app/discover"
 )
 
 // maxNotices bounds the messages that wait to be read.
@@ -15,13 +17,15 @@ const maxNotices = 4
 type Store struct {
 	now func() time.Time
 
-	mu      sync.Mutex
-	tunnels []Tunnel
-	stats   map[string]*stats // by the tunnels' keys
-	backend Backend
-	notices []string
-	total   Total
-	log     log
+	mu       sync.Mutex
+	tunnels  []Tunnel
+	stats    map[string]*stats // by the tunnels' keys
+	backend  Backend
+	notices  []string
+	services []discover.Service
+	scanned  bool
+	total    Total
+	log      log
 
 	changed chan struct{}
 }
@@ -39,7 +43,7 @@ func newStore(now func() time.Time) *Store {
 	return &Store{now: now, stats: map[string]*stats{}, log: newLog(), changed: make(chan struct{}, 1)}
 }
 
-// Changed receives after tunnels, backend or notices have changed. Requests
+// Changed receives after tunnels, backend, services or notices have changed. Requests
 // do not signal: the window looks for them at its own frame rate.
 func (s *Store) Changed() <-chan struct{} { return s.changed }
 
@@ -170,6 +174,22 @@ func (s *Store) Backend() Backend {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.backend
+}
+
+// SetServices says what listens on this computer. The Store keeps the slice.
+func (s *Store) SetServices(found []discover.Service) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.services, s.scanned = found, true
+	s.mark()
+}
+
+// Services returns what listens on this computer, and whether that is known yet. The
+// slice must not be changed.
+func (s *Store) Services() (found []discover.Service, scanned bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.services, s.scanned
 }
 
 // AddNotice leaves a message that stays in the window until it is dismissed. A

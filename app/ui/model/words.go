@@ -7,6 +7,8 @@ import (
 	"time"
 	"unicode"
 	"unicode/utf8"
+
+	"culvert/app/ui/words"
 )
 
 // StatusWords says in one line where the tunnel stands: "Online · 12 min",
@@ -14,26 +16,40 @@ import (
 func StatusWords(t Tunnel, now time.Time) string {
 	switch t.State {
 	case Connecting:
-		return "Connecting…"
+		return words.T("Connecting…")
 	case Online:
 		if now.Sub(t.Since) < 5*time.Second {
-			return "Online · just now"
+			return words.T("Online · just now")
 		}
-		return "Online · " + Elapsed(now.Sub(t.Since))
+		return words.T("Online · %s", Elapsed(now.Sub(t.Since)))
 	case Reconnecting:
-		words := "Reconnecting now"
+		text := words.T("Reconnecting now")
 		if wait := t.NextTry.Sub(now); wait > 0 {
 			// Rounded up: a countdown that says 0 and does nothing looks stuck.
-			words = "Reconnecting in " + Elapsed(wait+time.Second-time.Nanosecond)
+			text = words.T("Reconnecting in %s", Elapsed(wait+time.Second-time.Nanosecond))
 		}
 		if t.Attempt > 0 {
-			words += " · attempt " + strconv.Itoa(t.Attempt)
+			text += " · " + words.T("attempt %d", t.Attempt)
 		}
-		return words
-	case Refused:
-		return "Refused"
+		return text
 	default:
-		return "Stopped"
+		return StateWord(t.State)
+	}
+}
+
+// StateWord is the state in one word.
+func StateWord(s State) string {
+	switch s {
+	case Connecting:
+		return words.T("Connecting")
+	case Online:
+		return words.T("Online")
+	case Reconnecting:
+		return words.T("Reconnecting")
+	case Refused:
+		return words.T("Refused")
+	default:
+		return words.T("Stopped")
 	}
 }
 
@@ -41,13 +57,13 @@ func StatusWords(t Tunnel, now time.Time) string {
 func Elapsed(d time.Duration) string {
 	switch s := int64(d / time.Second); {
 	case s < 60:
-		return fmt.Sprintf("%d s", max(s, 0))
+		return words.T("%d s", max(s, 0))
 	case s < 3600:
-		return fmt.Sprintf("%d min", s/60)
+		return words.T("%d min", s/60)
 	case s < 24*3600:
-		return fmt.Sprintf("%d h %d min", s/3600, s%3600/60)
+		return words.T("%d h %d min", s/3600, s%3600/60)
 	default:
-		return fmt.Sprintf("%d d %d h", s/86400, s%86400/3600)
+		return words.T("%d d %d h", s/86400, s%86400/3600)
 	}
 }
 
@@ -55,11 +71,11 @@ func Elapsed(d time.Duration) string {
 func Took(d time.Duration) string {
 	switch {
 	case d < time.Millisecond:
-		return "<1 ms"
+		return words.T("<1 ms")
 	case d < time.Second:
-		return fmt.Sprintf("%d ms", d.Milliseconds())
+		return words.T("%d ms", d.Milliseconds())
 	case d < time.Minute:
-		return fmt.Sprintf("%.1f s", d.Truncate(100*time.Millisecond).Seconds())
+		return words.T("%.1f s", d.Truncate(100*time.Millisecond).Seconds())
 	default:
 		return Elapsed(d)
 	}
