@@ -8,6 +8,7 @@ package redact
 
 import (
 	"net/http"
+	"slices"
 
 	"culvert/app/exchange"
 )
@@ -19,40 +20,113 @@ const (
 	Dots        = "••••••••"
 )
 
-// Header says whether a header of that name carries a secret.
-func Header(name string) bool { return false }
+// painter puts its mark where secrets were.
+type painter struct {
+	mark string
+	// deep is how often it has gone from a text into one that it carries.
+	deep int
+	// codes: a field named "code" is an OAuth code, and not the number of an error.
+	codes bool
+}
 
-// Name says whether a field of that name, in a query, a form or JSON, carries a
-// secret.
-func Name(key string) bool { return false }
+var (
+	copies = painter{mark: Placeholder}
+	screen = painter{mark: Dots}
+)
 
 // Headers is a copy without secrets. It is the given one if there are none.
-func Headers(h http.Header) http.Header { return h }
+func Headers(h http.Header) http.Header {
+	redacted, _ := copies.headers(h)
+	return redacted
+}
 
 // URL is a URL, or a path with its query, without secrets.
-func URL(raw string) string { return raw }
+func URL(raw string) string {
+	redacted, _ := copies.url(raw)
+	return redacted
+}
 
-// Query is a raw query without secrets.
-func Query(raw string) string { return raw }
+// Query is a raw query, or a form, without secrets.
+func Query(raw string) string {
+	redacted, _ := copies.query(raw)
+	return redacted
+}
 
 // Text is any text without what looks like a credential anywhere.
-func Text(s string) string { return s }
+func Text(s string) string {
+	redacted, _ := copies.text(s)
+	return redacted
+}
 
-// Body is what a message with this header carries, without secrets. The body stays
-// as it travelled if there are none, and otherwise it comes without its content
-// codings, and coded is false.
-func Body(header http.Header, body []byte) (redacted []byte, changed bool) { return body, false }
-
-// Exchange is a copy without secrets. It is the given one if there are none, and
-// Redacted otherwise. A compressed body with secrets comes decoded, and so longer.
-func Exchange(x *exchange.Exchange) *exchange.Exchange { return x }
+// Body is what a message with this header carries, without secrets: as it
+// travelled if there are none, and otherwise changed and without its content
+// codings.
+func Body(header http.Header, body []byte) (redacted []byte, changed bool) {
+	redacted, changed, _ = copies.message(header, body)
+	return redacted, changed
+}
 
 // Mask hides a value on the screen.
-func Mask(value string) string { return Dots }
+func Mask(value string) string {
+	if value == "" {
+		return ""
+	}
+	return Dots
+}
 
-// MaskHeader is a header's value as it is shown: scheme and names of cookies stay,
-// secrets are dots, and masked says that there are some.
-func MaskHeader(name, value string) (shown string, masked bool) { return value, false }
+// MaskHeader is a header's value as it is shown: the scheme of a credential and the
+// names of cookies stay, secrets are dots. masked says that there are some.
+func MaskHeader(name, value string) (shown string, masked bool) { return screen.header(name, value) }
 
 // MaskURL is a URL, or a path with its query, as it is shown.
-func MaskURL(raw string) (shown string, masked bool) { return raw, false }
+func MaskURL(raw string) (shown string, masked bool) { return screen.url(raw) }
+
+// Exchange is a copy without secrets, marked as Redacted. It is the given one if
+// there are none. A compressed body with secrets comes decoded, and so it may be
+// longer than it was.
+func Exchange(x *exchange.Exchange) *exchange.Exchange {
+	out, found := *x, false
+	for _, field := range []struct {
+		text  *string
+		clean func(string) (string, bool)
+	}{
+		{&out.URL, copies.url}, {&out.Path, copies.url}, {&out.Err, copies.text}, {&out.Detail, copies.text},
+	} {
+		var changed bool
+		*field.text, changed = field.clean(*field.text)
+		found = found || changed
+	}
+	for _, m := range []*exchange.Message{&out.Request, &out.Response} {
+		found = redactMessage(m) || found
+	}
+	for i, m := range out.Messages {
+		data, changed := copies.bytes(m.Data)
+		if !changed {
+			continue
+		}
+		if &out.Messages[0] == &x.Messages[0] {
+			out.Messages = slices.Clone(x.Messages)
+		}
+		out.Messages[i].Data, found = data, true
+	}
+	if !found {
+		return x
+	}
+	out.Redacted = true
+	return &out
+}
+
+func redactMessage(m *exchange.Message) (found bool) {
+	header, found := copies.headers(m.Header)
+	body, changed, cut := copies.message(m.Header, m.Body)
+	m.Header = header
+	if !changed {
+		return found
+	}
+	m.Body, m.Truncated = body, m.Truncated || cut
+	if m.Header.Get("Content-Encoding") != "" {
+		m.Header = m.Header.Clone()
+		m.Header.Del("Content-Encoding")
+	}
+	return true
+}

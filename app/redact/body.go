@@ -1,0 +1,132 @@
+package redact
+
+import (
+	"bytes"
+	"context"
+	"mime"
+	"net/http"
+	"strings"
+
+	"culvert/app/coding"
+)
+
+// maxDecoded bounds what a compressed body may grow to. What is beyond is not
+// known, and so it is not kept.
+const maxDecoded = 4 << 20
+
+// message cleans the body of a message. cut: it is no longer whole.
+func (p painter) message(header http.Header, body []byte) (clean []byte, changed, cut bool) {
+	if len(body) == 0 {
+		return body, false, false
+	}
+	decoded := coding.Decode(context.Background(), header, body, maxDecoded)
+	clean, changed = p.body(header.Get("Content-Type"), decoded.Data)
+	if decoded.Limited {
+		return clean, true, true
+	}
+	if !changed {
+		return body, false, false
+	}
+	return clean, true, decoded.Err != nil && len(decoded.Codings) > 0
+}
+
+// body cleans what carries this type.
+func (p painter) body(contentType string, b []byte) ([]byte, bool) {
+	kind, parameters, err := mime.ParseMediaType(contentType)
+	if err != nil {
+		kind, _, _ = strings.Cut(strings.ToLower(contentType), ";")
+		kind = strings.TrimSpace(kind)
+	}
+	family, sub, _ := strings.Cut(kind, "/")
+	switch {
+	case family == "image" && sub != "svg+xml", family == "audio", family == "video", family == "font":
+		return b, false
+	case strings.HasSuffix(sub, "json"):
+		return p.json(b)
+	case kind == "application/x-www-form-urlencoded":
+		clean, changed := p.query(string(b))
+		return []byte(clean), changed
+	case family == "multipart" && parameters["boundary"] != "" && p.deep < maxDeep:
+		p.deep++
+		return p.multipart(parameters["boundary"], b)
+	case sub == "html" || sub == "xml" || strings.HasSuffix(sub, "+xml"):
+		return p.markup(b)
+	case sub == "javascript" || sub == "css" || sub == "x-javascript":
+		return p.credentials(b)
+	case sub == "event-stream":
+		return p.lines(b)
+	}
+	return p.bytes(b)
+}
+
+// bytes cleans what does not say what it is.
+func (p painter) bytes(b []byte) ([]byte, bool) {
+	switch trimmed := bytes.TrimLeft(b, " \t\r\n\ufeff"); {
+	case len(trimmed) == 0:
+		return b, false
+	case trimmed[0] == '{' || trimmed[0] == '[' || trimmed[0] == '"':
+		return p.json(b)
+	case trimmed[0] == '<':
+		return p.markup(b)
+	case looksLikeForm(trimmed):
+		clean, changed := p.query(string(b))
+		return []byte(clean), changed
+	}
+	return p.lines(b)
+}
+
+// looksLikeForm: one line of pairs.
+func looksLikeForm(b []byte) bool {
+	start := b[:min(len(b), 512)]
+	equals := bytes.IndexByte(start, '=')
+	return equals > 0 && bytes.IndexByte(start, '&') > 0 && !bytes.ContainsAny(start, " \t\r\n<>\"")
+}
+
+// multipart cleans each part as what it is (RFC 7578).
+func (p painter) multipart(boundary string, b []byte) ([]byte, bool) {
+	e := edit{source: b}
+	delimiter := []byte("--" + boundary)
+	for at := bytes.Index(b, delimiter); at >= 0; {
+		part := at + len(delimiter)
+		end := len(b)
+		next := bytes.Index(b[part:], delimiter)
+		if next >= 0 {
+			end, at = part+next, part+next
+		} else {
+			at = -1
+		}
+		if head, content, found := cutHead(b[part:end]); found {
+			start := end - len(content)
+			content = bytes.TrimRight(content, "\r\n")
+			clean, changed := p.part(head, content)
+			if changed {
+				e.replace(start, start+len(content), string(clean))
+			}
+		}
+	}
+	return e.result()
+}
+
+func cutHead(part []byte) (head, content []byte, found bool) {
+	if head, content, found = bytes.Cut(part, []byte("\r\n\r\n")); found {
+		return head, content, true
+	}
+	return bytes.Cut(part, []byte("\n\n"))
+}
+
+func (p painter) part(head, content []byte) ([]byte, bool) {
+	contentType := ""
+	for line := range bytes.Lines(head) {
+		name, value, _ := bytes.Cut(line, []byte(":"))
+		switch text := strings.TrimSpace(string(value)); strings.ToLower(strings.TrimSpace(string(name))) {
+		case "content-type":
+			contentType = text
+		case "content-disposition":
+			_, parameters, _ := mime.ParseMediaType(text)
+			if Name(parameters["name"]) && len(content) > 0 {
+				return []byte(p.mark), string(content) != p.mark
+			}
+		}
+	}
+	return p.body(contentType, content)
+}

@@ -1,0 +1,155 @@
+package redact
+
+import (
+	"bytes"
+	"encoding/json"
+	"strings"
+)
+
+// json cleans JSON in place: what is no secret stays as it was written, to the
+// byte. It needs no valid JSON, because bodies may be cut, or made to look like
+// anything: a string before a colon is a name, and any other one a value.
+func (p painter) json(b []byte) ([]byte, bool) {
+	p.codes = p.codes || bytes.Contains(b, []byte(`"grant_type"`))
+	s := scan{painter: p, edit: edit{source: b}}
+	for i := 0; i < len(b); {
+		i = s.step(i)
+	}
+	return s.edit.result()
+}
+
+// scan is where in its JSON it is.
+type scan struct {
+	painter
+	edit  edit
+	outer []container // around here
+	here  container
+	next  weight // of the value to come
+	key   string // its name, if it is one that container.named is about
+}
+
+// container is an object or an array.
+type container struct {
+	weight weight // of all in it
+	// named: its field "name" is a secret's, and so its field "value" is a secret.
+	named bool
+}
+
+// step takes the next token and returns where it ends.
+func (s *scan) step(i int) int {
+	b := s.edit.source
+	switch c := b[i]; {
+	case c == '"':
+		end, closed := stringEnd(b, i)
+		if closed && isName(b[end:]) {
+			s.name(unquoted(b[i:end]))
+			return end
+		}
+		w := max(s.here.weight, s.next)
+		if w == innocent && closed && (s.key == "name" || s.key == "key" || s.key == "header") {
+			text := unquoted(b[i:end])
+			s.here.named = Name(text) || Header(text)
+		}
+		s.jsonString(&s.edit, i, end, closed, w)
+		s.next, s.key = innocent, ""
+		return end
+	case c == '{' || c == '[':
+		s.outer = append(s.outer, s.here)
+		s.here = container{weight: max(s.here.weight, s.next)}
+		s.next, s.key = innocent, ""
+	case c == '}' || c == ']':
+		if n := len(s.outer); n > 0 {
+			s.here, s.outer = s.outer[n-1], s.outer[:n-1]
+		}
+		s.next, s.key = innocent, ""
+	case c == ',':
+		s.next, s.key = innocent, ""
+	case c == '-' || c >= '0' && c <= '9':
+		end := i + 1
+		for end < len(b) && isNumber(b[end]) {
+			end++
+		}
+		if max(s.here.weight, s.next) == grave {
+			s.edit.replace(i, end, `"`+s.mark+`"`)
+		}
+		return end
+	}
+	return i + 1
+}
+
+func (s *scan) name(key string) {
+	s.next, s.key = s.weigh(key), strings.ToLower(key)
+	if s.here.named && s.key == "value" {
+		s.next = max(s.next, secret)
+	}
+}
+
+func isNumber(c byte) bool {
+	return c >= '0' && c <= '9' || c == '.' || c == 'e' || c == 'E' || c == '+' || c == '-'
+}
+
+// stringEnd is where the string at i ends, past its quote if there is one.
+func stringEnd(b []byte, i int) (end int, closed bool) {
+	for i++; i < len(b); i++ {
+		switch b[i] {
+		case '\\':
+			i++
+		case '"':
+			return i + 1, true
+		}
+	}
+	return len(b), false
+}
+
+func isName(rest []byte) bool {
+	for _, c := range rest {
+		if c != ' ' && c != '\t' && c != '\r' && c != '\n' {
+			return c == ':'
+		}
+	}
+	return false
+}
+
+// unquoted is what a string says, or what is between its quotes if it is malformed.
+func unquoted(quoted []byte) string {
+	if bytes.IndexByte(quoted, '\\') >= 0 {
+		var s string
+		if json.Unmarshal(quoted, &s) == nil {
+			return s
+		}
+	}
+	return string(quoted[1 : len(quoted)-1])
+}
+
+func (p painter) jsonString(e *edit, start, end int, closed bool, w weight) {
+	inner := start + 1
+	stop := end
+	if closed {
+		stop--
+	}
+	content := e.source[inner:stop]
+	switch {
+	case len(content) == 0:
+	case w != innocent:
+		e.replace(inner, stop, p.mark)
+	case closed && bytes.IndexByte(content, '\\') >= 0:
+		if clean, changed := p.value(unquoted(e.source[start:end])); changed {
+			e.replace(start, end, quoted(clean))
+		}
+	default:
+		clean, changed := p.bytesOfValue(content)
+		if changed {
+			e.replace(inner, stop, string(clean))
+		}
+	}
+}
+
+func quoted(s string) string {
+	var out bytes.Buffer
+	encoder := json.NewEncoder(&out)
+	encoder.SetEscapeHTML(false)
+	if encoder.Encode(s) != nil {
+		return `""`
+	}
+	return string(bytes.TrimSuffix(out.Bytes(), []byte{'\n'}))
+}

@@ -1,0 +1,121 @@
+package redact
+
+import (
+	"net/url"
+	"strings"
+)
+
+// url cleans a URL or a part of one.
+func (p painter) url(raw string) (string, bool) {
+	rest, fragment, hasFragment := strings.Cut(raw, "#")
+	path, query, hasQuery := strings.Cut(rest, "?")
+	path, changed := p.path(path)
+	if hasQuery {
+		clean, c := p.query(query)
+		path, changed = path+"?"+clean, changed || c
+	}
+	if hasFragment {
+		// The implicit flow of OAuth puts tokens into fragments.
+		clean, c := p.query(fragment)
+		path, changed = path+"#"+clean, changed || c
+	}
+	return path, changed
+}
+
+// path cleans what stands before the query: a user's password, and what looks like
+// a credential.
+func (p painter) path(path string) (string, bool) {
+	changed := false
+	if i := strings.Index(path, "://"); i >= 0 {
+		start := i + len("://")
+		end := len(path)
+		if slash := strings.IndexByte(path[start:], '/'); slash >= 0 {
+			end = start + slash
+		}
+		if at := strings.LastIndexByte(path[start:end], '@'); at >= 0 {
+			user, password, found := strings.Cut(path[start:start+at], ":")
+			switch {
+			case found && password != "" && password != p.mark:
+				path, changed = path[:start]+user+":"+p.mark+path[start+at:], true
+			case !found && len(user) >= 16:
+				path, changed = path[:start]+p.mark+path[start+at:], true
+			}
+		}
+	}
+	clean, c := p.credentials([]byte(path))
+	return string(clean), changed || c
+}
+
+// query cleans a raw query or a form. What is no secret stays as it was written.
+func (p painter) query(raw string) (string, bool) {
+	p.codes = p.codes || isOAuth(raw)
+	e := edit{source: []byte(raw)}
+	for start := 0; start < len(raw); {
+		end := len(raw)
+		if n := strings.IndexAny(raw[start:], "&;"); n >= 0 {
+			end = start + n
+		}
+		pair, value := raw[start:end], start
+		clean, changed := "", false
+		if name, content, found := strings.Cut(pair, "="); found {
+			value += len(name) + 1
+			clean, changed = p.field(unescaped(name), content)
+		} else {
+			clean, changed = p.text(pair)
+		}
+		if changed {
+			e.replace(value, end, clean)
+		}
+		start = end + 1
+	}
+	out, changed := e.result()
+	return string(out), changed
+}
+
+// field cleans one escaped value.
+func (p painter) field(name, value string) (string, bool) {
+	if p.weigh(name) != innocent {
+		if value == "" || value == p.mark {
+			return value, false
+		}
+		return p.mark, true
+	}
+	plain := unescaped(value)
+	clean, changed := p.value(plain)
+	switch {
+	case !changed:
+		return value, false
+	case plain == value:
+		return clean, true // it had no escapes, and needs none
+	}
+	// The mark is for people: it stays readable.
+	return strings.ReplaceAll(url.QueryEscape(clean), url.QueryEscape(p.mark), p.mark), true
+}
+
+func (p painter) weigh(name string) weight {
+	if p.codes && name == "code" {
+		return secret
+	}
+	return weigh(name)
+}
+
+// isOAuth: besides a code stands what only OAuth has (RFC 6749, 4.1).
+func isOAuth(raw string) bool {
+	if !strings.Contains(raw, "code=") {
+		return false
+	}
+	for _, name := range []string{"state=", "client_id=", "grant_type=", "redirect_uri=", "code_verifier=", "session_state=", "iss="} {
+		if strings.Contains(raw, name) {
+			return true
+		}
+	}
+	return false
+}
+
+// unescaped undoes percent-escapes, if they are right.
+func unescaped(s string) string {
+	if plain, err := url.QueryUnescape(s); err == nil {
+		return plain
+	}
+	return s
+}
