@@ -110,30 +110,24 @@ const maxNameLength = 128
 // wordsOf are the words of a name, in lower case.
 func wordsOf(name string) []string {
 	name = name[max(0, len(name)-maxNameLength):]
-	words := make([]string, 0, 6)
-	var word []byte
-	end := func() {
-		if len(word) > 0 {
-			words = append(words, string(word))
-			word = word[:0]
-		}
-	}
+	var room [2 * maxNameLength]byte
+	lower := room[:0] // the words with spaces between
 	for i := range len(name) {
 		switch c := name[i]; {
 		case c >= 'a' && c <= 'z', c >= '0' && c <= '9', c >= 0x80:
-			word = append(word, c)
+			lower = append(lower, c)
 		case c >= 'A' && c <= 'Z':
 			// A capital begins a word after a small letter, and before one: "clientSecret",
 			// "JWTToken".
-			small := func(c byte) bool { return c >= 'a' && c <= 'z' }
-			if i > 0 && (small(name[i-1]) || i+1 < len(name) && small(name[i+1])) {
-				end()
+			if i > 0 && (isSmall(name[i-1]) || i+1 < len(name) && isSmall(name[i+1])) {
+				lower = append(lower, ' ')
 			}
-			word = append(word, c|0x20)
+			lower = append(lower, c|0x20)
 		default:
-			end()
+			lower = append(lower, ' ')
 		}
 	}
-	end()
-	return words
+	return strings.Fields(string(lower))
 }
+
+func isSmall(c byte) bool { return c >= 'a' && c <= 'z' }
