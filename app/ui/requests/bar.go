@@ -1,7 +1,13 @@
 package requests
 
 import (
+	"math"
+	"slices"
+	"time"
+
+	"culvert/app/ui/look"
 	"culvert/app/ui/model"
+	"culvert/app/ui/words"
 
 	"fyne.io/fyne/v2"
 	"fyne.io/fyne/v2/widget"
@@ -10,7 +16,7 @@ import (
 // BarHeight is the height that a Bar needs.
 const BarHeight float32 = 48
 
-// BarActions are what the Bar asks of the window.
+// BarActions are what the Bar asks of the window. Those that are nil are not offered.
 type BarActions struct {
 	Filter   func(model.Filter) // the filter has changed; its Tunnel is left to the window
 	History  func(on bool)      // search what is on disk, or show what is live
@@ -41,31 +47,363 @@ type Bar struct {
 	filter  model.Filter
 	history bool
 	state   BarState
+
+	source       *look.Segmented // live or history
+	title        *look.Text      // in the place of source, where there is no history
+	scope        *look.Text
+	all          *look.Button // the scope, if it is one tunnel: pressed, it leaves it
+	fresh        *look.Button
+	text         *look.Field
+	classes      *look.Segmented
+	narrow       *look.IconButton // a menu of methods, durations, and of what has no room
+	pause, clear *look.Button
+	hold, more   *look.IconButton
+
+	classesInMenu, clearInMenu bool
 }
 
 // NewBar returns a bar over all live requests.
 func NewBar(a BarActions) *Bar {
 	b := &Bar{actions: a}
+	b.source = look.NewSegmented([]string{words.T("Live"), words.T("History")}, func(i int) { b.showHistory(i == 1) })
+	b.title = look.NewText(words.T("Requests"), look.ColorText, look.TextBody, fyne.TextStyle{Bold: true})
+	b.scope = look.NewText("", look.ColorMuted, look.TextBody, fyne.TextStyle{})
+	b.all = look.NewButton("", look.Low, a.ShowAll)
+	b.all.SetIcon(look.IconClose)
+	b.all.SetTip(words.T("Show the requests of all tunnels"))
+	b.fresh = look.NewFilledButton("", look.Low, a.Newest)
+	b.text = look.NewField(words.T("Filter: path, method, status…"))
+	b.text.OnChanged = func(text string) { b.filter.Text = text; b.changed() }
+	b.text.OnEscape = b.escape
+	b.text.OnShortcut = a.Shortcut
+	b.classes = look.NewSegmented(append([]string{words.T("All")}, classNames...), func(i int) { b.setClass(classOf(i)) })
+	b.narrow = look.NewIconButton(look.IconFilter, words.T("More filters"), func() { look.ShowMenu(b.narrow, b.filterItems()) })
+	b.pause = look.NewButton(words.T("Pause"), look.Low, a.Pause)
+	b.clear = look.NewButton(words.T("Clear"), look.Low, a.Clear)
+	b.hold = look.NewIconButton(look.IconPause, words.T("Pause"), a.Pause)
+	b.more = look.NewIconButton(look.IconMore, words.T("More"), func() { look.ShowMenu(b.more, b.moreItems()) })
+	for _, button := range []*look.Button{b.all, b.fresh, b.pause, b.clear} {
+		button.OnEscape = a.Escape
+	}
+	for _, button := range []*look.IconButton{b.narrow, b.hold, b.more} {
+		button.OnEscape = a.Escape
+	}
 	b.ExtendBaseWidget(b)
 	return b
 }
 
-// Sync shows another state, and redraws only what differs.
-func (b *Bar) Sync(s BarState) { b.state = s }
+var classNames = []string{"2xx", "3xx", "4xx", "5xx"}
 
-// Filter is what the bar asks for now.
+func classOf(segment int) int {
+	if segment == 0 {
+		return 0
+	}
+	return segment + 1
+}
+
+func segmentOf(class int) int { return max(class-1, 0) }
+
+var methods = []string{"GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"}
+
+var durations = []time.Duration{100 * time.Millisecond, 500 * time.Millisecond, time.Second, 5 * time.Second}
+
+// Sync shows another state, and redraws only if it differs.
+func (b *Bar) Sync(s BarState) {
+	if b.state == s {
+		return
+	}
+	b.state = s
+	b.Refresh()
+}
+
+// Filter is what the bar asks for now; its Tunnel is empty.
 func (b *Bar) Filter() model.Filter { return b.filter }
 
 // SetFilter shows another filter, without telling of it.
-func (b *Bar) SetFilter(f model.Filter) { b.filter = f }
+func (b *Bar) SetFilter(f model.Filter) {
+	f.Tunnel = ""
+	b.filter = f
+	if b.text.Text != f.Text {
+		tell := b.text.OnChanged
+		b.text.OnChanged = nil
+		b.text.SetText(f.Text)
+		b.text.OnChanged = tell
+	}
+	b.classes.Select(segmentOf(f.Class))
+	b.Refresh()
+}
 
-// History reports whether it asks for what is on disk.
+// History reports whether the bar asks for what is on disk.
 func (b *Bar) History() bool { return b.history }
 
+// SetHistory shows whether the rows are from the disk, without telling of it.
+func (b *Bar) SetHistory(on bool) {
+	b.history = on
+	i := 0
+	if on {
+		i = 1
+	}
+	b.source.Select(i)
+	b.Refresh()
+}
+
+func (b *Bar) showHistory(on bool) {
+	b.SetHistory(on)
+	if b.actions.History != nil {
+		b.actions.History(on)
+	}
+}
+
 // FocusText leads the keyboard to the field.
-func (b *Bar) FocusText() {}
+func (b *Bar) FocusText() {
+	if c := fyne.CurrentApp().Driver().CanvasForObject(b); c != nil {
+		c.Focus(b.text)
+	}
+}
+
+func (b *Bar) changed() {
+	b.Refresh()
+	if b.actions.Filter != nil {
+		b.actions.Filter(b.filter)
+	}
+}
+
+func (b *Bar) setClass(class int) {
+	b.filter.Class = class
+	b.classes.Select(segmentOf(class))
+	b.changed()
+}
+
+// escape clears the words first.
+func (b *Bar) escape() {
+	if b.text.Text != "" {
+		b.text.SetText("")
+	} else if b.actions.Escape != nil {
+		b.actions.Escape()
+	}
+}
+
+// hidden are the filters in force that the bar itself does not show.
+func (b *Bar) hidden() bool {
+	return b.filter.Method != "" || b.filter.Least > 0 || b.classesInMenu && b.filter.Class != 0
+}
+
+// filterItems are the filters that have no place of their own.
+func (b *Bar) filterItems() []look.Item {
+	var items []look.Item
+	add := func(text string, on bool, set func()) {
+		items = append(items, look.Item{Text: text, Checked: on, Run: func() { set(); b.changed() }})
+	}
+	if b.classesInMenu {
+		add(words.T("Any status"), b.filter.Class == 0, func() { b.setClass(0) })
+		for i, name := range classNames {
+			class := i + 2
+			add(name, b.filter.Class == class, func() { b.setClass(class) })
+		}
+		items = append(items, look.Item{Separator: true})
+	}
+	add(words.T("Any method"), b.filter.Method == "", func() { b.filter.Method = "" })
+	for _, m := range methods {
+		add(m, b.filter.Method == m, func() { b.filter.Method = m })
+	}
+	items = append(items, look.Item{Separator: true})
+	add(words.T("Any duration"), b.filter.Least == 0, func() { b.filter.Least = 0 })
+	for _, d := range durations {
+		add(words.T("%s or longer", model.Took(d)), b.filter.Least == d, func() { b.filter.Least = d })
+	}
+	if b.filter.Narrows() {
+		items = append(items, look.Item{Separator: true}, look.Item{Text: words.T("Clear the filter"), Icon: look.IconClose, Run: b.reset})
+	}
+	return items
+}
+
+func (b *Bar) reset() {
+	b.SetFilter(model.Filter{})
+	b.changed()
+}
+
+// moreItems are what is seldom wanted, or has no room.
+func (b *Bar) moreItems() []look.Item {
+	var items []look.Item
+	add := func(text string, icon look.Icon, run func()) {
+		if run != nil {
+			items = append(items, look.Item{Text: text, Icon: icon, Run: run})
+		}
+	}
+	if b.clearInMenu {
+		if b.state.Scoped {
+			add(words.T("Show all tunnels"), look.IconBack, b.actions.ShowAll)
+		}
+		if !b.history {
+			add(words.T("Clear the list"), look.IconTrash, b.actions.Clear)
+		}
+	}
+	add(words.T("Export as HAR…"), look.IconSave, b.actions.Export)
+	add(words.T("Import a HAR file…"), look.IconUpload, b.actions.Import)
+	return items
+}
 
 // CreateRenderer implements fyne.Widget.
 func (b *Bar) CreateRenderer() fyne.WidgetRenderer {
-	return widget.NewSimpleRenderer(widget.NewLabel(""))
+	r := &barRenderer{b}
+	r.paint()
+	return r
 }
+
+type barRenderer struct{ *Bar }
+
+// paint brings words and colours to the state; it leaves alone what is the same.
+func (r *barRenderer) paint() {
+	r.scope.Set(r.state.Scope, look.ColorMuted)
+	r.all.SetText(look.Ellipsis(r.state.Scope, scopeWidth, look.TextBody, fyne.TextStyle{Bold: true}))
+	r.fresh.SetText(freshWords(r.state.Fresh))
+	if r.state.Paused {
+		r.pause.SetText(words.T("Resume"))
+		r.hold.Set(look.IconPlay, words.T("Resume"))
+	} else {
+		r.pause.SetText(words.T("Pause"))
+		r.hold.Set(look.IconPause, words.T("Pause"))
+	}
+	r.pause.SetFilled(r.state.Paused)
+	r.hold.SetOn(r.state.Paused)
+	r.narrow.SetOn(r.hidden())
+}
+
+// scopeWidth is the most that a tunnel's name takes.
+const scopeWidth float32 = 96
+
+func freshWords(n int) string {
+	if n > 999 {
+		return words.T("999+ new ↑") // it has to fit into a narrow window
+	}
+	return words.T("%d new ↑", n)
+}
+
+// Layout gives the field what the others leave. In a narrow bar, classes of status
+// and clearing move into menus, and the scope is left to the selected card.
+func (r *barRenderer) Layout(size fyne.Size) {
+	const field = 112
+	wide := r.fits(size.Width, field+80, false, false)
+	r.classesInMenu = !r.fits(size.Width, field, false, !wide)
+	r.clearInMenu = r.classesInMenu
+	r.narrow.SetOn(r.hidden())
+
+	y := (size.Height - look.Low) / 2
+	x, right := look.Inset, size.Width-look.Inset
+	for _, o := range r.atRight(!wide) {
+		if o.Visible() {
+			w := o.MinSize().Width
+			right -= w
+			place(o, right, y, w, look.Low)
+			right -= look.Gap
+		}
+	}
+	for _, o := range r.atLeft() {
+		w := look.WidthOf(o)
+		if o == fyne.CanvasObject(r.scope) {
+			w = min(w, max(right-x-field-look.Gap-r.widthOf(r.all)-r.widthOf(r.fresh), 0))
+			r.scope.Hidden = w < min(48, look.WidthOf(r.scope)) || r.clearInMenu || r.all.Visible()
+		}
+		if !o.Visible() {
+			continue
+		}
+		h := look.Low
+		if o == fyne.CanvasObject(r.scope) || o == fyne.CanvasObject(r.title) {
+			h = look.Middle
+		}
+		place(o, x, (size.Height-h)/2, w, h)
+		x += w + look.Gap
+	}
+	w := float32(math.Floor(float64(min(right-x, 280))))
+	r.hint(w)
+	place(r.text.Box, right-w, (size.Height-look.Middle)/2, w, look.Middle)
+}
+
+func (r *barRenderer) widthOf(o fyne.CanvasObject) float32 {
+	if !o.Visible() {
+		return 0
+	}
+	return o.MinSize().Width + look.Gap
+}
+
+// atLeft and atRight are the objects beside the field, from the edges on. They show
+// what there is room and reason for.
+func (r *barRenderer) atLeft() []fyne.CanvasObject {
+	visible(r.source, !r.state.NoHistory || r.history)
+	visible(r.title, r.state.NoHistory && !r.history)
+	visible(r.all, r.state.Scoped && !r.clearInMenu && r.actions.ShowAll != nil)
+	visible(r.fresh, r.state.Fresh > 0 && !r.history)
+	return []fyne.CanvasObject{r.source, r.title, r.scope, r.all, r.fresh}
+}
+
+func (r *barRenderer) atRight(icons bool) []fyne.CanvasObject {
+	visible(r.more, r.clearInMenu || r.actions.Export != nil || r.actions.Import != nil)
+	visible(r.clear, !r.clearInMenu && !r.history)
+	visible(r.pause, !icons && !r.history)
+	visible(r.hold, icons && !r.history)
+	visible(r.narrow, true)
+	visible(r.classes, !r.classesInMenu)
+	return []fyne.CanvasObject{r.more, r.clear, r.pause, r.hold, r.narrow, r.classes}
+}
+
+// fits reports whether everything has room beside a field of that width.
+func (r *barRenderer) fits(width, field float32, inMenu, icons bool) bool {
+	r.classesInMenu, r.clearInMenu = inMenu, inMenu
+	need := 2*look.Inset + field
+	for _, o := range slices.Concat(r.atLeft(), r.atRight(icons)) {
+		if o != fyne.CanvasObject(r.scope) && o != fyne.CanvasObject(r.fresh) {
+			need += r.widthOf(o)
+		}
+	}
+	// Nothing else moves when the way back to the newest rows comes and goes.
+	if !r.history {
+		need += 96
+	}
+	return need <= width
+}
+
+// hint says in the field what it is for, as long as there is room.
+func (r *barRenderer) hint(width float32) {
+	hint := words.T("Filter: path, method, status…")
+	if r.history {
+		hint = words.T("Search the history…")
+	}
+	if fyne.MeasureText(hint, look.TextBody, fyne.TextStyle{}).Width > width-24 {
+		hint = words.T("Filter")
+		if r.history {
+			hint = words.T("Search")
+		}
+	}
+	if r.text.PlaceHolder != hint {
+		r.text.SetPlaceHolder(hint)
+	}
+}
+
+func visible(o fyne.CanvasObject, on bool) {
+	if o.Visible() == on {
+		return
+	}
+	if on {
+		o.Show()
+	} else {
+		o.Hide()
+	}
+}
+
+func place(o fyne.CanvasObject, x, y, w, h float32) {
+	o.Move(fyne.NewPos(x, y))
+	o.Resize(fyne.NewSize(w, h))
+}
+
+func (r *barRenderer) MinSize() fyne.Size { return fyne.NewSize(280, BarHeight) }
+
+func (r *barRenderer) Refresh() {
+	r.paint()
+	r.Layout(r.Size())
+}
+
+func (r *barRenderer) Objects() []fyne.CanvasObject {
+	return []fyne.CanvasObject{r.source, r.title, r.scope, r.all, r.fresh, r.text.Box, r.classes, r.narrow, r.pause, r.hold, r.clear, r.more}
+}
+
+func (r *barRenderer) Destroy() {}

@@ -5,6 +5,7 @@ import (
 	"culvert/app/ui/model"
 
 	"fyne.io/fyne/v2"
+	"fyne.io/fyne/v2/driver/desktop"
 	"fyne.io/fyne/v2/widget"
 )
 
@@ -17,18 +18,23 @@ type body struct {
 	n     int // rows of the view
 	first int // row of the view that pool[0] shows
 
+	hovered int // row under the pointer, or -1
+	focused bool
+
 	width float32
 	spans []span
 	char  float32 // width of a character
 }
 
 var (
-	_ fyne.Tappable  = (*body)(nil)
-	_ fyne.Focusable = (*body)(nil)
+	_ fyne.Tappable     = (*body)(nil)
+	_ fyne.Focusable    = (*body)(nil)
+	_ fyne.Shortcutable = (*body)(nil)
+	_ desktop.Hoverable = (*body)(nil)
 )
 
 func newBody(t *Table) *body {
-	b := &body{table: t}
+	b := &body{table: t, hovered: -1}
 	b.ExtendBaseWidget(b)
 	return b
 }
@@ -69,11 +75,19 @@ func (b *body) update(force bool) {
 		if first+i < view.Len() {
 			req = view.At(first + i)
 		}
-		r.show(req, req != nil && req.ID == b.table.selected, force, b)
+		r.show(req, b.stateOf(req, first+i), force, b)
 	}
 	if grown || force {
 		b.Refresh()
 	}
+}
+
+func (b *body) stateOf(req *model.Request, i int) rowState {
+	if req == nil {
+		return rowState{}
+	}
+	selected := req.ID == b.table.selected
+	return rowState{selected: selected, focused: selected && b.focused, hovered: b.hovered == i, marked: req.ID == b.table.marked}
 }
 
 // Tapped selects the row under the pointer, and takes the focus, so that the arrow
@@ -89,13 +103,34 @@ func (b *body) Tapped(ev *fyne.PointEvent) {
 
 // FocusGained implements fyne.Focusable. A selection shows where the focus is.
 func (b *body) FocusGained() {
+	b.focused = true
+	b.update(false)
 	if view := b.table.view; b.table.Selected() == nil && b.first < view.Len() {
 		b.table.selectRequest(view.At(b.first))
 	}
 }
 
 // FocusLost implements fyne.Focusable.
-func (b *body) FocusLost() {}
+func (b *body) FocusLost() {
+	b.focused = false
+	b.update(false)
+}
+
+// MouseIn implements desktop.Hoverable.
+func (b *body) MouseIn(ev *desktop.MouseEvent) { b.hover(int(ev.Position.Y / rowHeight)) }
+
+// MouseMoved implements desktop.Hoverable.
+func (b *body) MouseMoved(ev *desktop.MouseEvent) { b.hover(int(ev.Position.Y / rowHeight)) }
+
+// MouseOut implements desktop.Hoverable.
+func (b *body) MouseOut() { b.hover(-1) }
+
+func (b *body) hover(i int) {
+	if b.hovered != i {
+		b.hovered = i
+		b.update(false)
+	}
+}
 
 // TypedRune implements fyne.Focusable.
 func (b *body) TypedRune(rune) {}
@@ -118,6 +153,23 @@ func (b *body) TypedKey(ev *fyne.KeyEvent) {
 		b.table.move(b.n)
 	case fyne.KeyEscape:
 		b.table.escape()
+	case fyne.KeyReturn, fyne.KeyEnter:
+		b.table.tell(b.table.OnOpen)
+	case fyne.KeyR:
+		b.table.tell(b.table.OnReplay)
+	case fyne.KeyC:
+		b.table.tell(b.table.OnCompare)
+	}
+}
+
+// TypedShortcut implements fyne.Shortcutable; the window's own go on to it.
+func (b *body) TypedShortcut(s fyne.Shortcut) {
+	if _, ok := s.(*fyne.ShortcutCopy); ok {
+		b.table.tell(b.table.OnCopy)
+	} else if b.table.OnShortcut != nil {
+		b.table.OnShortcut(s)
+	} else if c, ok := fyne.CurrentApp().Driver().CanvasForObject(b).(fyne.Shortcutable); ok {
+		c.TypedShortcut(s)
 	}
 }
 
@@ -137,7 +189,7 @@ func (r *bodyRenderer) Destroy()           {}
 func (r *bodyRenderer) Refresh() { r.Objects() }
 
 func (r *bodyRenderer) Objects() []fyne.CanvasObject {
-	for i := len(r.objects) / (1 + len(r.owner.table.cols)); i < len(r.owner.pool); i++ {
+	for i := len(r.objects) / (2 + len(r.owner.table.cols)); i < len(r.owner.pool); i++ {
 		r.objects = append(r.objects, r.owner.pool[i].objects()...)
 	}
 	return r.objects

@@ -1,8 +1,11 @@
 package requests
 
 import (
+	"time"
+
 	"culvert/app/ui/look"
 	"culvert/app/ui/model"
+	"culvert/app/ui/words"
 
 	"fyne.io/fyne/v2"
 )
@@ -32,19 +35,68 @@ const (
 	pathRoom    float32 = 160 // columns give way until the path has so much
 )
 
-func columns(tunnel func(*model.Request) string) []column {
+func columns(tunnel func(*model.Request) string, now func() time.Time) []column {
 	plain := func(*model.Request) fyne.ThemeColorName { return look.ColorText }
 	muted := func(*model.Request) fyne.ThemeColorName { return look.ColorMuted }
 	return []column{
-		{title: "Time", width: 108, narrow: 72, tint: muted, text: func(r *model.Request) string { return r.Time.Format("15:04:05.000") },
-			brief: func(r *model.Request) string { return r.Time.Format("15:04:05") }},
-		{title: "Tunnel", width: 124, narrow: 92, tint: muted, text: tunnel},
-		{title: "Method", width: 76, narrow: 64, tint: plain, text: func(r *model.Request) string { return r.Method }},
-		{title: "Path", tint: plain, text: func(r *model.Request) string { return r.Path }},
-		{title: "Status", width: 76, narrow: 64, tint: kindColor, bold: true, text: (*model.Request).StatusText},
-		{title: "Duration", width: 84, yields: 3, tint: plain, text: func(r *model.Request) string { return model.Took(r.Duration) }},
-		{title: "Size", width: 84, yields: 2, tint: plain, text: func(r *model.Request) string { return model.Size(r.Size) }},
-		{title: "Visitor", width: 132, yields: 1, tint: muted, text: func(r *model.Request) string { return r.Visitor }},
+		{title: words.T("Time"), width: 112, narrow: 88, tint: muted,
+			text:  func(r *model.Request) string { return stamp(r.Time, now(), "15:04:05.000", "01-02 15:04:05") },
+			brief: func(r *model.Request) string { return stamp(r.Time, now(), "15:04:05", "01-02 15:04") }},
+		{title: words.T("Tunnel"), width: 124, narrow: 88, tint: muted, text: tunnel},
+		{title: words.T("Method"), width: 76, narrow: 64, tint: plain, text: method},
+		{title: words.T("Path"), tint: plain, text: path},
+		{title: words.T("Status"), width: 76, narrow: 64, tint: kindColor, bold: true, text: (*model.Request).StatusText},
+		{title: words.T("Duration"), width: 84, yields: 3, tint: plain, text: took},
+		{title: words.T("Size"), width: 92, yields: 2, tint: plain, text: size},
+		{title: words.T("Visitor"), width: 132, yields: 1, tint: muted, text: func(r *model.Request) string { return r.Visitor }},
+	}
+}
+
+// stamp is a time of today, or a date with it.
+func stamp(t, now time.Time, today, other string) string {
+	if t.YearDay() == now.YearDay() && t.Year() == now.Year() {
+		return t.Format(today)
+	}
+	return t.Format(other)
+}
+
+// method of a WebSocket is always GET, which says less.
+func method(r *model.Request) string {
+	if r.Stream == model.WebSocketStream {
+		return "WS"
+	}
+	return r.Method
+}
+
+// path of a replay has a mark of its own.
+func path(r *model.Request) string {
+	if r.ReplayOf != "" {
+		return "↻ " + r.Path
+	}
+	return r.Path
+}
+
+// took is how long the request lasted; of one that lasts, that it does.
+func took(r *model.Request) string {
+	switch {
+	case !r.Open:
+		return model.Took(r.Duration)
+	case r.Stream == model.EventStream:
+		return words.T("stream")
+	default:
+		return words.T("open")
+	}
+}
+
+// size is what the visitor got: bytes, or messages where these say more.
+func size(r *model.Request) string {
+	switch n := r.Count(); {
+	case r.Stream == model.WebSocketStream && n > 0:
+		return words.T("%d frames", n)
+	case r.Stream == model.EventStream && n > 0:
+		return words.T("%d events", n)
+	default:
+		return model.Size(r.Size)
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 
 	"fyne.io/fyne/v2"
 	"fyne.io/fyne/v2/canvas"
+	"fyne.io/fyne/v2/theme"
 )
 
 const rowHeight float32 = 28
@@ -19,15 +20,24 @@ var mono = fyne.TextStyle{Monospace: true}
 // high and never grows with the log: rows take new texts, they are not made anew.
 type row struct {
 	back  *canvas.Rectangle
+	edge  *canvas.Rectangle // at the left: shows the focus, or a mark
 	cells []*canvas.Text
 	whole []string // the texts before they were cut, to notice changes cheaply
 
-	request  *model.Request
+	request *model.Request
+	state   rowState
+}
+
+// rowState is how a row stands out from the others.
+type rowState struct {
 	selected bool
+	focused  bool // and the keyboard leads there
+	hovered  bool
+	marked   bool // waits to be compared
 }
 
 func newRow(cols []column) *row {
-	r := &row{back: canvas.NewRectangle(color.Transparent), whole: make([]string, len(cols))}
+	r := &row{back: canvas.NewRectangle(color.Transparent), edge: canvas.NewRectangle(color.Transparent), whole: make([]string, len(cols))}
 	for _, c := range cols {
 		style := mono
 		style.Bold = c.bold
@@ -37,7 +47,7 @@ func newRow(cols []column) *row {
 }
 
 func (r *row) objects() []fyne.CanvasObject {
-	objs := []fyne.CanvasObject{r.back}
+	objs := []fyne.CanvasObject{r.back, r.edge}
 	for _, c := range r.cells {
 		objs = append(objs, c)
 	}
@@ -48,6 +58,7 @@ func (r *row) objects() []fyne.CanvasObject {
 func (r *row) place(y, width float32, spans []span) {
 	r.back.Move(fyne.NewPos(0, y))
 	r.back.Resize(fyne.NewSize(width, rowHeight))
+	place(r.edge, 0, y, 3, rowHeight)
 	for i, c := range r.cells {
 		h := c.MinSize().Height
 		c.Move(fyne.NewPos(spans[i].x, y+(rowHeight-h)/2))
@@ -56,20 +67,41 @@ func (r *row) place(y, width float32, spans []span) {
 	}
 }
 
-// show fills the row; nil empties it. Only what differs is drawn again, unless
-// force says that widths or colours have changed.
-func (r *row) show(req *model.Request, selected, force bool, b *body) {
-	if r.request == req && r.selected == selected && !force {
+// paint draws what stands behind the texts.
+func (r *row) paint(req *model.Request, state rowState, force bool) {
+	if req == nil {
+		state = rowState{}
+	}
+	if r.state == state && !force {
 		return
 	}
-	if r.selected != selected || force {
-		r.back.FillColor = color.Transparent
-		if selected {
-			r.back.FillColor = look.Color(look.ColorSelected)
-		}
-		r.back.Refresh()
+	r.state = state
+	r.back.FillColor, r.edge.FillColor = color.Transparent, color.Transparent
+	switch {
+	case state.selected:
+		r.back.FillColor = look.Color(look.ColorSelected)
+	case state.hovered:
+		r.back.FillColor = look.Color(theme.ColorNameHover)
 	}
-	r.request, r.selected = req, selected
+	switch {
+	case state.marked:
+		r.edge.FillColor = look.Color(look.ColorWarn)
+	case state.focused:
+		r.edge.FillColor = look.Color(look.ColorAccent)
+	}
+	r.back.Refresh()
+	r.edge.Refresh()
+}
+
+// show fills the row; nil empties it. Only what differs is drawn again, unless
+// force says that widths or colours have changed.
+func (r *row) show(req *model.Request, state rowState, force bool, b *body) {
+	r.paint(req, state, force)
+	// An open stream grows in place: its row says more although it is the same.
+	if r.request == req && !force && (req == nil || !req.Open) {
+		return
+	}
+	r.request = req
 	for i := range b.table.cols {
 		col := &b.table.cols[i]
 		var text string

@@ -5,6 +5,7 @@ package requests
 
 import (
 	"maps"
+	"time"
 
 	"culvert/app/ui/look"
 	"culvert/app/ui/model"
@@ -28,6 +29,9 @@ type Table struct {
 	labels   map[string]string // of the tunnels, by key; nil hides their column
 	paused   bool
 	selected uint64 // ID of the request, never a row number: rows move
+	marked   uint64 // and of the one that waits to be compared
+	endTold  int    // rows for which OnEnd was called
+	now      func() time.Time
 
 	// OnSelect is told the selected request, or nil.
 	OnSelect func(*model.Request)
@@ -41,12 +45,15 @@ type Table struct {
 	// OnOpen, OnReplay, OnCompare and OnCopy are told of the keys Enter, R, C and
 	// Ctrl+C on the selected request.
 	OnOpen, OnReplay, OnCompare, OnCopy func(*model.Request)
+	// OnShortcut is handed the shortcuts that the table does not know; nil hands them
+	// to the window's canvas.
+	OnShortcut func(fyne.Shortcut)
 }
 
 // NewTable returns a table over the rows.
 func NewTable(view Rows) *Table {
-	t := &Table{view: view}
-	t.cols = columns(func(r *model.Request) string { return t.labels[r.Tunnel] })
+	t := &Table{view: view, now: time.Now}
+	t.cols = columns(func(r *model.Request) string { return t.labels[r.Tunnel] }, func() time.Time { return t.now() })
 	t.body = newBody(t)
 	t.scroll = container.NewVScroll(t.body)
 	t.scroll.OnScrolled = func(fyne.Position) { t.scrolled() }
@@ -58,6 +65,28 @@ func NewTable(view Rows) *Table {
 func (t *Table) Sync() {
 	if t.view.Sync() {
 		t.refreshRows(false)
+	} else {
+		t.body.update(false) // open streams count on
+	}
+}
+
+// Mark shows which request waits to be compared with another; 0 for none.
+func (t *Table) Mark(id uint64) {
+	t.marked = id
+	t.body.update(false)
+}
+
+// Focus leads the keyboard to the rows.
+func (t *Table) Focus() {
+	if c := fyne.CurrentApp().Driver().CanvasForObject(t); c != nil {
+		c.Focus(t.body)
+	}
+}
+
+// tell calls f with the selected request, if there is one.
+func (t *Table) tell(f func(*model.Request)) {
+	if r := t.Selected(); r != nil && f != nil {
+		f(r)
 	}
 }
 
@@ -76,7 +105,7 @@ func (t *Table) arrange(width float32) []span { return arrange(t.cols, width, t.
 
 // SetRows shows other rows, from the top.
 func (t *Table) SetRows(rows Rows) {
-	t.view = rows
+	t.view, t.endTold = rows, 0
 	t.ToTop()
 }
 
@@ -106,6 +135,7 @@ func (t *Table) ShowNewest() {
 // ToTop starts at the newest row again, because the rows are others now. Paused,
 // they stay so.
 func (t *Table) ToTop() {
+	t.endTold = 0
 	t.scroll.ScrollToTop()
 	t.view.Freeze(t.paused)
 	t.refreshRows(true)
@@ -124,6 +154,20 @@ func (t *Table) refreshRows(force bool) {
 	t.body.update(force)
 	if t.OnFresh != nil {
 		t.OnFresh(t.view.Fresh())
+	}
+	t.tellEnd()
+}
+
+// tellEnd calls OnEnd when the last rows are in sight.
+func (t *Table) tellEnd() {
+	n := t.view.Len()
+	if n < t.endTold {
+		t.endTold = 0 // they are others now
+	}
+	bottom := t.scroll.Offset.Y + t.scroll.Size().Height
+	if t.OnEnd != nil && n > t.endTold && bottom > float32(n-10)*rowHeight {
+		t.endTold = n
+		t.OnEnd()
 	}
 }
 

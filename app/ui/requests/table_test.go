@@ -18,15 +18,19 @@ func newTestTable(t *testing.T, size fyne.Size) (*Table, *model.Store, fyne.Wind
 	app.Settings().SetTheme(look.Theme{})
 	s := model.NewStore()
 	table := NewTable(model.NewView(s))
+	table.now = func() time.Time { return day }
 	w := test.NewTempWindow(t, table)
 	w.SetPadded(false)
 	w.Resize(size)
 	return table, s, w
 }
 
+// day is when the requests of the tests come in.
+var day = time.Date(2026, 1, 2, 14, 2, 11, 482e6, time.UTC)
+
 func fill(s *model.Store, n int) {
 	for i := range n {
-		s.AddRequest(&model.Request{Tunnel: "1", Time: time.Date(2026, 1, 2, 14, 2, 11, 482e6, time.UTC), Method: "GET",
+		s.AddRequest(&model.Request{Tunnel: "1", Time: day, Method: "GET",
 			Path: fmt.Sprintf("/%d", i), Status: 200, Duration: 6 * time.Millisecond, Size: 4200, Visitor: "203.0.113.7"})
 	}
 }
@@ -88,7 +92,7 @@ func TestColumnsFit(t *testing.T) {
 	for width := float32(440); width <= 1600; width++ {
 		for _, tunnel := range []bool{false, true} {
 			x := look.Inset
-			for i, s := range arrange(columns(nil), width, tunnel) {
+			for i, s := range arrange(columns(nil, nil), width, tunnel) {
 				if s.x != x {
 					t.Fatalf("at %v: column %d starts at %v, want %v", width, i, s.x, x)
 				}
@@ -170,8 +174,8 @@ func TestSelectionStaysWithItsRequest(t *testing.T) {
 		t.Errorf("after new rows the selection is %+v", r)
 	}
 	for i, row := range table.body.pool {
-		if row.selected != (i == 5) {
-			t.Errorf("row %d selected is %v", i, row.selected)
+		if row.state.selected != (i == 5) {
+			t.Errorf("row %d selected is %v", i, row.state.selected)
 		}
 	}
 	if w.Canvas().Focused() != fyne.Focusable(table.body) {
