@@ -187,6 +187,9 @@ func describe(l listener, p process, get func(pid int) process) Service {
 	case runtimes[trimVersion(p.name)] && l.port >= 1024 || webPorts[l.port]:
 		s.HTTP = Likely
 	}
+	if s.Hazard.Kind == Debugger {
+		s.Framework = "" // that is what the process does on another port
+	}
 	s.Title = cmp.Or(s.Framework, s.Hazard.Name, s.Process)
 	if name := trimVersion(s.Process); s.Title == s.Process && runtimes[name] {
 		s.Title = name

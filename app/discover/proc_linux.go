@@ -3,7 +3,9 @@ package discover
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"context"
+	"encoding/binary"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -21,7 +23,7 @@ import (
 // The kernel's tables of sockets (https://man7.org/linux/man-pages/man5/proc_pid_net.5.html)
 // tell the address and an inode; whose it is only shows in the links below
 // /proc/PID/fd, of which a user may read those of his own processes.
-const proc = "/proc"
+const defaultProc = "/proc"
 
 const (
 	// tcpListen is a socket's state, as in the kernel's include/net/tcp_states.h.
@@ -37,6 +39,7 @@ const (
 // through the open files of all processes takes much longer than anything else.
 // It is used by one goroutine.
 type scanner struct {
+	proc      string // "" for defaultProc
 	owners    map[uint64]owner
 	processes map[int]known
 }
@@ -52,12 +55,15 @@ type known struct {
 }
 
 func (s *scanner) scan(ctx context.Context) ([]Service, error) {
-	sockets, err := readSockets(proc)
-	if err != nil {
-		return nil, err
+	proc := cmp.Or(s.proc, defaultProc)
+	sockets, err := askSockets()
+	if err != nil || s.proc != "" {
+		if sockets, err = readSockets(proc); err != nil {
+			return nil, err
+		}
 	}
 	now := time.Now()
-	if err := s.findOwners(ctx, sockets, now); err != nil {
+	if err := s.findOwners(ctx, proc, sockets, now); err != nil {
 		return nil, err
 	}
 	listeners := make([]listener, len(sockets))
@@ -79,7 +85,7 @@ func (s *scanner) scan(ctx context.Context) ([]Service, error) {
 }
 
 // findOwners learns whose the sockets are, unless all of them are known.
-func (s *scanner) findOwners(ctx context.Context, sockets []socket, now time.Time) error {
+func (s *scanner) findOwners(ctx context.Context, proc string, sockets []socket, now time.Time) error {
 	owners := map[uint64]owner{}
 	wanted := map[string]uint64{} // by the text of the link
 	for _, socket := range sockets {
@@ -182,10 +188,8 @@ func parseAddress(s string) (netip.Addr, int, bool) {
 	if err != nil || len(b) != 4 && len(b) != 16 {
 		return netip.Addr{}, 0, false
 	}
-	if littleEndian {
-		for word := range slices.Chunk(b, 4) {
-			slices.Reverse(word)
-		}
+	for word := range slices.Chunk(b, 4) {
+		binary.BigEndian.PutUint32(word, binary.NativeEndian.Uint32(word))
 	}
 	addr, _ := netip.AddrFromSlice(b)
 	return addr, int(port), true
