@@ -99,7 +99,7 @@ func (b *builtIn) status() BuiltIn {
 }
 
 // dialer connects t to the relay, wherever that listens at the moment.
-func (b *builtIn) dialer(t *Tunnel) func(context.Context, link.Hello) (session.Link, error) {
+func (b *builtIn) dialer(t *Tunnel, w *wiring) dialFunc {
 	var mu sync.Mutex
 	var cfg *link.Config
 	return func(ctx context.Context, h link.Hello) (session.Link, error) {
@@ -112,7 +112,7 @@ func (b *builtIn) dialer(t *Tunnel) func(context.Context, link.Hello) (session.L
 		}
 		mu.Lock()
 		if cfg == nil || cfg.Backend.Host != local.Host {
-			cfg = t.linkConfig() // links of the old address keep theirs
+			cfg = t.linkConfig(w) // links of the old address keep theirs
 			cfg.Backend, cfg.Token = local, b.token
 		}
 		dial := session.DialWith(cfg)
@@ -263,7 +263,7 @@ func (b *builtIn) restart(ctx context.Context, port int) error {
 	b.halt()
 	_, err := b.start(ctx, lan, port)
 	for _, t := range b.engine.Tunnels() {
-		if t.spec.BuiltIn() {
+		if spec := t.Spec(); spec.BuiltIn() {
 			t.RetryNow()
 		}
 	}

@@ -17,6 +17,7 @@ import (
 	"slices"
 	"strconv"
 	"sync"
+	"sync/atomic"
 
 	"culvert/app/config"
 	"culvert/app/session"
@@ -26,8 +27,9 @@ import (
 // MaxTunnels is how many tunnels an engine holds at most.
 const MaxTunnels = 100
 
-// Errors of Open.
+// Errors of Open and Edit.
 var (
+	ErrNoTunnel       = errors.New("this tunnel has been removed")
 	ErrClosed         = errors.New("the program is closing")
 	ErrTooManyTunnels = fmt.Errorf("there are %d tunnels already: remove one first", MaxTunnels)
 )
@@ -40,8 +42,12 @@ type Config struct {
 	// goroutines, possibly before New returns, and must not block; it may call any
 	// method but Close and AllowLAN.
 	OnEvent func(Event)
-	// Bodies keeps bodies for the request log, within limits. Without it they are counted.
+	// Bodies keeps bodies and the messages of streams for the request log, within
+	// limits. Without it they are counted.
 	Bodies bool
+	// Lights keeps every tunnel's Lights; see Engine.SetWatched. Without it they are
+	// looked at on Tunnel.Probe only: each look at the public URL is a request.
+	Lights bool
 	// RememberLAN begins with the LAN setting of the last time and remembers
 	// changes. Without it the built-in relay begins on loopback.
 	RememberLAN bool
@@ -56,6 +62,9 @@ type Engine struct {
 	watcher *session.Watcher
 	builtIn *builtIn
 	process string // names this process and no other
+	probes  probeWords
+	watched atomic.Bool
+	replays atomic.Int64 // so far
 
 	ctx    context.Context // ends with Close
 	cancel context.CancelFunc
@@ -86,7 +95,7 @@ func newEngine(cfg Config, lanAddress func() (netip.Addr, error)) (*Engine, erro
 		return nil, err
 	}
 	e := &Engine{
-		cfg: cfg, log: cfg.Logger, owner: owner, process: rand.Text(),
+		cfg: cfg, log: cfg.Logger, owner: owner, process: rand.Text(), probes: newProbeWords(),
 		watcher: session.NewWatcher(session.WatchConfig{}),
 	}
 	if notice := cfg.Dir.ProtectOwnerKey(); notice != "" {
@@ -100,6 +109,7 @@ func newEngine(cfg Config, lanAddress func() (netip.Addr, error)) (*Engine, erro
 	e.builtIn = newBuiltIn(e, cfg.RememberLAN && state.AllowLAN, lanAddress)
 	e.wg.Go(func() { e.watcher.Run(e.ctx) })
 	e.wg.Go(func() { e.builtIn.follow(e.ctx, e.watcher) })
+	e.wg.Go(e.probeAfterChanges)
 	return e, nil
 }
 
@@ -116,10 +126,6 @@ func (e *Engine) reportState(err error) error {
 // Open makes a tunnel and starts it. Its errors are about the wish, or ErrClosed
 // or ErrTooManyTunnels; whatever goes wrong later is told by events.
 func (e *Engine) Open(spec Spec) (*Tunnel, error) { return e.open(spec, true) }
-
-// OpenStopped is Open for a tunnel that waits for its Start. Its first event is the
-// StatusChanged that says so.
-func (e *Engine) OpenStopped(spec Spec) (*Tunnel, error) { return e.open(spec, false) }
 
 func (e *Engine) open(spec Spec, start bool) (*Tunnel, error) {
 	if err := spec.Validate(); err != nil {
@@ -145,31 +151,6 @@ func (e *Engine) open(spec Spec, start bool) (*Tunnel, error) {
 	e.wg.Go(t.live)
 	return t, nil
 }
-
-// Edit gives a tunnel another Spec; its key, its place, and what it has counted stay.
-// So does its URL if the backend and the name stay.
-func (e *Engine) Edit(key string, spec Spec) error {
-	if err := spec.Validate(); err != nil {
-		return err
-	}
-	return errors.New("not yet")
-}
-
-// Move puts a tunnel at another place in the order.
-func (e *Engine) Move(key string, index int) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	from := slices.IndexFunc(e.tunnels, func(t *Tunnel) bool { return t.key == key })
-	if from < 0 {
-		return
-	}
-	t := e.tunnels[from]
-	e.tunnels = slices.Delete(e.tunnels, from, from+1)
-	e.tunnels = slices.Insert(e.tunnels, min(max(index, 0), len(e.tunnels)), t)
-}
-
-// SetWatched says whether somebody is looking: then lights are kept fresh.
-func (e *Engine) SetWatched(bool) {}
 
 // Tunnels are all that were opened and not removed, in that order or the one that
 // Move has made.

@@ -3,15 +3,12 @@ package engine
 import (
 	"context"
 	"fmt"
-	"log/slog"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"culvert/app/capture"
-	"culvert/app/forwarder"
-	"culvert/app/link"
 	"culvert/app/session"
-	"culvert/app/version"
 	"culvert/backend/wire"
 )
 
@@ -19,15 +16,15 @@ import (
 // any goroutine, as often as one likes, and none of them waits: what comes of a
 // call is told by events.
 type Tunnel struct {
-	engine  *Engine
-	key     string
-	spec    Spec
-	log     *slog.Logger
-	session *session.Session
-	forward *forwarder.Forwarder
-	record  *capture.Recorder
+	engine *Engine
+	key    string
+	record *capture.Recorder
+	prober *prober
+	wired  atomic.Pointer[wiring] // replaced by Edit
 
 	requests, dropped atomic.Int64
+	replays           atomic.Int64 // under way
+	edited            atomic.Bool  // and not yet told
 	underway          underway
 
 	events sync.Mutex // held while OnEvent is called: keeps the tunnel's events in order
@@ -37,10 +34,15 @@ type Tunnel struct {
 	wake chan struct{} // has room for one: the tunnel shall run
 
 	mu      sync.Mutex
+	leg     *leg               // replaced by Edit, while it may still be running
 	want    bool               // it shall run
 	refused bool               // and was refused since that was last said
 	removed bool               // Remove was called
+	ended   bool               // it runs no more
 	stop    context.CancelFunc // makes the run that is under way end soon; nil if none is
+	// restarting: the run under way ends for the sake of another Spec, and what its
+	// session says of that is of no interest.
+	restarting bool
 	// See failHere; both nil if it has not failed.
 	localRefusal *wire.Error
 	localError   *LocalError
@@ -54,68 +56,51 @@ type Counters struct {
 
 func newTunnel(e *Engine, key string, spec Spec) (*Tunnel, error) {
 	t := &Tunnel{
-		engine: e, key: key, spec: spec,
-		log:      e.log.With("tunnel", key, "target", spec.Target.String()),
+		engine: e, key: key,
 		wake:     make(chan struct{}, 1),
 		underway: underway{limit: drainTime},
 	}
+	cfg := capture.Config{Bodies: e.cfg.Bodies, OnExchange: t.onExchange, OnDropped: t.onDropped}
+	if e.cfg.Bodies {
+		cfg.OnStream = t.onStream
+	}
 	var err error
-	t.record, err = capture.New(capture.Config{
-		Bodies: e.cfg.Bodies, OnExchange: t.onExchange, OnDropped: t.onDropped,
-	})
-	if err != nil {
+	if t.record, err = capture.New(cfg); err != nil {
 		return nil, err
 	}
-	t.forward, err = forwarder.New(forwarder.Config{
-		Target: spec.Target, HostHeader: spec.HostHeader, Timeout: spec.timeout(),
-		RootCAs: spec.RootCAs, Recorder: t.record, Logger: t.log,
-	})
+	w, err := t.newWiring(spec)
 	if err != nil {
 		t.record.Close()
 		return nil, err
 	}
-	t.session = session.New(session.Config{
-		Dial: t.dialer(), TunnelID: spec.Name, OnStatus: t.onStatus, Watcher: e.watcher, Logger: t.log,
-	})
+	t.wired.Store(w)
+	t.prober = newProber(probeConfig{service: t.checkService, url: t.visit, tell: t.tellLights, unasked: e.cfg.Lights})
+	t.prober.watch(e.watched.Load())
+	t.leg = t.newLeg(w)
 	t.ctx, t.end = context.WithCancel(e.ctx)
 	return t, nil
-}
-
-// dialer says how the session gets its connections.
-func (t *Tunnel) dialer() func(context.Context, link.Hello) (session.Link, error) {
-	if t.spec.BuiltIn() {
-		return t.engine.builtIn.dialer(t)
-	}
-	cfg := t.linkConfig()
-	cfg.Backend, cfg.Token = t.spec.Backend, t.spec.Token
-	return session.DialWith(cfg)
-}
-
-func (t *Tunnel) linkConfig() *link.Config {
-	cfg := &link.Config{
-		Owner: t.engine.owner, RootCAs: t.spec.RootCAs, Handler: t.serve,
-		Agent: version.Agent(), Logger: t.log,
-	}
-	if t.spec.gateway() {
-		cfg.AnswerTimeout = MaxGatewayTimeout
-	}
-	return cfg
 }
 
 // Key names the tunnel within this engine, for as long as the process runs.
 func (t *Tunnel) Key() string { return t.key }
 
-// Spec is what the tunnel was opened with.
-func (t *Tunnel) Spec() Spec { return t.spec }
+// Spec is what the tunnel was opened with, or what Edit has made of it.
+func (t *Tunnel) Spec() Spec { return t.wired.Load().spec }
 
-// Lights say which leg is bad, as far as was looked.
-func (t *Tunnel) Lights() Lights { return Lights{} }
-
-// Probe looks at both legs.
-func (t *Tunnel) Probe() {}
+// Title is what a person calls the tunnel.
+func (t *Tunnel) Title() string { return t.wired.Load().spec.Title() }
 
 // Status is where the tunnel stands at this moment, without the resume secret.
-func (t *Tunnel) Status() session.Status { return t.told(t.session.Status()) }
+func (t *Tunnel) Status() session.Status {
+	t.mu.Lock()
+	l, restarting, want := t.leg, t.restarting, t.want
+	t.mu.Unlock()
+	s := t.told(l.session.Status())
+	if restarting && want { // in a moment
+		s.State, s.Cause, s.Attempt, s.NextTry = session.Connecting, nil, 0, time.Time{}
+	}
+	return s
+}
 
 // Counters are the numbers at this moment.
 func (t *Tunnel) Counters() Counters {
@@ -130,6 +115,10 @@ func (t *Tunnel) Start() {
 		return
 	}
 	t.want, t.refused = true, false
+	t.wakeUp()
+}
+
+func (t *Tunnel) wakeUp() {
 	select {
 	case t.wake <- struct{}{}:
 	default:
@@ -148,7 +137,12 @@ func (t *Tunnel) Stop() {
 }
 
 // RetryNow skips the wait before the next try. In any other state it does nothing.
-func (t *Tunnel) RetryNow() { t.session.RetryNow() }
+func (t *Tunnel) RetryNow() {
+	t.mu.Lock()
+	l := t.leg
+	t.mu.Unlock()
+	l.session.RetryNow()
+}
 
 // Remove stops the tunnel for good. The engine forgets it at once; its last event
 // is Removed.
@@ -164,6 +158,14 @@ func (t *Tunnel) Remove() {
 // the tunnel is removed or the engine closes.
 func (t *Tunnel) live() {
 	defer t.end()
+	var probing sync.WaitGroup
+	probing.Go(func() { t.prober.run(t.ctx) })
+	t.mu.Lock()
+	waits := !t.want
+	t.mu.Unlock()
+	if waits {
+		t.emit(StatusChanged{t, t.Status()})
+	}
 	for t.ctx.Err() == nil {
 		select {
 		case <-t.ctx.Done():
@@ -171,11 +173,13 @@ func (t *Tunnel) live() {
 			t.run()
 		}
 	}
-	t.forward.Close()
-	t.record.Close() // hands out what is still queued
 	t.mu.Lock()
+	t.ended = true
 	removed := t.removed
 	t.mu.Unlock()
+	probing.Wait()
+	t.wired.Load().close()
+	t.record.Close() // hands out what is still queued
 	if removed {
 		t.emit(Removed{t})
 	}
@@ -188,7 +192,8 @@ func (t *Tunnel) run() {
 	stopping, stop := context.WithCancel(ctx)
 	defer stop()
 	t.mu.Lock()
-	want := t.want
+	want, restarted, l := t.want, t.restarting, t.leg
+	t.restarting = false
 	if want {
 		t.stop = stop
 		t.underway.open()
@@ -196,6 +201,9 @@ func (t *Tunnel) run() {
 	t.mu.Unlock()
 	if !want {
 		cancel()
+		if restarted { // and stopped after all: the session has not been heard
+			t.onStatus(l.session.Status())
+		}
 		return
 	}
 	drained := make(chan struct{})
@@ -205,31 +213,29 @@ func (t *Tunnel) run() {
 		t.underway.drain(ctx)
 		cancel()
 	}()
-	err := t.session.Run(ctx)
+	err := l.session.Run(ctx)
 	cancel()
 	<-drained
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.stop = nil
 	if t.refused { // and nobody has asked for another try since
-		t.log.Info("ended for good", "error", err)
+		t.wired.Load().log.Info("ended for good", "error", err)
 		t.want = false
 	}
 }
 
-func (t *Tunnel) onStatus(s session.Status) {
-	if s.State == session.Refused {
-		t.mu.Lock()
-		t.refused = true
-		t.mu.Unlock()
-	}
-	t.emit(StatusChanged{t, t.told(s)})
-}
-
 func (t *Tunnel) onExchange(x *capture.Exchange) {
 	t.requests.Add(1)
+	if x.Err != nil {
+		if _, _, noTarget := explain(x.Err); noTarget {
+			t.prober.ask(asked{service: true})
+		}
+	}
 	t.emit(RequestDone{t, x})
 }
+
+func (t *Tunnel) onStream(s *capture.Stream) { t.emit(StreamOpened{t, s}) }
 
 func (t *Tunnel) onDropped(n int) {
 	t.requests.Add(int64(n))
@@ -244,4 +250,6 @@ func (t *Tunnel) emit(event Event) {
 }
 
 // String names the tunnel in logs; it has no secret in it.
-func (t *Tunnel) String() string { return fmt.Sprintf("tunnel %s to %s", t.key, t.spec.Target) }
+func (t *Tunnel) String() string {
+	return fmt.Sprintf("tunnel %s to %s", t.key, t.wired.Load().spec.Target)
+}

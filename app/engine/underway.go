@@ -71,6 +71,9 @@ func (u *underway) open() {
 // serve passes one request on. Upgraded connections, which end when somebody wants
 // to end them, are not waited for.
 func (t *Tunnel) serve(x wire.Exchange) {
+	if t.engine.probes.reply(x) {
+		return
+	}
 	if !t.underway.begin() {
 		x.Reset(wire.ResetUnavailable, "this tunnel is being stopped")
 		return
@@ -80,5 +83,7 @@ func (t *Tunnel) serve(x wire.Exchange) {
 	} else {
 		defer t.underway.end()
 	}
-	t.forward.Serve(x)
+	w := t.use()
+	defer w.leave()
+	w.forward.Serve(x)
 }

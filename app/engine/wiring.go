@@ -1,0 +1,110 @@
+package engine
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+
+	"culvert/app/forwarder"
+	"culvert/app/link"
+	"culvert/app/session"
+	"culvert/app/version"
+)
+
+// wiring is what follows from a Spec and serves requests. Edit puts another one in its
+// place; requests under way end with the one that they began with.
+type wiring struct {
+	spec    Spec
+	log     *slog.Logger
+	forward *forwarder.Forwarder
+
+	users   atomic.Int64 // requests under way
+	retired atomic.Bool
+	closing sync.Once
+}
+
+func (t *Tunnel) newWiring(spec Spec) (*wiring, error) {
+	w := &wiring{spec: spec, log: t.engine.log.With("tunnel", t.key, "target", spec.Target.String())}
+	var err error
+	w.forward, err = forwarder.New(forwarder.Config{
+		Target: spec.Target, HostHeader: spec.HostHeader, Timeout: spec.timeout(),
+		RootCAs: spec.RootCAs, Recorder: t.record, Logger: w.log,
+	})
+	return w, err
+}
+
+// use gives the wiring that is in force, for a request; done with it, the request
+// calls leave.
+func (t *Tunnel) use() *wiring {
+	for {
+		w := t.wired.Load()
+		w.users.Add(1)
+		if t.wired.Load() == w {
+			return w // whoever retires it now sees that it is in use
+		}
+		w.leave()
+	}
+}
+
+func (w *wiring) leave() {
+	if w.users.Add(-1) == 0 && w.retired.Load() {
+		w.close()
+	}
+}
+
+// retire closes the wiring as soon as nobody uses it any more.
+func (w *wiring) retire() {
+	w.retired.Store(true)
+	if w.users.Load() == 0 {
+		w.close()
+	}
+}
+
+func (w *wiring) close() { w.closing.Do(w.forward.Close) }
+
+// dialFunc makes a connection to the backend.
+type dialFunc = func(context.Context, link.Hello) (session.Link, error)
+
+// leg is the session with one backend under one name. Its session remembers the
+// tunnel ID and the secret to have it again, which are no other backend's business.
+type leg struct {
+	session *session.Session
+	dial    atomic.Pointer[dialFunc]
+}
+
+func (t *Tunnel) newLeg(w *wiring) *leg {
+	l := &leg{}
+	l.wire(t.dialer(w))
+	l.session = session.New(session.Config{
+		Dial: func(ctx context.Context, h link.Hello) (session.Link, error) {
+			return (*l.dial.Load())(ctx, h)
+		},
+		TunnelID: w.spec.Name, OnStatus: t.onStatus, Watcher: t.engine.watcher, Logger: w.log,
+	})
+	return l
+}
+
+// wire says how connections are made from now on.
+func (l *leg) wire(dial dialFunc) { l.dial.Store(&dial) }
+
+// dialer says how the session gets its connections.
+func (t *Tunnel) dialer(w *wiring) dialFunc {
+	if w.spec.BuiltIn() {
+		return t.engine.builtIn.dialer(t, w)
+	}
+	cfg := t.linkConfig(w)
+	cfg.Backend, cfg.Token = w.spec.Backend, w.spec.Token
+	return session.DialWith(cfg)
+}
+
+func (t *Tunnel) linkConfig(w *wiring) *link.Config {
+	cfg := &link.Config{
+		Owner: t.engine.owner, RootCAs: w.spec.RootCAs, Handler: t.serve,
+		Agent: version.Agent(), Logger: w.log,
+	}
+	if w.spec.gateway() {
+		cfg.AnswerTimeout = MaxGatewayTimeout
+	}
+	return cfg
+}
