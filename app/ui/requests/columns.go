@@ -47,7 +47,7 @@ func columns(tunnel func(*model.Request) string, now func() time.Time) []column 
 		{title: words.T("Path"), tint: plain, text: path},
 		{title: words.T("Status"), width: 76, narrow: 64, tint: kindColor, bold: true, text: (*model.Request).StatusText},
 		{title: words.T("Duration"), width: 84, yields: 3, tint: plain, text: took},
-		{title: words.T("Size"), width: 92, yields: 2, tint: plain, text: size},
+		{title: words.T("Size"), width: 104, yields: 2, tint: plain, text: size},
 		{title: words.T("Visitor"), width: 132, yields: 1, tint: muted, text: func(r *model.Request) string { return r.Visitor }},
 	}
 }
