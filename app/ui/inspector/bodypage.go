@@ -18,7 +18,7 @@ import (
 
 // bodyPage shows both bodies side by side, or one of them where there is no room.
 type bodyPage struct {
-	*fyne.Container
+	box
 	in    *Inspector
 	sides [2]*bodyView
 	which *look.Segmented // in a narrow inspector
@@ -36,7 +36,7 @@ func newBodyPage(i *Inspector) *bodyPage {
 	}
 	p.which = look.NewSegmented([]string{words.T("Request"), words.T("Response")}, func(int) { p.layout(nil, p.Size()) })
 	p.which.Select(response)
-	p.Container = container.New(layoutFunc(p.layout), p.sides[request], p.sides[response], p.line, p.which)
+	p.box.Container = container.New(layoutFunc(p.layout), p.sides[request], p.sides[response], p.line, p.which)
 	return p
 }
 

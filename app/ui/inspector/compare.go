@@ -15,7 +15,7 @@ import (
 // comparison shows what differs from the exchange that was marked to the one that is
 // inspected.
 type comparison struct {
-	*fyne.Container
+	box
 	in      *Inspector
 	title   *look.Text
 	changes *look.Segmented
@@ -29,7 +29,7 @@ func newComparison(i *Inspector) *comparison {
 	c := &comparison{in: i, line: look.NewLine(), pane: newPane(&i.actions)}
 	c.title = look.NewText("", look.ColorMuted, look.TextSmall, fyne.TextStyle{})
 	c.changes = look.NewSegmented([]string{words.T("Changes"), words.T("Everything")}, func(int) { c.tell(false) })
-	c.Container = container.New(layoutFunc(c.layout), c.title, c.changes, c.line, c.pane)
+	c.box.Container = container.New(layoutFunc(c.layout), c.title, c.changes, c.line, c.pane)
 	return c
 }
 

@@ -44,7 +44,8 @@ type Actions struct {
 	// Marked is told which exchange waits to be compared with the next that is shown,
 	// or nil when none does any longer.
 	Marked func(*exchange.Exchange)
-	// Shortcut is handed those that a text with the focus does not know.
+	// Shortcut is handed those that a text with the focus does not know; nil hands
+	// them to the window's canvas.
 	Shortcut func(fyne.Shortcut)
 	// Close puts the inspector away.
 	Close func()
@@ -88,7 +89,14 @@ type page interface {
 	fill(keep bool)
 	// focus is what takes the keyboard.
 	focus() fyne.Focusable
+	// inner is what the toolkit draws: it knows containers and widgets only.
+	inner() *fyne.Container
 }
+
+// box is the container of a page.
+type box struct{ *fyne.Container }
+
+func (b box) inner() *fyne.Container { return b.Container }
 
 // New returns an inspector that shows nothing yet.
 func New(a Actions) *Inspector {
@@ -271,7 +279,7 @@ func (r *inspectorRenderer) Refresh() {
 func (r *inspectorRenderer) Objects() []fyne.CanvasObject {
 	objects := []fyne.CanvasObject{r.back}
 	for t := overviewTab; t <= compareTab; t++ {
-		objects = append(objects, r.pages[t])
+		objects = append(objects, r.pages[t].inner())
 	}
 	return append(objects, r.head, r.lines[0], r.lines[1])
 }

@@ -18,6 +18,16 @@ type span struct {
 	tap   func()
 }
 
+// columns is how many characters' room the span takes, roughly where it is bold:
+// there is no bold font of fixed width.
+func (s *span) columns() int {
+	n := columnsOf(s.text)
+	if s.bold {
+		n = n * 6 / 5
+	}
+	return n
+}
+
 // line is one line of a pane.
 type line struct {
 	spans []span
@@ -109,7 +119,7 @@ func appendWrapped(lines []line, l line, cols int) []line {
 func breakSpans(spans []span, cols int) (head, tail []span) {
 	used := 0
 	for i, s := range spans {
-		n := columnsOf(s.text)
+		n := s.columns()
 		if used+n <= cols {
 			used += n
 			continue
@@ -117,7 +127,11 @@ func breakSpans(spans []span, cols int) (head, tail []span) {
 		if s.tap != nil && i > 0 {
 			return spans[:i:i], spans[i:]
 		}
-		cut := breakAt(s.text, cols-used, i == 0)
+		room := cols - used
+		if s.bold {
+			room = room * 5 / 6
+		}
+		cut := breakAt(s.text, room, i == 0)
 		if cut == 0 {
 			return spans[:i:i], spans[i:]
 		}

@@ -24,7 +24,7 @@ const maxMessages = 1000
 // messages shows what a stream has carried as a growing list, and the chosen message
 // beside it or beneath it.
 type messages struct {
-	*fyne.Container
+	box
 	in     *Inspector
 	title  *look.Text
 	newest *look.Button
@@ -50,7 +50,7 @@ func newMessages(i *Inspector) *messages {
 	m.list.seen = func(int) { m.told() }
 	m.list.copy = func(string) { m.copyChosen() }
 	m.detail = newBodyView(i, m.prepare, nil)
-	m.Container = container.New(layoutFunc(m.layout), m.title, m.newest, m.line, m.list, m.split, m.detail)
+	m.box.Container = container.New(layoutFunc(m.layout), m.title, m.newest, m.line, m.list, m.split, m.detail)
 	return m
 }
 
@@ -156,7 +156,7 @@ func (m *messages) choose(row int) {
 	first := m.chosen < 0
 	m.chosen = m.log.gone + row
 	msg := m.log.messages[row]
-	m.detail.tell(arrow(msg.From) + " " + kindWords(&msg) + " · " + msg.Time.Format("15:04:05.000") + " · " + model.Size(msg.Size))
+	m.detail.tell(fromWords(msg.From) + " · " + kindWords(&msg) + " · " + msg.Time.Format("15:04:05.000") + " · " + model.Size(msg.Size))
 	m.job.stop()
 	m.detail.fill(first)
 	if first {
@@ -323,10 +323,10 @@ func preview(m *exchange.StreamMessage, hide bool) string {
 	case m.Kind == exchange.Binary || !utf8.Valid(data):
 		return fmt.Sprintf("% x", data[:min(len(data), 64)])
 	}
-	text := string(data)
 	if hide {
-		text = redact.Text(text)
+		data, _ = maskData(data)
 	}
+	text := string(data)
 	if text = strings.Join(strings.Fields(text), " "); text == "" {
 		return " "
 	}
@@ -356,6 +356,13 @@ func arrow(from exchange.Direction) string {
 		return "↑"
 	}
 	return "↓"
+}
+
+func fromWords(from exchange.Direction) string {
+	if from == exchange.FromVisitor {
+		return words.T("From the visitor")
+	}
+	return words.T("To the visitor")
 }
 
 func kindWords(m *exchange.StreamMessage) string {

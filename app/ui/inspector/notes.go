@@ -15,6 +15,19 @@ type note struct {
 	color fyne.ThemeColorName
 }
 
+// noteLines are the notes as lines of a text; what is hidden can be shown there.
+func (i *Inspector) noteLines(p *prepared) []line {
+	var lines []line
+	for n, note := range notesOf(p) {
+		l := say(note.color, note.text)
+		if n == 0 && p.masked {
+			l.spans = append(l.spans, span{text: " "}, span{text: words.T("show"), color: look.ColorInfo, tap: func() { i.reveal("") }})
+		}
+		lines = append(lines, l)
+	}
+	return lines
+}
+
 // notesOf are the body's notes in the user's language.
 func notesOf(p *prepared) []note {
 	var notes []note

@@ -29,6 +29,14 @@ const (
 func (i *Inspector) overview(side int) doc {
 	f := &flow{}
 	f.add(i.titleOf(side)...)
+	if i.narrow && side == request {
+		// How it ended is not to be searched for beneath what was asked.
+		f.add(i.titleOf(response)...)
+		f.add(blank(), say(look.ColorMuted, words.T("Request")))
+	} else if i.narrow {
+		f = &flow{}
+		f.add(say(look.ColorMuted, words.T("Response")))
+	}
 	header := i.message(side).Header
 	names := sortedNames(header)
 	if len(names) > overviewHeaders+1 {
@@ -148,9 +156,7 @@ func (i *Inspector) bodyStart(side int) doc {
 		f.add(say(look.ColorMuted, words.T("Reading the body…")))
 		return f
 	}
-	for _, n := range notesOf(p) {
-		f.add(say(n.color, n.text))
-	}
+	f.add(i.noteLines(p)...)
 	if p.view.Image != nil {
 		f.add(line{spans: []span{
 			{text: imageWords(p.view, m.Size), color: look.ColorMuted}, {text: "  "},

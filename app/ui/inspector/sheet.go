@@ -126,7 +126,7 @@ func (r *row) show(index int, l line, y, width, char float32) (grown bool) {
 		text, tint := look.Clean(s.text), look.Color(orText(s.color))
 		w := widthOf(text, char, s.bold)
 		if t.Text != text || t.Color != tint || t.TextStyle.Bold != s.bold {
-			t.Text, t.Color, t.TextStyle.Bold = text, tint, s.bold
+			t.Text, t.Color, t.TextStyle, t.TextSize = text, tint, styleOf(s.bold), sizeOf(s.bold)
 			t.Hidden = text == ""
 			t.Refresh()
 		}
@@ -172,17 +172,33 @@ func orText(name fyne.ThemeColorName) fyne.ThemeColorName {
 	return name
 }
 
+// styleOf is the fixed-width font, or a bold one, which there is only in other widths.
+func styleOf(bold bool) fyne.TextStyle {
+	if bold {
+		return fyne.TextStyle{Bold: true}
+	}
+	return mono
+}
+
+func sizeOf(bold bool) float32 {
+	if bold {
+		return look.TextBody
+	}
+	return look.TextSmall
+}
+
 // widthOf counts where it can: measuring each of a screen's words would cost more
 // than drawing them.
 func widthOf(text string, char float32, bold bool) float32 {
-	for i := range len(text) {
+	for i := 0; !bold; i++ {
+		if i == len(text) {
+			return float32(len(text)) * char
+		}
 		if text[i] >= 0x80 {
-			style := mono
-			style.Bold = bold
-			return fyne.MeasureText(text, look.TextSmall, style).Width
+			break
 		}
 	}
-	return float32(len(text)) * char
+	return fyne.MeasureText(text, sizeOf(bold), styleOf(bold)).Width
 }
 
 // at finds the line at a height, or -1.
@@ -345,6 +361,8 @@ func (s *sheet) TypedShortcut(sc fyne.Shortcut) {
 	default:
 		if s.pane.onShortcut != nil {
 			s.pane.onShortcut(sc)
+		} else if c, ok := fyne.CurrentApp().Driver().CanvasForObject(s).(fyne.Shortcutable); ok {
+			c.TypedShortcut(sc)
 		}
 	}
 }

@@ -42,7 +42,8 @@ type head struct {
 	widget.BaseWidget
 	in   *Inspector
 	tabs *look.Tabs
-	all  []tab // those that the exchange has
+	pick *look.Select // in the place of tabs, where they have no room
+	all  []tab        // those that the exchange has
 
 	// In a wide inspector actions have words, in a narrow one most are in a menu.
 	replay, edit, compare, copyAs   *look.Button
@@ -52,6 +53,7 @@ type head struct {
 func newHead(i *Inspector) *head {
 	h := &head{in: i}
 	h.tabs = look.NewTabs([]string{overviewTab.label()}, func(n int) { i.turn(h.all[n]) })
+	h.pick = look.NewSelect([]string{overviewTab.label()}, func(n int) { i.turn(h.all[n]) })
 	h.replay = look.NewButton(words.T("Replay"), look.Low, i.replay)
 	h.edit = look.NewButton(words.T("Edit…"), look.Low, i.edit)
 	h.compare = look.NewButton(words.T("Compare"), look.Low, i.Compare)
@@ -108,6 +110,7 @@ func (h *head) fill() {
 		return
 	}
 	h.tabs.Select(selected)
+	h.pick.SetOptions(labels, selected)
 
 	if i.comparing() {
 		h.compare.SetText(words.T("Stop comparing"))
@@ -156,7 +159,7 @@ func (r *headRenderer) Layout(size fyne.Size) {
 	i := r.in
 	offered := map[fyne.CanvasObject]bool{
 		r.replay: i.actions.Replay != nil, r.edit: i.actions.Edit != nil, r.compare: true, r.copyAs: true,
-		r.secrets: true, r.again: i.actions.Replay != nil, r.more: true, r.closeIcon: i.actions.Close != nil,
+		r.secrets: true, r.again: i.actions.Replay != nil && !i.streams(), r.more: true, r.closeIcon: i.actions.Close != nil,
 	}
 	wide := []fyne.CanvasObject{r.secrets, r.replay, r.edit, r.compare, r.copyAs, r.closeIcon}
 	short := []fyne.CanvasObject{r.again, r.more, r.closeIcon}
@@ -178,7 +181,11 @@ func (r *headRenderer) Layout(size fyne.Size) {
 			o.Show()
 		}
 	}
-	place(r.tabs, look.Inset, 0, max(min(tabs, x-look.Inset), 0), size.Height)
+	room := max(x-look.Inset, 0)
+	r.tabs.Hidden = tabs > room
+	r.pick.Hidden = !r.tabs.Hidden
+	place(r.tabs, look.Inset, 0, min(tabs, room), size.Height)
+	place(r.pick, look.Inset, (size.Height-look.Middle)/2, min(room-look.Gap, 180), look.Middle)
 }
 
 func gapOf(use []fyne.CanvasObject) float32 {
@@ -201,6 +208,6 @@ func (r *headRenderer) widthOf(objects []fyne.CanvasObject, offered map[fyne.Can
 func (r *headRenderer) MinSize() fyne.Size { return fyne.NewSize(0, headHeight) }
 func (r *headRenderer) Refresh()           { r.Layout(r.Size()) }
 func (r *headRenderer) Objects() []fyne.CanvasObject {
-	return []fyne.CanvasObject{r.tabs, r.secrets, r.replay, r.edit, r.compare, r.copyAs, r.again, r.more, r.closeIcon}
+	return []fyne.CanvasObject{r.tabs, r.pick, r.secrets, r.replay, r.edit, r.compare, r.copyAs, r.again, r.more, r.closeIcon}
 }
 func (r *headRenderer) Destroy() {}

@@ -15,7 +15,7 @@ import (
 
 // timing shows where the time went, and the facts of the exchange.
 type timing struct {
-	*fyne.Container
+	box
 	in    *Inspector
 	rows  [2]*timingRow
 	total *look.Text
@@ -49,7 +49,7 @@ func newTiming(i *Inspector) *timing {
 	for _, r := range t.rows {
 		objects = append(objects, r.name, r.took, r.back, r.bar)
 	}
-	t.Container = container.New(layoutFunc(t.layout), objects...)
+	t.box.Container = container.New(layoutFunc(t.layout), objects...)
 	return t
 }
 
@@ -57,7 +57,7 @@ func (t *timing) layout(_ []fyne.CanvasObject, size fyne.Size) {
 	const row float32 = 24
 	name, took := float32(180), float32(88)
 	if t.in.narrow {
-		name, took = 132, 72
+		name, took = 152, 72
 	}
 	left, y := look.Inset, float32(8)
 	place(t.total, left, y, size.Width-2*left, row)
@@ -138,7 +138,9 @@ func (i *Inspector) facts() []line {
 	var lines []line
 	add := func(name, value string) {
 		if value != "" {
-			lines = append(lines, field(pad(name, 14), value))
+			l := field(pad(name, 14), value)
+			l.hang = 16
+			lines = append(lines, l)
 		}
 	}
 	add(words.T("Started"), x.Start.Format("2006-01-02 15:04:05.000 -07:00"))
@@ -174,8 +176,11 @@ func pad(name string, cols int) string {
 }
 
 func passed(m exchange.Message) string {
-	if m.Size == 0 {
+	switch {
+	case m.Size == 0:
 		return words.T("none")
+	case m.Size < 1024:
+		return model.Size(m.Size)
 	}
 	return words.T("%s (%d bytes)", model.Size(m.Size), m.Size)
 }

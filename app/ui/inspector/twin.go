@@ -10,7 +10,7 @@ import (
 // twin shows a text of the request beside one of the response, or, where that is
 // too narrow, above it.
 type twin struct {
-	*fyne.Container
+	box
 	in    *Inspector
 	text  func(i *Inspector, side int) doc
 	panes [2]*pane
@@ -18,7 +18,7 @@ type twin struct {
 
 func newTwin(i *Inspector, text func(i *Inspector, side int) doc) *twin {
 	t := &twin{in: i, text: text, panes: [2]*pane{newPane(&i.actions), newPane(&i.actions)}}
-	t.Container = container.New(layoutFunc(t.layout), t.panes[request], t.panes[response], look.NewLine())
+	t.box.Container = container.New(layoutFunc(t.layout), t.panes[request], t.panes[response], look.NewLine())
 	return t
 }
 
