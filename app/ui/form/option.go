@@ -29,6 +29,9 @@ func NewOption(label, note string, control fyne.CanvasObject, width float32) *Op
 	return o
 }
 
+// SetLabel changes the label.
+func (o *Option) SetLabel(text string) { o.label.Set(text, look.ColorText) }
+
 // SetNote changes the words beneath the label.
 func (o *Option) SetNote(text string, color fyne.ThemeColorName) { o.note.Set(text, color) }
 
@@ -44,7 +47,7 @@ func (o *Option) textWidth(width float32) float32 {
 	return max(width-o.controlSize().Width-Loose, 0)
 }
 
-// HeightFor implements Flowing.
+// HeightFor is the height that it needs at a width.
 func (o *Option) HeightFor(width float32) float32 {
 	return max(o.textHeight(o.textWidth(width)), o.controlSize().Height, look.Low)
 }
@@ -79,11 +82,3 @@ func (r *optionRenderer) Objects() []fyne.CanvasObject {
 	return []fyne.CanvasObject{r.label, r.note, r.control}
 }
 func (r *optionRenderer) Destroy() {}
-
-// NewSection returns a column under a heading. The intro may be "".
-func NewSection(title, intro string, objects ...fyne.CanvasObject) *Stack {
-	head := NewStack(Tight,
-		look.NewText(title, look.ColorText, look.TextTitle, fyne.TextStyle{Bold: true}),
-		look.NewParagraph(intro, look.ColorMuted, look.TextBody, 8))
-	return NewStack(look.Inset, append([]fyne.CanvasObject{head}, objects...)...)
-}

@@ -17,7 +17,7 @@ type Page struct {
 
 // NewPage returns a page of sections.
 func NewPage(sections ...fyne.CanvasObject) *Page {
-	p := &Page{inside: &inside{stack: NewStack(3*look.Gap, sections...)}}
+	p := &Page{inside: &inside{stack: look.NewStack(3*look.Gap, sections...)}}
 	p.inside.ExtendBaseWidget(p.inside)
 	p.scroll = container.NewVScroll(p.inside)
 	p.ExtendBaseWidget(p)
@@ -26,7 +26,7 @@ func NewPage(sections ...fyne.CanvasObject) *Page {
 
 // Set replaces the sections, and shows them from the top.
 func (p *Page) Set(sections ...fyne.CanvasObject) {
-	p.inside.stack.Set(sections...)
+	p.inside.stack.Objects = sections
 	p.Relayout()
 	p.scroll.ScrollToTop()
 }
@@ -37,7 +37,7 @@ func (p *Page) Relayout() {
 	p.scroll.Refresh()
 }
 
-// HeightFor implements Flowing: the height at which nothing has to be scrolled.
+// HeightFor is the height at which nothing has to be scrolled.
 func (p *Page) HeightFor(width float32) float32 { return p.inside.heightFor(width) }
 
 // Reveal scrolls until an object on the page can be seen.
@@ -50,6 +50,30 @@ func (p *Page) Reveal(o fyne.CanvasObject) {
 		p.scroll.ScrollToOffset(fyne.NewPos(0, min(y-look.Gap, y+o.Size().Height+look.Gap-p.scroll.Size().Height)))
 	case y-look.Gap < top:
 		p.scroll.ScrollToOffset(fyne.NewPos(0, max(y-look.Gap, 0)))
+	}
+}
+
+// Reach scrolls to controls when they get the focus, so that the Tab key leads
+// nowhere out of sight.
+func (p *Page) Reach(controls ...fyne.CanvasObject) {
+	for _, o := range controls {
+		reveal := func(focused bool) {
+			if focused {
+				p.Reveal(o)
+			}
+		}
+		switch o := o.(type) {
+		case *look.Field:
+			o.OnFocus = reveal
+		case *look.Select:
+			o.OnFocus = reveal
+		case *look.Switch:
+			o.OnFocus = reveal
+		case *look.Check:
+			o.OnFocus = reveal
+		case *look.Button:
+			o.OnFocus = reveal
+		}
 	}
 }
 
@@ -72,14 +96,15 @@ func (r *pageRenderer) Destroy()                     {}
 // inside is what the page scrolls.
 type inside struct {
 	widget.BaseWidget
-	stack *Stack
+	stack *fyne.Container
 	width float32
 }
 
-const pagePad = 2 * look.Gap
+// Inset is the room around what stands on a page.
+const Inset float32 = 20
 
 func (i *inside) heightFor(width float32) float32 {
-	return i.stack.HeightFor(width-2*pagePad) + 2*pagePad
+	return look.HeightOf(i.stack, width-2*Inset) + 2*Inset
 }
 
 // CreateRenderer implements fyne.Widget.
@@ -88,11 +113,13 @@ func (i *inside) CreateRenderer() fyne.WidgetRenderer { return &insideRenderer{i
 type insideRenderer struct{ *inside }
 
 func (r *insideRenderer) Layout(fyne.Size) {
-	w := r.width - 2*pagePad
-	r.stack.Move(fyne.NewPos(pagePad, pagePad))
-	resize(r.stack, fyne.NewSize(w, r.stack.HeightFor(w)))
+	w := r.width - 2*Inset
+	place(r.stack, Inset, Inset, w, look.HeightOf(r.stack, w))
 }
-func (r *insideRenderer) MinSize() fyne.Size           { return fyne.NewSize(0, r.heightFor(r.width)) }
-func (r *insideRenderer) Refresh()                     { r.Layout(r.Size()) }
+func (r *insideRenderer) MinSize() fyne.Size { return fyne.NewSize(0, r.heightFor(r.width)) }
+func (r *insideRenderer) Refresh() {
+	r.Layout(r.Size())
+	r.stack.Refresh() // what kept its size may be arranged otherwise
+}
 func (r *insideRenderer) Objects() []fyne.CanvasObject { return []fyne.CanvasObject{r.stack} }
 func (r *insideRenderer) Destroy()                     {}

@@ -10,8 +10,6 @@ package settings
 import (
 	"culvert/app/config"
 	"culvert/app/doctor"
-
-	"fyne.io/fyne/v2"
 )
 
 // State is all that the sheet shows.
@@ -108,26 +106,3 @@ const (
 	Notices
 	General
 )
-
-// Sheet is the settings over the window. Its methods are for the toolkit's goroutine.
-type Sheet struct {
-	canvas  fyne.Canvas
-	actions Actions
-	state   State
-	open    bool
-}
-
-// New returns a sheet that is not shown.
-func New(canvas fyne.Canvas, a Actions) *Sheet { return &Sheet{canvas: canvas, actions: a} }
-
-// Sync brings the sheet to the state. It is cheap where nothing differs.
-func (s *Sheet) Sync(state State) { s.state = state }
-
-// Show opens the sheet at a page.
-func (s *Sheet) Show(Page) { s.open = true }
-
-// Hide closes the sheet.
-func (s *Sheet) Hide() { s.open = false }
-
-// Visible reports whether the sheet is open.
-func (s *Sheet) Visible() bool { return s.open }
