@@ -24,20 +24,20 @@ type bodyView struct {
 	// save keeps the whole of it, nil where that is not offered.
 	save func(data []byte)
 
-	what      string
-	title     *look.Text
-	modes     *look.Segmented
-	copyAll   *look.IconButton
-	saveAll   *look.IconButton
-	notes     *look.Paragraph
-	note      fyne.ThemeColorName
-	pane      *pane
-	picture   *canvas.Image
-	line      *look.Shape
-	ready     *prepared
-	rows      *viewDoc
-	growing   *job
-	growingTo int
+	what    string
+	title   *look.Text
+	modes   *look.Segmented
+	copyAll *look.IconButton
+	saveAll *look.IconButton
+	notes   *look.Paragraph
+	note    fyne.ThemeColorName
+	pane    *pane
+	picture *canvas.Image
+	line    *look.Shape
+	ready   *prepared
+	rows    *viewDoc
+	growing *job
+	busy    bool // growing is under way
 }
 
 const toolHeight float32 = 36
@@ -66,7 +66,7 @@ func (v *bodyView) tell(what string) {
 
 // clear shows nothing but some words.
 func (v *bodyView) clear(text string) {
-	v.growing.stop()
+	v.stopGrowing()
 	v.ready, v.rows = nil, nil
 	f := &flow{}
 	f.add(say(look.ColorMuted, text))
@@ -79,7 +79,7 @@ func (v *bodyView) clear(text string) {
 // fill shows the body in the mode that is chosen. While it is prepared, what is there
 // stays, so that nothing flickers.
 func (v *bodyView) fill(keep bool) {
-	v.growing.stop()
+	v.stopGrowing()
 	p := v.prepare(inspect.Mode(v.modes.Selected()), func() { v.fill(keep) })
 	if p == nil || p.view == nil {
 		if !keep {
@@ -129,18 +129,22 @@ const ahead = 500
 // more lays out further rows when the end of those that are there is near.
 func (v *bodyView) more(last int) {
 	p := v.ready
-	if p == nil || p.view.Done() || last+ahead/2 < v.rows.len() || v.growing != nil && !v.growing.stopped {
+	if p == nil || p.view.Done() || last+ahead/2 < v.rows.len() || v.busy {
 		return
 	}
 	// Twice as many each time: whoever goes to the end of a long text gets there soon.
 	to := max(2*v.rows.len(), last+ahead)
+	v.busy = true
 	v.growing = v.in.run(func(ctx context.Context) { _ = p.view.More(ctx, to) }, func() {
-		v.growing.stop()
-		if v.ready == p {
-			v.rows.grow()
-			v.pane.changed()
-		}
+		v.busy = false
+		v.rows.grow()
+		v.pane.changed()
 	})
+}
+
+func (v *bodyView) stopGrowing() {
+	v.growing.stop()
+	v.busy = false
 }
 
 func (v *bodyView) copyText() {
@@ -150,12 +154,15 @@ func (v *bodyView) copyText() {
 	}
 	var b strings.Builder
 	v.in.run(func(ctx context.Context) { _ = p.view.WriteText(ctx, &b) }, func() {
-		v.in.actions.Copy(b.String(), func() { v.flash(words.T("Copied")) })
+		v.in.actions.Copy(b.String(), v.copied)
 	})
 }
 
-// flash says for a moment what was done.
-func (v *bodyView) flash(text string) { v.title.Set(text, look.ColorOK) }
+// copied says for a moment that it is on the clipboard.
+func (v *bodyView) copied() {
+	v.in.flash(func() { v.copyAll.Set(look.IconCheck, words.T("Copied")) },
+		func() { v.copyAll.Set(look.IconCopy, words.T("Copy all")) })
+}
 
 func (v *bodyView) saveBody() {
 	if p := v.ready; p != nil && v.save != nil {

@@ -41,6 +41,12 @@ func newBodyPage(i *Inspector) *bodyPage {
 }
 
 func (p *bodyPage) layout(_ []fyne.CanvasObject, size fyne.Size) {
+	if one := p.only(); one >= 0 {
+		hide(p.which, p.line, p.sides[1-one])
+		show(p.sides[one])
+		place(p.sides[one], 0, 0, size.Width, size.Height)
+		return
+	}
 	if !p.in.narrow {
 		half := float32(int(size.Width / 2))
 		show(p.sides[request], p.sides[response], p.line)
@@ -56,9 +62,27 @@ func (p *bodyPage) layout(_ []fyne.CanvasObject, size fyne.Size) {
 	place(p.sides[p.which.Selected()], 0, 0, size.Width, size.Height)
 }
 
+// only is the one side that has a body, or -1 if both have. Where there is none, the
+// response says so.
+func (p *bodyPage) only() int {
+	has := func(side int) bool {
+		m := p.in.message(side)
+		return m.Size > 0 || len(m.Body) > 0
+	}
+	switch {
+	case p.in.exchange == nil || has(request) && has(response):
+		return -1
+	case has(request):
+		return request
+	default:
+		return response
+	}
+}
+
 func (p *bodyPage) fill(keep bool) {
+	one := p.only()
 	for side, v := range p.sides {
-		if p.in.narrow {
+		if p.in.narrow && one < 0 {
 			v.tell("") // the choice of the side stands there
 		} else {
 			v.tell(p.in.bodyTitle(side))
@@ -69,6 +93,9 @@ func (p *bodyPage) fill(keep bool) {
 }
 
 func (p *bodyPage) focus() fyne.Focusable {
+	if one := p.only(); one >= 0 {
+		return p.sides[one].pane.sheet
+	}
 	if p.in.narrow {
 		return p.sides[p.which.Selected()].pane.sheet
 	}

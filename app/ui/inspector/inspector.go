@@ -75,6 +75,9 @@ type Inspector struct {
 
 	base *exchange.Exchange // to be compared with, or nil
 
+	flashed  func() // takes back what a button says for a moment, or nil
+	flashEnd time.Time
+
 	head  *head
 	tab   tab
 	pages map[tab]page
@@ -129,6 +132,7 @@ func New(a Actions) *Inspector {
 // stream ends: tab, scroll and revealed secrets stay. nil shows nothing.
 func (i *Inspector) Inspect(x *exchange.Exchange, live Live) {
 	keep := same(x, i.exchange)
+	i.endFlash()
 	i.exchange, i.live = x, live
 	for side := range i.bodies {
 		i.bodies[side].reset()
@@ -161,11 +165,31 @@ func (i *Inspector) Exchange() *exchange.Exchange { return i.exchange }
 
 // Sync takes in what a live stream has brought. It is to be called once a frame.
 func (i *Inspector) Sync() {
+	if i.flashed != nil && i.actions.Now().After(i.flashEnd) {
+		i.endFlash()
+	}
 	if i.exchange == nil || i.live == nil {
 		return
 	}
 	if s, ok := i.pages[i.tab].(interface{ sync() }); ok {
 		s.sync()
+	}
+}
+
+// flashTime is how long a button says that it has copied.
+const flashTime = 1500 * time.Millisecond
+
+// flash says something for a moment; back takes it back.
+func (i *Inspector) flash(say, back func()) {
+	i.endFlash()
+	say()
+	i.flashed, i.flashEnd = back, i.actions.Now().Add(flashTime)
+}
+
+func (i *Inspector) endFlash() {
+	if i.flashed != nil {
+		i.flashed()
+		i.flashed = nil
 	}
 }
 
@@ -226,11 +250,18 @@ func (i *Inspector) view(side int, mode inspect.Mode, then func()) *prepared {
 	p := &prepared{then: []func(){then}}
 	b.modes[mode] = p
 	m, hide := i.message(side), !i.secrets
-	b.jobs = append(b.jobs, i.run(func(ctx context.Context) { p.load(ctx, m, mode, hide) }, func() {
-		for _, f := range p.then {
+	var view *inspect.View
+	var masked bool
+	b.jobs = append(b.jobs, i.run(func(ctx context.Context) { view, masked = layOut(ctx, m, mode, hide) }, func() {
+		p.view, p.masked = view, masked
+		waiting := p.then
+		p.then = nil
+		if view == nil {
+			return
+		}
+		for _, f := range waiting {
 			f()
 		}
-		p.then = nil
 	}))
 	if p.view != nil { // it was prepared at once
 		return p

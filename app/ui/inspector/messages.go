@@ -156,7 +156,11 @@ func (m *messages) choose(row int) {
 	first := m.chosen < 0
 	m.chosen = m.log.gone + row
 	msg := m.log.messages[row]
-	m.detail.tell(fromWords(msg.From) + " · " + kindWords(&msg) + " · " + msg.Time.Format("15:04:05.000") + " · " + model.Size(msg.Size))
+	what := fromWords(msg.From)
+	if msg.Kind != exchange.Text {
+		what += " · " + kindWords(&msg)
+	}
+	m.detail.tell(what + " · " + msg.Time.Format("15:04:05.000") + " · " + model.Size(msg.Size))
 	m.job.stop()
 	m.detail.fill(first)
 	if first {
@@ -174,6 +178,7 @@ func (m *messages) prepare(mode inspect.Mode, then func()) *prepared {
 	if p := m.log.views[viewKey{m.chosen, mode}]; p != nil {
 		return p
 	}
+	// Nobody knows of p before it is ready.
 	p, key := &prepared{}, viewKey{m.chosen, mode}
 	m.job.stop()
 	m.job = m.in.run(func(ctx context.Context) {

@@ -53,25 +53,25 @@ func (b *bodies) reset() {
 	*b = bodies{}
 }
 
-// prepared is a body as it is to be shown.
+// prepared is a body as it is to be shown. While it is prepared, view is nil.
 type prepared struct {
 	view   *inspect.View
 	masked bool // secrets were taken out of it
 	then   []func()
 }
 
-// load runs in another goroutine. A body that cannot be laid out because the work
-// was given up is not looked at by anybody.
-func (p *prepared) load(ctx context.Context, m exchange.Message, mode inspect.Mode, hide bool) {
+// layOut runs in another goroutine. The view is nil if the work was given up.
+func layOut(ctx context.Context, m exchange.Message, mode inspect.Mode, hide bool) (view *inspect.View, masked bool) {
 	if hide && len(m.Body) > 0 {
 		if body, changed := redact.Body(m.Header, m.Body); changed {
 			m.Header = m.Header.Clone()
 			m.Header.Del("Content-Encoding") // redacted, it comes without
-			m.Body, p.masked = body, true
+			m.Body, masked = body, true
 		}
 	}
 	view, err := inspect.New(ctx, m, mode)
-	if err == nil {
-		p.view = view
+	if err != nil {
+		return nil, false
 	}
+	return view, masked
 }

@@ -122,7 +122,6 @@ func (h *head) fill() {
 	} else {
 		h.secrets.Set(look.IconEye, words.T("Show secrets"))
 	}
-	h.copyAs.SetText(words.T("Copy as ▾"))
 	why := i.notReplayable()
 	h.again.Set(look.IconReplay, words.T("Replay"))
 	if why != "" {
@@ -135,10 +134,17 @@ func (h *head) fill() {
 	h.Refresh()
 }
 
-// copied says for as long as the exchange is shown that it is on the clipboard.
+// copied says for a moment that it is on the clipboard.
 func (h *head) copied() {
-	h.copyAs.SetText(words.T("Copied ▾"))
-	h.Refresh()
+	h.in.flash(func() {
+		h.copyAs.SetText(words.T("Copied ▾"))
+		h.more.Set(look.IconCheck, words.T("Copied"))
+		h.Refresh()
+	}, func() {
+		h.copyAs.SetText(words.T("Copy as ▾"))
+		h.more.Set(look.IconMore, words.T("More"))
+		h.Refresh()
+	})
 }
 
 func enable(o fyne.Disableable, on bool) {

@@ -14,6 +14,8 @@ type twin struct {
 	in    *Inspector
 	text  func(i *Inspector, side int) doc
 	panes [2]*pane
+
+	second int64 // in which it was filled last
 }
 
 func newTwin(i *Inspector, text func(i *Inspector, side int) doc) *twin {
@@ -60,6 +62,14 @@ func (t *twin) fill(keep bool) {
 	}
 	t.panes[request].set(ask, keep)
 	t.panes[response].set(answer, keep)
+}
+
+// sync lets an open exchange grow older, once a second.
+func (t *twin) sync() {
+	if second := t.in.actions.Now().Unix(); second != t.second {
+		t.second = second
+		t.fill(true)
+	}
 }
 
 func (t *twin) focus() fyne.Focusable { return t.panes[request].sheet }

@@ -179,6 +179,15 @@ func (t *Table) Selected() *model.Request {
 	return nil
 }
 
+// Select selects the request with that ID and scrolls to it, if it is there.
+func (t *Table) Select(id uint64) {
+	if i := t.view.Index(id); i >= 0 {
+		r := t.view.At(i)
+		t.reveal(i)
+		t.selectRequest(r)
+	}
+}
+
 // Unselect clears the selection.
 func (t *Table) Unselect() { t.selectRequest(nil) }
 
