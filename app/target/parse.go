@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"strconv"
 	"strings"
+	"unicode"
 )
 
 // ErrInvalid is what every error of Parse is.
@@ -21,8 +22,12 @@ const maxLength = 512
 // Parse reads a target as a person writes it; space around it does not matter.
 // Its errors are ErrInvalid and say what to write instead.
 func Parse(s string) (Target, error) {
+	written := strings.TrimLeftFunc(s, unicode.IsSpace)
 	s = strings.TrimSpace(s)
 	if isPath(s) {
+		if t, err := parseFolder(written); err == nil {
+			return t, nil // a name may end in a space
+		}
 		return parseFolder(s)
 	}
 	if s == "" {

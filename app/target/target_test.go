@@ -128,7 +128,7 @@ func TestZeroTarget(t *testing.T) {
 
 // FuzzParse wants what Parse accepts to survive being written and read again.
 func FuzzParse(f *testing.F) {
-	for _, s := range []string{"3000", "a:1", "[::1%25x]:3", "https://b_c.d:443/", "http://1.2.3.4", ":9"} {
+	for _, s := range []string{"/", ".", "~", "./x", "3000", "a:1", "[::1%25x]:3", "https://b_c.d:443/", "http://1.2.3.4", ":9"} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, s string) {
