@@ -129,7 +129,7 @@ type Banner struct {
 
 // NewBanner returns a banner.
 func NewBanner(kind Kind, text string, buttons ...fyne.CanvasObject) *Banner {
-	b := &Banner{kind: kind, back: NewPanel(ColorSelected, "", Radius), icon: NewPicture(kind.Icon(), kind.Color()),
+	b := &Banner{kind: kind, back: NewPanel(ColorSelected, "", Radius), icon: NewImage(kind.Icon(), kind.Color()),
 		text: NewParagraph(text, ColorText, TextBody, 5), buttons: buttons}
 	b.ExtendBaseWidget(b)
 	return b

@@ -194,6 +194,21 @@ func (b *Button) AccessibilityLabel() string { return b.text }
 // AccessibilityRole implements fyne.Accessible.
 func (b *Button) AccessibilityRole() fyne.AccessibleRole { return fyne.AccessibleRoleButton }
 
+// WidthFor is the width that the button needs with that label: room for the longest of
+// several keeps things from moving under the pointer.
+func (b *Button) WidthFor(text string) float32 {
+	pad := float32(20)
+	if b.height >= High {
+		pad = 32
+	}
+	// Whole pixels keep the outline of a neighbour sharp.
+	w := ceil(fyne.MeasureText(text, TextBody, fyne.TextStyle{Bold: true}).Width) + pad
+	if b.icon != "" {
+		w += buttonIcon + buttonIconGap - 2
+	}
+	return w
+}
+
 // CreateRenderer implements fyne.Widget.
 func (b *Button) CreateRenderer() fyne.WidgetRenderer {
 	r := &buttonRenderer{
@@ -283,16 +298,7 @@ func (r *buttonRenderer) MinSize() fyne.Size {
 	if b.wordless() {
 		return fyne.NewSize(b.height, b.height)
 	}
-	pad := float32(20)
-	if b.height >= High {
-		pad = 32
-	}
-	// Whole pixels keep the outline of a neighbour sharp.
-	w := ceil(fyne.MeasureText(b.text, TextBody, r.label.TextStyle).Width) + pad
-	if b.icon != "" {
-		w += buttonIcon + buttonIconGap - 2
-	}
-	return fyne.NewSize(w, b.height)
+	return fyne.NewSize(b.WidthFor(b.text), b.height)
 }
 
 func (r *buttonRenderer) Refresh() {

@@ -108,7 +108,7 @@ const checkBox float32 = 16
 // CreateRenderer implements fyne.Widget.
 func (c *Check) CreateRenderer() fyne.WidgetRenderer {
 	r := &checkRenderer{owner: c, box: &canvas.Rectangle{CornerRadius: 4, StrokeWidth: 1},
-		tick: NewPicture(IconCheck, ColorOnFill), label: &canvas.Text{Text: c.label, TextSize: TextBody}}
+		tick: NewImage(IconCheck, ColorOnFill), label: &canvas.Text{Text: c.label, TextSize: TextBody}}
 	r.paint()
 	return r
 }

@@ -106,7 +106,7 @@ func (c *Chip) AccessibilityRole() fyne.AccessibleRole { return fyne.AccessibleR
 // CreateRenderer implements fyne.Widget.
 func (c *Chip) CreateRenderer() fyne.WidgetRenderer {
 	r := &chipRenderer{owner: c, back: &canvas.Rectangle{CornerRadius: Middle / 2, StrokeWidth: 1},
-		dot: &canvas.Circle{}, icon: NewPicture(IconWarning, ColorWarn), label: &canvas.Text{TextSize: TextBody}}
+		dot: &canvas.Circle{}, icon: NewImage(IconWarning, ColorWarn), label: &canvas.Text{TextSize: TextBody}}
 	r.paint()
 	return r
 }

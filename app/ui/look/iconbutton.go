@@ -131,7 +131,7 @@ func (b *IconButton) AccessibilityRole() fyne.AccessibleRole { return fyne.Acces
 
 // CreateRenderer implements fyne.Widget.
 func (b *IconButton) CreateRenderer() fyne.WidgetRenderer {
-	r := &iconButtonRenderer{owner: b, back: &canvas.Rectangle{CornerRadius: Radius}, icon: NewPicture(b.icon, ColorMuted)}
+	r := &iconButtonRenderer{owner: b, back: &canvas.Rectangle{CornerRadius: Radius}, icon: NewImage(b.icon, ColorMuted)}
 	r.paint()
 	return r
 }

@@ -75,9 +75,9 @@ func (r *iconResource) Name() string { return r.icon.name() + r.hex() + ".svg" }
 // Content implements fyne.Resource.
 func (r *iconResource) Content() []byte { return r.icon.svg(r.hex()) }
 
-// NewPicture returns an icon on its own, in a colour of the running theme: whoever
+// NewImage returns an icon on its own, in a colour of the running theme: whoever
 // shows it sets its Resource anew when the theme changes.
-func NewPicture(i Icon, name fyne.ThemeColorName) *canvas.Image {
+func NewImage(i Icon, name fyne.ThemeColorName) *canvas.Image {
 	img := canvas.NewImageFromResource(i.Resource(name))
 	img.FillMode = canvas.ImageFillContain
 	return img

@@ -26,15 +26,24 @@ type Item struct {
 // Enter or Space choose, Escape or a tap elsewhere close it.
 func ShowMenu(at fyne.CanvasObject, items []Item) {
 	d := fyne.CurrentApp().Driver()
-	c := d.CanvasForObject(at)
+	showMenu(d.CanvasForObject(at), d.AbsolutePositionForObject(at), at.Size(), items)
+}
+
+// ShowMenuAt opens a menu at a place in the window, such as where the pointer is, over
+// the object that it is about.
+func ShowMenuAt(over fyne.CanvasObject, at fyne.Position, items []Item) {
+	showMenu(fyne.CurrentApp().Driver().CanvasForObject(over), at, fyne.Size{}, items)
+}
+
+func showMenu(c fyne.Canvas, at fyne.Position, size fyne.Size, items []Item) {
 	if c == nil || len(items) == 0 {
 		return
 	}
 	m := &menu{canvas: c}
 	m.panel = newMenuPanel(items, m.choose, m.escape)
 	m.scroll = container.NewVScroll(m.panel)
-	m.frame = NewPanel(ColorRaised, ColorLine, 8)
-	m.anchor, m.anchorSize = d.AbsolutePositionForObject(at), at.Size()
+	m.frame = NewRaised(ColorRaised, 8)
+	m.anchor, m.anchorSize = at, size
 	m.ExtendBaseWidget(m)
 	c.Overlays().Add(m)
 	c.Focus(m.panel)
@@ -56,9 +65,9 @@ var (
 	_ fyne.SecondaryTappable = (*menu)(nil)
 )
 
-func (m *menu) escape()                             { m.canvas.Overlays().Remove(m) }
-func (m *menu) Tapped(*fyne.PointEvent)             { m.escape() }
-func (m *menu) TappedSecondary(ev *fyne.PointEvent) { m.escape() }
+func (m *menu) escape()                          { m.canvas.Overlays().Remove(m) }
+func (m *menu) Tapped(*fyne.PointEvent)          { m.escape() }
+func (m *menu) TappedSecondary(*fyne.PointEvent) { m.escape() }
 
 func (m *menu) choose(run func()) {
 	m.escape()
@@ -296,7 +305,7 @@ func (r *menuPanelRenderer) build() {
 			icon = IconCheck
 		}
 		if icon != "" {
-			img := NewPicture(icon, tint)
+			img := NewImage(icon, tint)
 			place(img, 9, y+(h-IconSize)/2, IconSize, IconSize)
 			r.objects = append(r.objects, img)
 		}

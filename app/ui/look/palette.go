@@ -93,6 +93,8 @@ func (p *palette) color(name fyne.ThemeColorName) (color.Color, bool) {
 	case theme.ColorNamePressed:
 		return p.pressed, true
 	case theme.ColorNameShadow:
+		return color.Transparent, true // scrolls draw it over their first and last line
+	case ColorShadow:
 		return p.shadow, true
 	default:
 		return nil, false

@@ -153,7 +153,7 @@ func (s *Select) Natural() fyne.Size {
 // CreateRenderer implements fyne.Widget.
 func (s *Select) CreateRenderer() fyne.WidgetRenderer {
 	r := &selectRenderer{owner: s, back: &canvas.Rectangle{CornerRadius: Radius, StrokeWidth: 1},
-		prefix: &canvas.Text{TextSize: TextBody}, text: &canvas.Text{TextSize: TextBody}, arrow: NewPicture(IconChevron, ColorMuted)}
+		prefix: &canvas.Text{TextSize: TextBody}, text: &canvas.Text{TextSize: TextBody}, arrow: NewImage(IconChevron, ColorMuted)}
 	r.paint()
 	return r
 }

@@ -11,12 +11,20 @@ type Shape struct {
 	widget.BaseWidget
 	fill, stroke fyne.ThemeColorName
 	radius       float32
+	raised       bool
 }
 
 // NewPanel returns a filled surface; stroke may be "".
 func NewPanel(fill, stroke fyne.ThemeColorName, radius float32) *Shape {
 	s := &Shape{fill: fill, stroke: stroke, radius: radius}
 	s.ExtendBaseWidget(s)
+	return s
+}
+
+// NewRaised returns the surface of what stands over the window.
+func NewRaised(fill fyne.ThemeColorName, radius float32) *Shape {
+	s := NewPanel(fill, ColorLine, radius)
+	s.raised = true
 	return s
 }
 
@@ -52,6 +60,9 @@ func (r *shapeRenderer) paint() {
 	r.rect.StrokeColor, r.rect.StrokeWidth = nil, 0
 	if r.owner.stroke != "" {
 		r.rect.StrokeColor, r.rect.StrokeWidth = Color(r.owner.stroke), 1
+	}
+	if r.owner.raised {
+		r.rect.Shadow = canvas.Shadow{Color: Color(ColorShadow), BlurRadius: 16, Offset: fyne.NewPos(0, 4)}
 	}
 }
 

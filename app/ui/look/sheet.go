@@ -42,7 +42,7 @@ var _ fyne.Tappable = (*Sheet)(nil)
 func NewSheet(title string, content fyne.CanvasObject, buttons ...fyne.CanvasObject) *Sheet {
 	s := &Sheet{
 		title: NewText(title, ColorText, TextTitle+1, fyne.TextStyle{Bold: true}), content: content, width: SheetWidth,
-		scrim: canvas.NewRectangle(Color(ColorScrim)), panel: NewPanel(ColorPanel, ColorLine, 10),
+		scrim: canvas.NewRectangle(Color(ColorScrim)), panel: NewRaised(ColorPanel, 10),
 		lines: [2]*Shape{NewLine(), NewLine()}, tip: newTipBox(),
 	}
 	s.shut = NewIconButton(IconClose, words.T("Close"), s.escape)

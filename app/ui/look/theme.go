@@ -28,6 +28,8 @@ const (
 	ColorFaint fyne.ThemeColorName = "culvert.faint"
 	// ColorRaised is the surface of menus, sheets and tooltips.
 	ColorRaised fyne.ThemeColorName = "culvert.raised"
+	// ColorShadow is what raised surfaces throw.
+	ColorShadow fyne.ThemeColorName = "culvert.shadow"
 	// ColorScrim dims the window beneath a sheet.
 	ColorScrim  fyne.ThemeColorName = "culvert.scrim"
 	ColorText                       = theme.ColorNameForeground
@@ -49,14 +51,29 @@ const (
 	Radius float32 = 6
 )
 
-// Theme is Culvert's theme. The variant (light or dark) follows the system, or
-// FYNE_THEME where that is set.
-type Theme struct{}
+// Mode says whether the theme is light or dark.
+type Mode int
+
+// The modes.
+const (
+	System Mode = iota // as the system is, or FYNE_THEME where that is set
+	Dark
+	Light
+)
+
+// Theme is Culvert's theme.
+type Theme struct{ Mode Mode }
 
 var _ fyne.Theme = Theme{}
 
 // Color returns the palette's colour of that name.
-func (Theme) Color(name fyne.ThemeColorName, variant fyne.ThemeVariant) color.Color {
+func (t Theme) Color(name fyne.ThemeColorName, variant fyne.ThemeVariant) color.Color {
+	switch t.Mode {
+	case Dark:
+		variant = theme.VariantDark
+	case Light:
+		variant = theme.VariantLight
+	}
 	p := &dark
 	if variant == theme.VariantLight {
 		p = &light

@@ -3,9 +3,11 @@
 package tray
 
 import (
+	"runtime"
 	"strings"
 
 	"culvert/app/ui/model"
+	"culvert/app/ui/words"
 	"culvert/assets"
 
 	"fyne.io/fyne/v2"
@@ -27,8 +29,14 @@ type Tray struct {
 	// was given first, even if another one has been set by then.
 	menu  *fyne.Menu
 	text  string // of the menu as it was last built
-	icon  model.State
+	icon  icon
 	shown bool
+}
+
+// icon is all that the picture depends on.
+type icon struct {
+	state  model.State
+	public bool // strangers can reach something on this computer
 }
 
 // New returns nil where the toolkit has no tray. The item is exported whether or not
@@ -42,11 +50,12 @@ func New(app fyne.App, a Actions) *Tray {
 }
 
 // Sync brings icon and menu up to date. The menu is built anew only when its text
-// has changed, because that closes an open one on some desktops.
+// has changed, because that closes an open one on some desktops; another language
+// changes the text.
 func (t *Tray) Sync(tunnels []model.Tunnel) {
-	if state := model.Overall(tunnels); !t.shown || state != t.icon {
-		t.icon = state
-		t.app.SetSystemTrayIcon(Icon(state))
+	if now := (icon{model.Overall(tunnels), model.AnyPublic(tunnels)}); !t.shown || now != t.icon {
+		t.icon = now
+		t.app.SetSystemTrayIcon(Icon(now.state, now.public))
 	}
 	if now := text(tunnels); !t.shown || now != t.text {
 		t.text = now
@@ -56,26 +65,80 @@ func (t *Tray) Sync(tunnels []model.Tunnel) {
 	t.shown = true
 }
 
-// Icon is the tray's icon for the overall state.
-func Icon(s model.State) fyne.Resource {
+// Icon is the tray's icon for the overall state. Public says that strangers can reach
+// something on this computer now: whatever else is the matter, that stays visible.
+func Icon(s model.State, public bool) fyne.Resource {
+	pick := func(name string, plain, badged []byte) fyne.Resource {
+		if public {
+			return fyne.NewStaticResource(name+"-public.png", badged)
+		}
+		return fyne.NewStaticResource(name+".png", plain)
+	}
 	switch s {
 	case model.Online:
-		return fyne.NewStaticResource("tray-online.png", assets.TrayOnline)
+		return pick("tray-online", assets.TrayOnline, assets.TrayOnlinePublic)
 	case model.Connecting, model.Reconnecting:
-		return fyne.NewStaticResource("tray-reconnecting.png", assets.TrayReconnecting)
+		return pick("tray-reconnecting", assets.TrayReconnecting, assets.TrayReconnectingPublic)
 	case model.Refused:
-		return fyne.NewStaticResource("tray-error.png", assets.TrayError)
+		return pick("tray-error", assets.TrayError, assets.TrayErrorPublic)
 	default:
-		return fyne.NewStaticResource("tray-idle.png", assets.TrayIdle)
+		return fyne.NewStaticResource("tray-idle.png", assets.TrayIdle) // nothing is open
 	}
 }
 
 // title is a tunnel's line in the menu.
-func title(t model.Tunnel) string { return t.Name + " — " + t.State.String() }
+func title(t model.Tunnel) string { return clean(t.Name) + " — " + status(t.State) }
+
+// status is the bare word of a state.
+func status(s model.State) string {
+	switch s {
+	case model.Connecting:
+		return words.T("Connecting")
+	case model.Online:
+		return words.T("Online")
+	case model.Reconnecting:
+		return words.T("Reconnecting")
+	case model.Refused:
+		return words.T("Refused")
+	default:
+		return words.T("Stopped")
+	}
+}
+
+// clean makes a name harmless in a menu of the desktop's: one line, of bearable length.
+func clean(name string) string {
+	const most = 60
+	name = strings.Map(func(r rune) rune {
+		if r < 0x20 || r == 0x7f || r >= 0x202a && r <= 0x202e || r >= 0x2066 && r <= 0x2069 {
+			return ' '
+		}
+		return r
+	}, name)
+	if runes := []rune(name); len(runes) > most {
+		name = string(runes[:most-1]) + "…"
+	}
+	return literal(name, runtime.GOOS)
+}
+
+// literal keeps the desktop from taking characters of a name for the mark of a letter
+// to press: an underscore in menus that go over D-Bus
+// (https://github.com/AyatanaIndicators/libdbusmenu/blob/master/libdbusmenu-glib/dbus-menu.xml),
+// an ampersand on Windows.
+func literal(name, os string) string {
+	switch os {
+	case "windows":
+		return strings.ReplaceAll(name, "&", "&&")
+	case "darwin":
+		return name
+	default:
+		return strings.ReplaceAll(name, "_", "__")
+	}
+}
 
 // text is everything that the menu's look and effect depend on.
 func text(tunnels []model.Tunnel) string {
 	var b strings.Builder
+	b.WriteString(words.Tag() + "\n")
 	for _, t := range tunnels {
 		b.WriteString(t.Key + "\x00" + title(t) + "\x00")
 		if t.URL != "" {
@@ -90,22 +153,22 @@ func text(tunnels []model.Tunnel) string {
 func items(tunnels []model.Tunnel, a Actions) (list []*fyne.MenuItem) {
 	for _, t := range tunnels {
 		key := t.Key
-		copyURL := fyne.NewMenuItem("Copy URL", func() { a.CopyURL(key) })
-		open := fyne.NewMenuItem("Open in browser", func() { a.OpenURL(key) })
+		copyURL := fyne.NewMenuItem(words.T("Copy URL"), func() { a.CopyURL(key) })
+		open := fyne.NewMenuItem(words.T("Open in browser"), func() { a.OpenURL(key) })
 		copyURL.Disabled = t.URL == ""
 		open.Disabled = t.URL == "" || t.State != model.Online
-		toggle := fyne.NewMenuItem("Start", func() { a.Start(key) })
+		toggle := fyne.NewMenuItem(words.T("Start"), func() { a.Start(key) })
 		if t.State.Running() {
-			toggle = fyne.NewMenuItem("Stop", func() { a.Stop(key) })
+			toggle = fyne.NewMenuItem(words.T("Stop"), func() { a.Stop(key) })
 		}
 		item := fyne.NewMenuItem(title(t), nil)
 		item.ChildMenu = fyne.NewMenu("", copyURL, open, toggle)
 		list = append(list, item)
 	}
-	quit := fyne.NewMenuItem("Quit", a.Quit)
+	quit := fyne.NewMenuItem(words.T("Quit"), a.Quit)
 	quit.IsQuit = true
 	return append(list,
-		fyne.NewMenuItem("New tunnel…", a.NewTunnel),
-		fyne.NewMenuItem("Show window", a.Show),
+		fyne.NewMenuItem(words.T("New tunnel…"), a.NewTunnel),
+		fyne.NewMenuItem(words.T("Show window"), a.Show),
 		quit)
 }

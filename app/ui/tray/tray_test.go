@@ -3,9 +3,11 @@ package tray
 import (
 	"bytes"
 	"image/png"
+	"strings"
 	"testing"
 
 	"culvert/app/ui/model"
+	"culvert/app/ui/words"
 
 	"fyne.io/fyne/v2"
 	"fyne.io/fyne/v2/test"
@@ -16,11 +18,12 @@ import (
 type desk struct {
 	fyne.App
 	menus, icons int
+	icon         string
 	menu         *fyne.Menu
 }
 
 func (d *desk) SetSystemTrayMenu(m *fyne.Menu)    { d.menus++; d.menu = m }
-func (d *desk) SetSystemTrayIcon(fyne.Resource)   { d.icons++ }
+func (d *desk) SetSystemTrayIcon(r fyne.Resource) { d.icons++; d.icon = r.Name() }
 func (d *desk) SetSystemTrayWindow(w fyne.Window) {}
 
 func labels(m *fyne.Menu) []string {
@@ -106,20 +109,85 @@ func TestTrayRebuildsOnlyWhenTheTextChanges(t *testing.T) {
 }
 
 func TestIconsDiffer(t *testing.T) {
-	seen := map[string]model.State{}
+	seen := map[string]string{}
 	for _, s := range []model.State{model.Stopped, model.Online, model.Reconnecting, model.Refused} {
-		r := Icon(s)
-		img, err := png.Decode(bytes.NewReader(r.Content()))
-		if err != nil {
-			t.Fatalf("%v: %v", s, err)
+		for _, public := range []bool{false, true} {
+			if s == model.Stopped && public {
+				continue // what is stopped cannot be reached
+			}
+			r := Icon(s, public)
+			img, err := png.Decode(bytes.NewReader(r.Content()))
+			if err != nil {
+				t.Fatalf("%v: %v", r.Name(), err)
+			}
+			if b := img.Bounds(); b.Dx() != 64 || b.Dy() != 64 {
+				t.Errorf("%v: the icon is %v, want 64 × 64", r.Name(), b)
+			}
+			if other, ok := seen[string(r.Content())]; ok {
+				t.Errorf("%v is drawn like %v", r.Name(), other)
+			}
+			seen[string(r.Content())] = r.Name()
 		}
-		if b := img.Bounds(); b.Dx() != 64 || b.Dy() != 64 {
-			t.Errorf("%v: the icon is %v, want 64 × 64", s, b)
+	}
+	if Icon(model.Stopped, true).Name() != Icon(model.Stopped, false).Name() || Icon(model.Connecting, true).Name() != Icon(model.Reconnecting, true).Name() {
+		t.Error("states that look alike have icons of their own")
+	}
+}
+
+// The icon follows the worst state, and says that something is public as long as one
+// tunnel can be reached from outside.
+func TestIconSaysWhatIsPublic(t *testing.T) {
+	d := &desk{App: test.NewTempApp(t)}
+	tray := New(d, Actions{})
+	local := model.Tunnel{Key: "1", Name: "a", State: model.Online, URL: "http://127.0.0.1/a"}
+	public := model.Tunnel{Key: "2", Name: "b", State: model.Online, URL: "https://b.example", Public: true}
+	lost := public
+	lost.Key, lost.State = "3", model.Reconnecting
+	for _, tt := range []struct {
+		tunnels []model.Tunnel
+		want    string
+	}{
+		{nil, "tray-idle.png"},
+		{[]model.Tunnel{local}, "tray-online.png"},
+		{[]model.Tunnel{local, public}, "tray-online-public.png"},
+		{[]model.Tunnel{local, lost}, "tray-reconnecting.png"},
+		{[]model.Tunnel{public, lost}, "tray-reconnecting-public.png"},
+		{[]model.Tunnel{{Key: "4", State: model.Refused, Public: true}}, "tray-error.png"},
+		{[]model.Tunnel{public, {Key: "4", State: model.Refused}}, "tray-error-public.png"},
+	} {
+		tray.Sync(tt.tunnels)
+		if d.icon != tt.want {
+			t.Errorf("%d tunnels: the icon is %s, want %s", len(tt.tunnels), d.icon, tt.want)
 		}
-		if other, ok := seen[string(r.Content())]; ok {
-			t.Errorf("%v has the icon of %v", s, other)
+	}
+}
+
+func TestMenuSpeaksTheLanguage(t *testing.T) {
+	d := &desk{App: test.NewTempApp(t)}
+	tray := New(d, Actions{})
+	tunnels := []model.Tunnel{{Key: "1", Name: "shop", State: model.Online}}
+	tray.Sync(tunnels)
+	words.Set("cs")
+	defer words.Set("en")
+	tray.Sync(tunnels)
+	if d.menus != 2 {
+		t.Errorf("after a change of language the menu was built %d times, want 2", d.menus)
+	}
+}
+
+func TestNamesAreShownAsTheyAre(t *testing.T) {
+	for _, tt := range []struct{ name, os, want string }{
+		{"my_site", "linux", "my__site"}, {"my_site", "windows", "my_site"}, {"a&b", "windows", "a&&b"}, {"a&b_c", "darwin", "a&b_c"},
+	} {
+		if got := literal(tt.name, tt.os); got != tt.want {
+			t.Errorf("on %s %q became %q, want %q", tt.os, tt.name, got, tt.want)
 		}
-		seen[string(r.Content())] = s
+	}
+	if got := clean("two\nlines\u202e"); got != "two lines " {
+		t.Errorf("a name with marks became %q", got)
+	}
+	if got := []rune(clean(strings.Repeat("x", 500))); len(got) != 60 {
+		t.Errorf("a long name takes %d letters", len(got))
 	}
 }
 
