@@ -1,10 +1,10 @@
 // Package config is the folder that an installation keeps: the config file that
 // a person writes, this installation's owner key, and what the programs remember.
 //
-// Several processes share the folder at any time. The config file is only ever
-// read. Everything that is written is written to a temporary file first, under
-// one lock, and then renamed, so that no reader ever sees half a file and a crash
-// leaves the old one or the new one.
+// Several processes share the folder at any time. Everything that is written is
+// written to a temporary file first, under one lock, and then renamed, so that no
+// reader ever sees half a file and a crash leaves the old one or the new one. The
+// config file is a person's: of that, only what is to change is changed.
 package config
 
 import (
@@ -79,8 +79,9 @@ func (d *Dir) locked(f func() error) error {
 	return f()
 }
 
-// writeAtomically replaces the file at path, readable by its owner only.
-func writeAtomically(path string, text []byte) (err error) {
+// WriteFile replaces the file at path, readable by its owner only: whoever reads it
+// meanwhile, or after a crash, finds the old text or the new one.
+func WriteFile(path string, text []byte) (err error) {
 	f, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".*.tmp") // 0600
 	if err != nil {
 		return err

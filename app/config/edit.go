@@ -37,7 +37,7 @@ func (d *Dir) Edit(change func(*Config) error) error {
 		if to, err := filepath.EvalSymlinks(path); err == nil {
 			path = to
 		}
-		if err := writeAtomically(path, []byte(edited)); err != nil {
+		if err := WriteFile(path, []byte(edited)); err != nil {
 			return fmt.Errorf("writing the config file: %w", err)
 		}
 		return nil

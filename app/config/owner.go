@@ -27,7 +27,7 @@ func (d *Dir) OwnerKey() (tunnel.OwnerKey, error) {
 		if err != nil {
 			return err
 		}
-		if err := writeAtomically(d.file(ownerFile), text); err != nil {
+		if err := WriteFile(d.file(ownerFile), text); err != nil {
 			return fmt.Errorf("writing the owner key: %w", err)
 		}
 		return nil

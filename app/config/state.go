@@ -78,7 +78,7 @@ func (d *Dir) UpdateState(change func(*State)) (State, error) {
 		if err != nil {
 			return err
 		}
-		if err := writeAtomically(d.file(stateFile), text); err != nil {
+		if err := WriteFile(d.file(stateFile), text); err != nil {
 			return fmt.Errorf("writing what is to be remembered: %w", err)
 		}
 		return broken
