@@ -315,6 +315,6 @@ func (p *prober) seen(l *look, light *Light, about int, rtt time.Duration, err e
 	p.set(light, found)
 	if l == &p.url {
 		p.news = true
-		l.again = !l.again && errors.Is(err, errNoAnswer)
+		l.again = !l.again && isSilent(err)
 	}
 }

@@ -56,6 +56,10 @@ func (t *Tunnel) visit(ctx context.Context) (time.Duration, error) {
 	if err != nil || u.Host == "" {
 		return 0, errors.New("the tunnel has no public URL")
 	}
+	return t.visitURL(ctx, u)
+}
+
+func (t *Tunnel) visitURL(ctx context.Context, u *url.URL) (time.Duration, error) {
 	var sent, first time.Time
 	trace := &httptrace.ClientTrace{
 		WroteRequest:         func(httptrace.WroteRequestInfo) { sent = time.Now() },
@@ -88,6 +92,9 @@ type silent struct{ cause error }
 
 func (silent) Error() string     { return "" }
 func (s silent) Unwrap() []error { return []error{errNoAnswer, s.cause} }
+
+// isSilent reports whether nobody has answered.
+func isSilent(err error) bool { return errors.Is(err, errNoAnswer) }
 
 // visitTransport goes the way that a visitor on this machine would go.
 func visitTransport(roots *x509.CertPool) *http.Transport {
