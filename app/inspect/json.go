@@ -113,6 +113,7 @@ func (s *jsonScanner) value(line jsonLine) (_ jsonLine, more, whole bool, err er
 				line.end = s.pos // it may become one
 				return line, false, false, nil
 			}
+			s.pos = start
 			return line, false, false, errMalformed
 		}
 	}

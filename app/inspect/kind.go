@@ -124,7 +124,7 @@ func (v *View) convert(contentType string) []byte {
 		return v.body
 	}
 	v.Notes = append(v.Notes, Note{Kind: Charset, Text: name})
-	return text[:min(len(text), 2*maxBody)]
+	return bytes.TrimPrefix(text[:min(len(text), 2*maxBody)], byteOrderMark)
 }
 
 var byteOrderMark = []byte("\ufeff")
