@@ -68,6 +68,8 @@ func (v *bodyView) tell(what string) {
 func (v *bodyView) clear(text string) {
 	v.stopGrowing()
 	v.ready, v.rows = nil, nil
+	enable(v.copyAll, false)
+	enable(v.saveAll, false)
 	f := &flow{}
 	f.add(say(look.ColorMuted, text))
 	v.pane.set(f, false)
@@ -80,7 +82,7 @@ func (v *bodyView) clear(text string) {
 // stays, so that nothing flickers.
 func (v *bodyView) fill(keep bool) {
 	v.stopGrowing()
-	p := v.prepare(inspect.Mode(v.modes.Selected()), func() { v.fill(keep) })
+	p := v.prepare(inspect.Mode(v.modes.Selected()), func() { v.fill(true) })
 	if p == nil || p.view == nil {
 		if !keep {
 			v.clear(words.T("Reading the body…"))
@@ -92,6 +94,8 @@ func (v *bodyView) fill(keep bool) {
 		return
 	}
 	v.ready, v.rows = p, &viewDoc{view: p.view}
+	enable(v.copyAll, !p.partial)
+	enable(v.saveAll, !p.partial)
 	var texts []string
 	v.note = look.ColorMuted
 	for _, n := range notesOf(p) {
@@ -149,7 +153,7 @@ func (v *bodyView) stopGrowing() {
 
 func (v *bodyView) copyText() {
 	p := v.ready
-	if p == nil {
+	if p == nil || p.partial {
 		return
 	}
 	var b strings.Builder
@@ -165,7 +169,7 @@ func (v *bodyView) copied() {
 }
 
 func (v *bodyView) saveBody() {
-	if p := v.ready; p != nil && v.save != nil {
+	if p := v.ready; p != nil && !p.partial && v.save != nil {
 		v.save(p.view.Body())
 	}
 }

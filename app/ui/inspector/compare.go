@@ -5,6 +5,7 @@ import (
 
 	"culvert/app/exchange"
 	"culvert/app/inspect"
+	"culvert/app/redact"
 	"culvert/app/ui/look"
 	"culvert/app/ui/words"
 
@@ -49,14 +50,14 @@ func (c *comparison) fill(keep bool) {
 	}
 	if same(a, b) {
 		c.diff = nil
-		c.title.Set(nameOf(a), look.ColorMuted)
+		c.title.Set(nameOf(a)+" "+pathOf(a), look.ColorMuted)
 		f := &flow{}
 		f.add(line{spans: []span{{text: words.T("Choose another request in the list."), bold: true}}},
 			say(look.ColorMuted, words.T("It is then compared with this one. To look at several, just go on: this one stays what they are compared with.")))
 		c.pane.set(f, false)
 		return
 	}
-	c.title.Set("− "+nameOf(a)+"   + "+nameOf(b), look.ColorMuted)
+	c.title.Set(comparisonTitle(a, b), look.ColorMuted)
 	if !keep || c.diff == nil {
 		f := &flow{}
 		f.add(say(look.ColorMuted, words.T("Comparing…")))
@@ -83,6 +84,20 @@ func nameOf(x *exchange.Exchange) string {
 		name += " ↻"
 	}
 	return name
+}
+
+// pathOf is what was asked for, fit to be seen.
+func pathOf(x *exchange.Exchange) string {
+	path, _ := redact.MaskURL(x.Path)
+	return x.Method + " " + path
+}
+
+// comparisonTitle names the two, and says what they have in common only once.
+func comparisonTitle(a, b *exchange.Exchange) string {
+	if pathOf(a) == pathOf(b) {
+		return "− " + nameOf(a) + "   + " + nameOf(b) + "   " + pathOf(a)
+	}
+	return "− " + nameOf(a) + " " + pathOf(a) + "   + " + nameOf(b) + " " + pathOf(b)
 }
 
 func (c *comparison) tell(keep bool) {
@@ -164,9 +179,9 @@ func diffLine(l inspect.DiffLine) line {
 	text := cutColumns(l.Text, maxDiffColumns)
 	switch l.Op {
 	case inspect.Removed:
-		return line{back: backRemoved, spans: []span{{text: "− ", color: look.ColorBad, bold: true}, {text: text}}}
+		return line{back: backRemoved, spans: []span{{text: "− ", color: look.ColorBad}, {text: text}}}
 	case inspect.Added:
-		return line{back: backAdded, spans: []span{{text: "+ ", color: look.ColorOK, bold: true}, {text: text}}}
+		return line{back: backAdded, spans: []span{{text: "+ ", color: look.ColorOK}, {text: text}}}
 	case inspect.Gap:
 		return say(look.ColorMuted, "  ⋯ "+words.T("%d lines are the same", l.Skip))
 	default:

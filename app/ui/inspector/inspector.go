@@ -237,36 +237,22 @@ func (i *Inspector) message(side int) exchange.Message {
 }
 
 // view is a side's body in a mode, or nil while it is prepared; then is called when
-// it is there, unless another exchange has taken its place.
+// it is there, or more of it, unless another exchange has taken its place.
 func (i *Inspector) view(side int, mode inspect.Mode, then func()) *prepared {
 	b := &i.bodies[side]
-	if p := b.modes[mode]; p != nil {
-		if p.view == nil {
-			p.then = append(p.then, then)
-			return nil
-		}
-		return p
+	p := b.modes[mode]
+	if p == nil {
+		p = &prepared{}
+		b.modes[mode] = p
+		i.prepare(b, p, i.message(side), mode)
 	}
-	p := &prepared{then: []func(){then}}
-	b.modes[mode] = p
-	m, hide := i.message(side), !i.secrets
-	var view *inspect.View
-	var masked bool
-	b.jobs = append(b.jobs, i.run(func(ctx context.Context) { view, masked = layOut(ctx, m, mode, hide) }, func() {
-		p.view, p.masked = view, masked
-		waiting := p.then
-		p.then = nil
-		if view == nil {
-			return
-		}
-		for _, f := range waiting {
-			f()
-		}
-	}))
-	if p.view != nil { // it was prepared at once
-		return p
+	if p.view == nil || p.partial {
+		p.then = append(p.then, then)
 	}
-	return nil
+	if p.view == nil {
+		return nil
+	}
+	return p
 }
 
 // CreateRenderer implements fyne.Widget.

@@ -31,6 +31,9 @@ func (i *Inspector) noteLines(p *prepared) []line {
 // notesOf are the body's notes in the user's language.
 func notesOf(p *prepared) []note {
 	var notes []note
+	if p.partial {
+		return notes // they are about the cut that was made for speed
+	}
 	if p.masked {
 		notes = append(notes, note{words.T("Secrets in it are hidden."), look.ColorMuted})
 	}

@@ -2,6 +2,7 @@ package inspector
 
 import (
 	"context"
+	"strings"
 
 	"culvert/app/exchange"
 	"culvert/app/inspect"
@@ -55,9 +56,49 @@ func (b *bodies) reset() {
 
 // prepared is a body as it is to be shown. While it is prepared, view is nil.
 type prepared struct {
-	view   *inspect.View
-	masked bool // secrets were taken out of it
-	then   []func()
+	view    *inspect.View
+	masked  bool // secrets were taken out of it
+	partial bool // this is only its start; the rest is still looked through
+	then    []func()
+}
+
+// startBytes is how much of a long body is prepared first. To look for secrets in 10 MB
+// takes a good while, the first screen of them must not.
+const startBytes = 64 << 10
+
+// prepare lays a body out, the start of a long one before the rest.
+func (i *Inspector) prepare(b *bodies, p *prepared, m exchange.Message, mode inspect.Mode) {
+	start, hide := m, !i.secrets
+	if hide && len(m.Body) > 4*startBytes && !isImage(m) {
+		start.Body, start.Truncated = m.Body[:startBytes], true
+		p.partial = true
+	}
+	var view *inspect.View
+	var masked bool
+	ready := func() {
+		p.view, p.masked = view, masked
+		waiting := p.then
+		p.then = nil
+		if view == nil {
+			return // given up: nobody looks at it
+		}
+		for _, f := range waiting {
+			f()
+		}
+	}
+	b.jobs = append(b.jobs, i.run(func(ctx context.Context) { view, masked = layOut(ctx, start, mode, hide) }, func() {
+		ready()
+		if p.partial {
+			b.jobs = append(b.jobs, i.run(func(ctx context.Context) { view, masked = layOut(ctx, m, mode, hide) }, func() {
+				p.partial = false
+				ready()
+			}))
+		}
+	}))
+}
+
+func isImage(m exchange.Message) bool {
+	return strings.HasPrefix(strings.ToLower(m.Header.Get("Content-Type")), "image/")
 }
 
 // layOut runs in another goroutine. The view is nil if the work was given up.
