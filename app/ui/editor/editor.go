@@ -3,143 +3,109 @@
 // a request, changed.
 //
 // Each is shown over the window's canvas, asks by its actions for what is to happen,
-// and says inline what is wrong with what was typed.
+// and says inline what is wrong with what was typed. They speak the language that is
+// set when they are made.
 package editor
 
 import (
-	"net/http"
-	"time"
-
-	"culvert/app/exchange"
+	"culvert/app/ui/form"
+	"culvert/app/ui/look"
+	"culvert/app/ui/model"
+	"culvert/app/ui/words"
 
 	"fyne.io/fyne/v2"
 )
 
-// Tunnel is a tunnel as a person writes it down.
-type Tunnel struct {
-	Target     string
-	Name       string // the wanted ID, or "" for any
-	Profile    string // name of the backend's profile, "" for the built-in relay
-	HostHeader string // "local", "public" or a name; "" is "local"
-	Timeout    time.Duration
-	Start      bool // open it when the program starts
-}
-
-// TunnelState is what the form begins with.
-type TunnelState struct {
-	// Key is the tunnel that is changed; "" opens a new one.
-	Key    string
-	Tunnel Tunnel
-	// Title is the tunnel's name for people.
-	Title string
-	// URL is its public URL now, or "".
-	URL string
-	// Running: saving connects it anew.
-	Running bool
-	// Profiles are the names to choose from.
-	Profiles []string
-}
-
-// TunnelActions are what the form asks for. None may block; they call back in the
-// toolkit's goroutine.
-type TunnelActions struct {
-	// CheckTarget says what is wrong with a target, or nil.
-	CheckTarget func(text string, done func(error))
-	// Save changes the tunnel, or opens a new one if key is "".
-	Save func(key string, t Tunnel, done func(error))
-	// Closed is called when the form has gone, saved or not.
-	Closed func()
-}
-
-// TunnelForm changes or duplicates a tunnel.
-type TunnelForm struct {
+// dialog is what all of them have: a page in a sheet that is as high as it needs to
+// be, and a place for what went wrong.
+type dialog struct {
 	canvas  fyne.Canvas
-	actions TunnelActions
+	sheet   *look.Sheet
+	page    *form.Page
+	problem *look.Banner
+	busy    bool
+	shown   int // counts how often it has been opened, so that late answers are known
 }
 
-// NewTunnelForm returns a form that is not shown.
-func NewTunnelForm(canvas fyne.Canvas, a TunnelActions) *TunnelForm {
-	return &TunnelForm{canvas: canvas, actions: a}
+func (d *dialog) init(canvas fyne.Canvas, title string, closed func(), sections []fyne.CanvasObject, buttons ...fyne.CanvasObject) {
+	d.canvas = canvas
+	d.problem = look.NewBanner(look.Bad, "")
+	d.problem.Hide()
+	d.page = form.NewPage(look.NewStack(form.Loose, append(sections, d.problem)...))
+	d.sheet = look.NewSheet(title, d.page, buttons...)
+	d.sheet.Fill()
+	d.sheet.OnClose(func() {
+		d.busy = false
+		if closed != nil {
+			closed()
+		}
+	})
 }
 
-// Show opens the form.
-func (f *TunnelForm) Show(TunnelState) {}
-
-// Hide closes the form, saving nothing.
-func (f *TunnelForm) Hide() {}
-
-// ShareState is a tunnel whose URL is shared.
-type ShareState struct {
-	Title string // the tunnel's name for people
-	URL   string
-	// Local: only this computer can open the URL.
-	Local bool
+// open shows the sheet from its top.
+func (d *dialog) open(title string, focus fyne.Focusable) {
+	d.shown++
+	d.busy = false
+	d.say(nil)
+	d.sheet.SetTitle(title)
+	d.relayout()
+	d.sheet.Open(d.canvas, focus)
+	d.relayout()
 }
 
-// ShareActions are what the share sheet asks for. None may block.
-type ShareActions struct {
-	Copy func(text string)
-	Open func(url string)
-	// SavePNG asks where to, and saves the picture there; path is "" if the person
-	// chose no place.
-	SavePNG func(name string, png []byte, done func(path string, err error))
-	Closed  func()
+// sheetEdge is what stands beside a sheet in a narrow window, and its frame.
+const sheetEdge float32 = 2*24 + 2
+
+// relayout follows a change of what the page needs.
+func (d *dialog) relayout() {
+	d.sheet.SetHeight(d.page.HeightFor(min(look.SheetWidth-2, d.canvas.Size().Width-sheetEdge)))
+	d.page.Relayout()
 }
 
-// Share shows a URL as a QR code.
-type Share struct {
-	canvas  fyne.Canvas
-	actions ShareActions
+// say shows what kept it from being done, or nil.
+func (d *dialog) say(err error) {
+	text := ""
+	if err != nil {
+		text = words.T("That did not work. %s", model.Sentence(err.Error()))
+	}
+	if d.problem.Text() == text {
+		return
+	}
+	d.problem.Set(look.Bad, text)
+	d.problem.Hidden = text == ""
+	d.relayout()
+	if err != nil && d.sheet.Shown() {
+		d.page.Reveal(d.problem)
+	}
 }
 
-// NewShare returns a sheet that is not shown.
-func NewShare(canvas fyne.Canvas, a ShareActions) *Share { return &Share{canvas: canvas, actions: a} }
-
-// Show opens the sheet.
-func (s *Share) Show(ShareState) {}
-
-// Hide closes the sheet.
-func (s *Share) Hide() {}
-
-// Request is a request to be sent again.
-type Request struct {
-	Of     string // ID of the exchange that it repeats
-	Method string
-	Path   string // raw path and query
-	Header http.Header
-	Body   []byte
+// run does what takes a moment: the button says so meanwhile, and the sheet closes
+// when it is done. An answer to a sheet that was closed in the meantime is dropped.
+func (d *dialog) run(button *look.Button, meanwhile string, start func(done func(error))) {
+	if d.busy {
+		return
+	}
+	d.busy = true
+	d.say(nil)
+	label, shown := button.Text(), d.shown
+	button.SetText(meanwhile)
+	start(func(err error) {
+		button.SetText(label)
+		if shown != d.shown || !d.sheet.Shown() {
+			return
+		}
+		d.busy = false
+		if err != nil {
+			d.say(err)
+			return
+		}
+		d.sheet.Close()
+	})
 }
 
-// ReplayState is what the form begins with.
-type ReplayState struct {
-	Exchange *exchange.Exchange
-	// Tunnel is the name of the tunnel that it goes through.
-	Tunnel string
+// mark shows what is wrong with a row, or "".
+func (d *dialog) mark(row *look.FormRow, problem string) {
+	if row.SetError(problem) {
+		d.relayout()
+	}
 }
-
-// ReplayActions are what the form asks for. None may block; they call back in the
-// toolkit's goroutine.
-type ReplayActions struct {
-	// Secret reports whether a header field of that name is masked.
-	Secret func(name string) bool
-	// Send sends the request to the local service.
-	Send   func(x *exchange.Exchange, r Request, done func(error))
-	Closed func()
-}
-
-// ReplayForm changes a request and sends it again.
-type ReplayForm struct {
-	canvas  fyne.Canvas
-	actions ReplayActions
-}
-
-// NewReplay returns a form that is not shown.
-func NewReplay(canvas fyne.Canvas, a ReplayActions) *ReplayForm {
-	return &ReplayForm{canvas: canvas, actions: a}
-}
-
-// Show opens the form.
-func (f *ReplayForm) Show(ReplayState) {}
-
-// Hide closes the form, sending nothing.
-func (f *ReplayForm) Hide() {}
