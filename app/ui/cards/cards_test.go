@@ -1,19 +1,18 @@
 package cards
 
 import (
+	"fmt"
 	"strings"
 	"testing"
-	"time"
 
 	"culvert/app/ui/look"
 	"culvert/app/ui/model"
 
 	"fyne.io/fyne/v2"
+	"fyne.io/fyne/v2/driver/desktop"
 	"fyne.io/fyne/v2/test"
 	"github.com/google/go-cmp/cmp"
 )
-
-var now = time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 
 type calls []string
 
@@ -23,71 +22,128 @@ func newTestColumn(t *testing.T) (*Column, *calls, fyne.Window) {
 	var c calls
 	note := func(what string) func(string) { return func(key string) { c = append(c, what+" "+key) } }
 	col := NewColumn(Actions{Select: note("select"), Copy: note("copy"), OpenURL: note("open"), Start: note("start"),
-		Stop: note("stop"), RetryNow: note("retry"), Remove: note("remove"), Escape: func() { c = append(c, "escape") }})
-	w := test.NewTempWindow(t, col)
+		Stop: note("stop"), RetryNow: note("retry"), Remove: note("remove"), Share: note("share"), CopyStreamURL: note("stream"),
+		Edit: note("edit"), Duplicate: note("duplicate"), Probe: note("probe"), Why: note("why"),
+		Move:   func(key string, index int) { c = append(c, fmt.Sprintf("move %s %d", key, index)) },
+		Escape: func() { c = append(c, "escape") }})
+	w := test.NewTempWindow(t, look.NewRoot(col))
 	w.SetPadded(false)
 	w.Resize(fyne.NewSize(372, 700))
 	return col, &c, w
 }
 
-// buttons are those that can be seen, from the left.
-func (c *card) buttons() []*look.Button {
-	var out []*look.Button
-	for _, b := range []*look.Button{c.copy, c.open, c.try, c.start, c.stop, c.drop} {
-		if b.Visible() {
-			out = append(out, b)
+// button is anything on a card that can be pressed, with its words.
+type button struct {
+	fyne.CanvasObject
+	words string
+}
+
+// buttons are those that can be seen, in the order of the Tab key.
+func (c *card) buttons() []button {
+	var out []button
+	for _, o := range test.WidgetRenderer(c).Objects() {
+		switch b := o.(type) {
+		case *look.Button:
+			if b.Visible() {
+				out = append(out, button{b, b.Text()})
+			}
+		case *look.IconButton:
+			if b.Visible() {
+				out = append(out, button{b, b.Tip()})
+			}
 		}
 	}
 	return out
 }
 
+func (c *card) said() string {
+	var names []string
+	for _, b := range c.buttons() {
+		names = append(names, b.words)
+	}
+	return strings.Join(names, " ")
+}
+
 func TestCardShowsTheTunnel(t *testing.T) {
-	url := "http://127.0.0.1:40001/shop"
-	for _, tt := range []struct {
-		name    string
-		tunnel  model.Tunnel
-		status  string
-		cause   string
-		url     bool
-		buttons string
+	want := map[string]struct {
+		status, cause string
+		url           bool
+		buttons       string
 	}{
-		{"connecting", model.Tunnel{State: model.Connecting}, "Connecting…", "", false, "Stop"},
-		{"online", model.Tunnel{State: model.Online, Since: now.Add(-12 * time.Minute), URL: url, Cause: "old news"},
-			"Online · 12 min", "", true, "Copy Open Stop"},
-		{"online, leading nowhere", model.Tunnel{State: model.Online, Since: now.Add(-12 * time.Minute), URL: url, Warning: "nothing is listening on localhost:3000"},
-			"Online · 12 min", "Nothing is listening on localhost:3000.", true, "Copy Open Stop"},
-		{"reconnecting", model.Tunnel{State: model.Reconnecting, Attempt: 3, NextTry: now.Add(4 * time.Second), Cause: "connection refused", URL: url},
-			"Reconnecting in 4 s · attempt 3", "Connection refused. Visitors get an error page until the tunnel is back.", true, "Copy Try now Stop"},
-		{"never online", model.Tunnel{State: model.Reconnecting, Attempt: 1, NextTry: now, Cause: "connection refused"},
-			"Reconnecting now · attempt 1", "Connection refused.", false, "Try now Stop"},
-		{"refused", model.Tunnel{State: model.Refused, Cause: "token expired", URL: url}, "Refused", "Token expired.", false, "Start Remove"},
-		{"stopped", model.Tunnel{State: model.Stopped, URL: url}, "Stopped", "", false, "Start Remove"},
-	} {
-		t.Run(tt.name, func(t *testing.T) {
-			col, _, _ := newTestColumn(t)
-			tt.tunnel.Key, tt.tunnel.Name, tt.tunnel.Detail = "1", "shop", "localhost:3000"
-			col.Sync([]model.Tunnel{tt.tunnel}, "", now)
-			c := col.stack.cards[0]
-			if c.name.Text() != "shop" || c.detail.Text() != "localhost:3000" {
-				t.Errorf("the card is called %q, %q", c.name.Text(), c.detail.Text())
-			}
-			if c.status.Text() != tt.status || c.cause.Text() != tt.cause {
-				t.Errorf("status %q and cause %q, want %q and %q", c.status.Text(), c.cause.Text(), tt.status, tt.cause)
-			}
-			if c.url.Visible() != tt.url {
-				t.Errorf("the URL's visibility is %v, want %v", c.url.Visible(), tt.url)
-			}
-			var names []string
-			for _, b := range c.buttons() {
-				names = append(names, b.Text())
-				if end := b.Position().Y + b.Size().Height; end > c.Size().Height {
-					t.Errorf("button %s ends at %v, below the card's %v", b.Text(), end, c.Size().Height)
+		"online":       {"Online · 12 min", "", true, "Copy Open QR Stop More"},
+		"connecting":   {"Connecting…", "", false, "Stop More"},
+		"fresh":        {"Online · just now", "", true, "Copy Open QR Stop More"},
+		"local":        {"Online · 12 min", "", true, "Copy Open QR Stop More"},
+		"long":         {"Online · 2 d 1 h", "", true, "Copy Open QR Stop More"},
+		"hazard":       {"Online · 12 min", "", true, "Copy Open QR Stop More"},
+		"service-down": {"Online · 12 min", "Nothing is listening on localhost:5173: start the service.", true, "Copy Open QR Stop More"},
+		"url-down":     {"Online · 12 min", "The name shop.tunnel.example.com is not known: add a wildcard DNS record.", true, "Copy Open QR Stop More"},
+		"reconnecting": {"Reconnecting in 4 s · attempt 3",
+			"The network is unreachable. The URL is kept; visitors see a page that tries again.", true, "Copy Try now Why? Stop More"},
+		"never-online": {"Reconnecting now · attempt 12",
+			"Tunnel.example.com does not answer: no such host. Check the backend's address, or that this computer is online.", false, "Try now Why? Stop More"},
+		"refused": {"Refused", "The token expired on 1 January: make a new one and put it into the backend's settings.", false, "Start Why? More"},
+		"stopped": {"Stopped", "", false, "Start More"},
+	}
+	for _, s := range states() {
+		for _, width := range []float32{372, 272} {
+			t.Run(fmt.Sprintf("%s at %v", s.name, width), func(t *testing.T) {
+				col, _, w := newTestColumn(t)
+				w.Resize(fyne.NewSize(width, 700))
+				col.Sync([]model.Tunnel{s.tunnel}, "", now)
+				c, want := col.stack.cards[0], want[s.name]
+				if c.name.Text() != s.tunnel.Name {
+					t.Errorf("the card is called %q", c.name.Text())
 				}
+				if c.status.Text() != want.status || c.cause.Text() != want.cause {
+					t.Errorf("status %q and cause %q, want %q and %q", c.status.Text(), c.cause.Text(), want.status, want.cause)
+				}
+				if c.url.Visible() != want.url {
+					t.Errorf("the URL's visibility is %v, want %v", c.url.Visible(), want.url)
+				}
+				if got := c.said(); got != want.buttons {
+					t.Errorf("buttons %q, want %q", got, want.buttons)
+				}
+				checkInside(t, c)
+			})
+		}
+	}
+}
+
+// checkInside finds parts that stand out of the card or on each other.
+func checkInside(t *testing.T, c *card) {
+	t.Helper()
+	objects := test.WidgetRenderer(c).Objects()
+	for i, o := range objects {
+		if !o.Visible() || o == fyne.CanvasObject(c.back) {
+			continue
+		}
+		p, s := o.Position(), o.Size()
+		if p.X < 0 || p.Y < 0 || p.X+s.Width > c.Size().Width || p.Y+s.Height > c.Size().Height {
+			t.Errorf("%T at %v, %v stands out of the card of %v", o, p, s, c.Size())
+		}
+		for _, other := range objects[:i] {
+			inBox := other == fyne.CanvasObject(c.urlBox)
+			if !other.Visible() || other == fyne.CanvasObject(c.back) || inBox {
+				continue
 			}
-			if got := strings.Join(names, " "); got != tt.buttons {
-				t.Errorf("buttons %q, want %q", got, tt.buttons)
+			q, r := other.Position(), other.Size()
+			if p.X < q.X+r.Width && q.X < p.X+s.Width && p.Y < q.Y+r.Height && q.Y < p.Y+s.Height {
+				t.Errorf("%T at %v, %v lies over %T at %v, %v", o, p, s, other, q, r)
 			}
-		})
+		}
+	}
+}
+
+// What is drawn in each state: a change must be looked at.
+func TestMarkup(t *testing.T) {
+	for _, s := range states() {
+		for _, width := range []float32{372, 272} {
+			col, _, w := newTestColumn(t)
+			w.Resize(fyne.NewSize(width, 700))
+			col.Sync([]model.Tunnel{s.tunnel}, s.tunnel.Key, now)
+			test.AssertObjectRendersToMarkup(t, fmt.Sprintf("%s-%v.xml", s.name, width), col.stack.cards[0])
+		}
 	}
 }
 
@@ -114,7 +170,7 @@ func TestWarningComesAndGoes(t *testing.T) {
 func TestNarrowCardLeavesTheSchemeOut(t *testing.T) {
 	col, _, w := newTestColumn(t)
 	tunnel := model.Tunnel{Key: "1", State: model.Online, Since: now, URL: "http://127.0.0.1:22850/hyhbpez1a7jy"}
-	for width, want := range map[float32]string{372: tunnel.URL, 272: "127.0.0.1:22850/hyhbpez1a7jy"} {
+	for width, want := range map[float32]string{372: "127.0.0.1:22850/hyhbpez1a7jy", 440: tunnel.URL, 272: "….0.0.1:22850/hyhbpez1a7jy"} {
 		w.Resize(fyne.NewSize(width, 700))
 		col.Sync([]model.Tunnel{tunnel}, "", now)
 		c := col.stack.cards[0]
@@ -124,25 +180,65 @@ func TestNarrowCardLeavesTheSchemeOut(t *testing.T) {
 	}
 }
 
-// Status and count share a line; the count stands at the right, however long it is,
-// and gives way to the status.
-func TestCountGivesWay(t *testing.T) {
-	col, _, w := newTestColumn(t)
-	online := model.Tunnel{Key: "1", State: model.Online, Since: now, URL: "http://x/a"}
-	for _, n := range []int{0, 1, 1284, 1} {
-		online.Requests = n
-		col.Sync([]model.Tunnel{online}, "", now)
-		c := col.stack.cards[0]
-		right := c.count.Position().X + c.count.Natural().Width
-		if !c.count.Visible() || right != c.Size().Width-pad {
-			t.Errorf("%q ends at %v, want %v", c.count.Text(), right, c.Size().Width-pad)
+// The path-form URLs of one backend differ at their ends.
+func TestURLsKeepTheirEnd(t *testing.T) {
+	test.NewTempApp(t)
+	for _, tt := range []struct {
+		url   string
+		width float32
+		want  string
+	}{
+		{"https://shop.example", 400, "https://shop.example"},
+		{"https://shop.example", 100, "shop.example"},
+		{"https://tunnel.example.com/prod/a1b2c3", 160, "…ample.com/prod/a1b2c3"},
+		{"https://a-very-long-name.tunnel.example.com", 100, "a-very-long-name.tunnel.example.com"},
+		{"nonsense", 10, "nonsense"},
+	} {
+		if got := fitURL(tt.url, tt.width); got != tt.want {
+			t.Errorf("%s in %v is %q, want %q", tt.url, tt.width, got, tt.want)
 		}
 	}
-	w.Resize(fyne.NewSize(272, 700))
-	online.State, online.Requests, online.Attempt, online.NextTry = model.Reconnecting, 1284, 12, now.Add(40*time.Second)
-	col.Sync([]model.Tunnel{online}, "", now)
-	if c := col.stack.cards[0]; c.count.Visible() {
-		t.Error("the count is drawn over a long status")
+}
+
+// Lights stand beside the status while they are up, else beneath it with as many
+// words as there is room for.
+func TestLightsSayMoreWhenSomethingIsWrong(t *testing.T) {
+	col, _, w := newTestColumn(t)
+	tunnel := states()[0].tunnel
+	sync := func() *card { col.Sync([]model.Tunnel{tunnel}, "", now); return col.stack.cards[0] }
+	c := sync()
+	if c.lights.service.Position().Y > c.status.Position().Y+lineHeight/2 {
+		t.Error("lights that are up have a row of their own in a wide card")
+	}
+	plain := c.Size().Height
+	tunnel.Lights.URL.State, tunnel.Lights.URL.Cause = model.LightDown, "gone"
+	c = sync()
+	if c.lights.url.Word() != "down" || c.lights.url.Position().Y < c.status.Position().Y+lineHeight || c.Size().Height <= plain {
+		t.Errorf("a light that went out says %q at %v, beneath %v", c.lights.url.Word(), c.lights.url.Position(), c.status.Position())
+	}
+	if tip := c.lights.url.Tip(); !strings.Contains(tip, "Gone.") || !strings.Contains(tip, "checked 1 min ago") {
+		t.Errorf("its tooltip says %q", tip)
+	}
+	for _, width := range []float32{372, 272} {
+		w.Resize(fyne.NewSize(width, 700))
+		checkInside(t, sync())
+	}
+	tunnel.State = model.Stopped
+	if c = sync(); c.lights.url.Visible() {
+		t.Error("a stopped tunnel has lights")
+	}
+}
+
+func TestOnlyOneCopyIsFilled(t *testing.T) {
+	online := func(key string) model.Tunnel {
+		return model.Tunnel{Key: key, State: model.Online, URL: "http://x/" + key}
+	}
+	stopped := model.Tunnel{Key: "s", State: model.Stopped}
+	all := []model.Tunnel{stopped, online("a"), online("b")}
+	for selected, want := range map[string]string{"": "a", "b": "b", "s": ""} {
+		if got := wanted(all, selected); got != want {
+			t.Errorf("with %q selected, the URL of %q is wanted, not of %q", selected, got, want)
+		}
 	}
 }
 
@@ -150,21 +246,119 @@ func TestCardAsksForWhatIsPressed(t *testing.T) {
 	col, calls, w := newTestColumn(t)
 	online := model.Tunnel{Key: "1", Name: "a", State: model.Online, URL: "http://x/a"}
 	retrying := model.Tunnel{Key: "2", Name: "b", State: model.Reconnecting, URL: "http://x/b"}
-	stopped := model.Tunnel{Key: "3", Name: "c", State: model.Stopped}
-	col.Sync([]model.Tunnel{online, retrying, stopped}, "", now)
+	refused := model.Tunnel{Key: "3", Name: "c", State: model.Refused}
+	stopped := model.Tunnel{Key: "4", Name: "d", State: model.Stopped}
+	col.Sync([]model.Tunnel{online, retrying, refused, stopped}, "", now)
 	for _, c := range col.stack.cards {
 		for _, b := range c.buttons() {
-			test.Tap(b)
+			if b.words != "More" {
+				test.Tap(b.CanvasObject.(fyne.Tappable))
+			}
 		}
 		w.Canvas().Focus(c)
 		c.TypedKey(&fyne.KeyEvent{Name: fyne.KeyReturn})
-		c.TypedKey(&fyne.KeyEvent{Name: fyne.KeyDelete}) // only a stopped one may go so easily
+		c.TypedKey(&fyne.KeyEvent{Name: fyne.KeyDelete}) // only one that is not running may go so easily
 	}
 	col.stack.cards[0].TypedKey(&fyne.KeyEvent{Name: fyne.KeyEscape})
 	col.stack.cards[0].copy.TypedKey(&fyne.KeyEvent{Name: fyne.KeyEscape})
-	want := []string{"copy 1", "open 1", "stop 1", "select 1", "copy 2", "retry 2", "stop 2", "select 2", "start 3", "remove 3", "select 3", "remove 3", "escape", "escape"}
+	want := []string{"copy 1", "open 1", "share 1", "stop 1", "select 1", "copy 2", "retry 2", "why 2", "stop 2", "select 2",
+		"start 3", "why 3", "select 3", "remove 3", "start 4", "select 4", "remove 4", "escape", "escape"}
 	if diff := cmp.Diff(want, []string(*calls)); diff != "" {
 		t.Errorf("asked for (-want +got):\n%s", diff)
+	}
+}
+
+// What has no action is not offered, and what would do harm now is not to be had.
+func TestMenuOffersWhatCanBeDone(t *testing.T) {
+	col, calls, _ := newTestColumn(t)
+	online := model.Tunnel{Key: "1", State: model.Online, URL: "http://x/a", StreamURL: "http://y/a"}
+	stopped := model.Tunnel{Key: "2", State: model.Stopped, URL: "http://x/b"}
+	col.Sync([]model.Tunnel{online, stopped}, "", now)
+	lines := func(c *card) (out []string) {
+		for _, i := range c.items() {
+			switch {
+			case i.Separator:
+				out = append(out, "-")
+			case i.Disabled:
+				out = append(out, "("+i.Text+")")
+			default:
+				out = append(out, i.Text)
+				i.Run()
+			}
+		}
+		return out
+	}
+	if diff := cmp.Diff([]string{"Stop", "Check the connection", "-", "Copy URL", "Open in browser", "Show QR code", "Copy URL for streams", "-",
+		"Edit…", "Duplicate…", "-", "(Move up)", "Move down", "-", "(Remove)"}, lines(col.stack.cards[0])); diff != "" {
+		t.Errorf("online (-want +got):\n%s", diff)
+	}
+	if diff := cmp.Diff([]string{"Start", "(Check the connection)", "-", "(Copy URL)", "(Open in browser)", "(Show QR code)", "-",
+		"Edit…", "Duplicate…", "-", "Move up", "(Move down)", "-", "Remove"}, lines(col.stack.cards[1])); diff != "" {
+		t.Errorf("stopped (-want +got):\n%s", diff)
+	}
+	want := []string{"stop 1", "probe 1", "copy 1", "open 1", "share 1", "stream 1", "edit 1", "duplicate 1", "move 1 1",
+		"start 2", "edit 2", "duplicate 2", "move 2 0", "remove 2"}
+	if diff := cmp.Diff(want, []string(*calls)); diff != "" {
+		t.Errorf("asked for (-want +got):\n%s", diff)
+	}
+	col.actions = Actions{Start: col.actions.Start, Stop: col.actions.Stop}
+	if diff := cmp.Diff([]string{"Start"}, lines(col.stack.cards[1])); diff != "" {
+		t.Errorf("with few actions (-want +got):\n%s", diff)
+	}
+}
+
+func TestMenuOpensByKeyAndPointer(t *testing.T) {
+	col, _, w := newTestColumn(t)
+	col.Sync([]model.Tunnel{{Key: "1", State: model.Stopped}}, "", now)
+	c := col.stack.cards[0]
+	for name, open := range map[string]func(){
+		"button": func() { test.Tap(c.more) },
+		"key":    func() { c.TypedKey(&fyne.KeyEvent{Name: desktop.KeyMenu}) },
+		"click":  func() { test.TapSecondary(c) },
+	} {
+		open()
+		if !look.Covered(w.Canvas()) {
+			t.Errorf("%s: no menu opened", name)
+		}
+		if !look.Escape(w.Canvas()) || look.Covered(w.Canvas()) {
+			t.Errorf("%s: Escape did not close it", name)
+		}
+	}
+}
+
+func TestArrowsGoFromCardToCardAndMoveThem(t *testing.T) {
+	col, calls, w := newTestColumn(t)
+	col.Sync([]model.Tunnel{{Key: "a"}, {Key: "b"}, {Key: "c"}}, "", now)
+	cards := col.stack.cards
+	w.Canvas().Focus(cards[0])
+	for _, step := range []struct {
+		key  fyne.KeyName
+		want int
+	}{{fyne.KeyDown, 1}, {fyne.KeyDown, 2}, {fyne.KeyDown, 2}, {fyne.KeyUp, 1}} {
+		w.Canvas().Focused().TypedKey(&fyne.KeyEvent{Name: step.key})
+		if w.Canvas().Focused() != fyne.Focusable(cards[step.want]) {
+			t.Fatalf("after %s the focus is not on card %d", step.key, step.want)
+		}
+	}
+	alt := func(key fyne.KeyName) fyne.Shortcut {
+		return &desktop.CustomShortcut{KeyName: key, Modifier: fyne.KeyModifierAlt}
+	}
+	cards[1].TypedShortcut(alt(fyne.KeyUp))
+	cards[1].TypedShortcut(alt(fyne.KeyDown))
+	cards[0].TypedShortcut(alt(fyne.KeyUp)) // nowhere to go
+	if diff := cmp.Diff([]string{"move b 0", "move b 2"}, []string(*calls)); diff != "" {
+		t.Errorf("asked for (-want +got):\n%s", diff)
+	}
+	passed := 0
+	find := &desktop.CustomShortcut{KeyName: fyne.KeyF, Modifier: fyne.KeyModifierControl}
+	col.actions.Shortcut = func(s fyne.Shortcut) {
+		if s == fyne.Shortcut(find) {
+			passed++
+		}
+	}
+	cards[0].TypedShortcut(find)
+	if passed != 1 {
+		t.Error("a card with the focus keeps the window's shortcuts for itself")
 	}
 }
 
@@ -221,7 +415,7 @@ func TestCardsDoNotOverlap(t *testing.T) {
 			y = c.Position().Y + c.Size().Height
 			for _, b := range c.buttons() {
 				if right := b.Position().X + b.Size().Width; right > c.Size().Width {
-					t.Errorf("at %v: button %s of %s reaches %v, beyond %v", width, b.Text(), c.tunnel.State, right, c.Size().Width)
+					t.Errorf("at %v: button %s of %s reaches %v, beyond %v", width, b.words, c.tunnel.State, right, c.Size().Width)
 				}
 			}
 		}

@@ -37,16 +37,17 @@ func (c *Column) Sync(tunnels []model.Tunnel, selected string, now time.Time) {
 	old := c.stack.cards
 	next := make([]*card, 0, len(tunnels))
 	reshaped := len(old) != len(tunnels)
+	wanted := wanted(tunnels, selected)
 	for i, t := range tunnels {
 		var k *card
 		if at := slices.IndexFunc(old, func(k *card) bool { return k.tunnel.Key == t.Key }); at >= 0 {
 			k = old[at]
 			reshaped = reshaped || at != i
 		} else {
-			k = newCard(t, &c.actions)
+			k = newCard(t, c)
 			reshaped = true
 		}
-		if k.set(t, t.Key == selected, now) {
+		if k.set(t, t.Key == selected, t.Key == wanted, now) {
 			reshaped = true
 		}
 		next = append(next, k)
@@ -58,12 +59,24 @@ func (c *Column) Sync(tunnels []model.Tunnel, selected string, now time.Time) {
 	}
 }
 
+// wanted is the key of the tunnel whose URL is most likely to be copied next: the
+// selected one's, else the first that is online. Only its button is filled, because
+// of several calls to do something none is heard.
+func wanted(tunnels []model.Tunnel, selected string) string {
+	for _, t := range tunnels {
+		if t.State == model.Online && (selected == "" || t.Key == selected) {
+			return t.Key
+		}
+	}
+	return ""
+}
+
 // Copied makes the tunnel's Copy button say so for a moment.
 func (c *Column) Copied(key string, now time.Time) {
 	for _, k := range c.stack.cards {
 		if k.tunnel.Key == key {
 			k.copied = now
-			k.set(k.tunnel, k.selected, now)
+			k.set(k.tunnel, k.selected, k.first, now)
 		}
 	}
 }
@@ -78,6 +91,14 @@ func (c *Column) Reveal(key string) {
 		if view := c.scroll.Size().Height; bottom > c.scroll.Offset.Y+view || top < c.scroll.Offset.Y {
 			c.scroll.ScrollToOffset(fyne.NewPos(0, max(bottom-view+between, 0)))
 		}
+	}
+}
+
+// focus goes from a card to one of its neighbours.
+func (c *Column) focus(from *card, by int) {
+	to := slices.Index(c.stack.cards, from) + by
+	if window := fyne.CurrentApp().Driver().CanvasForObject(from); window != nil && to >= 0 && to < len(c.stack.cards) {
+		window.Focus(c.stack.cards[to])
 	}
 }
 

@@ -19,6 +19,14 @@ func Escape(c fyne.Canvas) bool {
 // shortcuts rest meanwhile.
 func Covered(c fyne.Canvas) bool { return c.Overlays().Top() != nil }
 
+// PassShortcut hands a shortcut to the canvas of a widget that takes shortcuts: Fyne
+// does not ask the canvas when what has the focus takes any.
+func PassShortcut(o fyne.CanvasObject, s fyne.Shortcut) {
+	if c, ok := fyne.CurrentApp().Driver().CanvasForObject(o).(fyne.Shortcutable); ok {
+		c.TypedShortcut(s)
+	}
+}
+
 // escape serves the Escape key for a widget with the focus: by what it was told to
 // do, else by closing what it stands on, else by the window's own handler.
 func escape(o fyne.CanvasObject, own func()) {

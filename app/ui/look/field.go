@@ -13,7 +13,8 @@ import (
 type Field struct {
 	widget.Entry
 	Box *fyne.Container
-	// OnShortcut takes the shortcuts that are not an entry's own; may be nil.
+	// OnShortcut takes the shortcuts that are not an entry's own; without it the canvas
+	// gets them.
 	OnShortcut func(fyne.Shortcut)
 	// OnEscape is called for the Escape key; without it what is on top closes.
 	OnEscape func()
@@ -98,6 +99,8 @@ func (f *Field) TypedShortcut(s fyne.Shortcut) {
 	if _, custom := s.(*desktop.CustomShortcut); custom {
 		if f.OnShortcut != nil {
 			f.OnShortcut(s)
+		} else {
+			PassShortcut(f, s)
 		}
 		return
 	}
