@@ -109,3 +109,20 @@ func (d *dialog) mark(row *look.FormRow, problem string) {
 		d.relayout()
 	}
 }
+
+// point leads to the first of the fields that is wrong.
+func (d *dialog) point(fields ...wrongField) {
+	for _, f := range fields {
+		if f.problem != "" {
+			d.canvas.Focus(f.field)
+			d.page.Reveal(f.field)
+			return
+		}
+	}
+}
+
+// wrongField is a field and what is wrong with it, or "".
+type wrongField struct {
+	field   *look.Field
+	problem string
+}

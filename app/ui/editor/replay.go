@@ -69,10 +69,10 @@ const (
 // NewReplay returns a form that is not shown.
 func NewReplay(canvas fyne.Canvas, a ReplayActions) *ReplayForm {
 	f := &ReplayForm{actions: a}
-	f.method = look.NewSelect(nil, nil)
+	f.method = look.NewSelect(nil, func(int) { f.pathRow.Refresh() }) // it has another width
 	f.path = look.NewField("/")
 	f.headers, f.body = look.NewArea("", 7), look.NewArea("", 7)
-	f.pathRow = look.NewFormRow(words.T("Path and query"), f.path, "")
+	f.pathRow = look.NewFormRow(words.T("Method and path"), look.NewRow(look.Gap, f.method, look.Grow(f.path.Box)), "")
 	f.headRow = look.NewFormRow(words.T("Headers"), f.headers,
 		words.T("A line for each. Host, Content-Length and fields of the connection are set anew."))
 	f.bodyRow = look.NewFormRow(words.T("Body"), f.body, "")
@@ -82,11 +82,11 @@ func NewReplay(canvas fyne.Canvas, a ReplayActions) *ReplayForm {
 	f.send = look.NewFilledButton(words.T("Send"), look.Middle, f.trySend)
 	cancel := look.NewButton(words.T("Cancel"), look.Middle, func() { f.sheet.Close() })
 	f.init(canvas, "", a.Closed, []fyne.CanvasObject{
-		f.warning, look.NewFormRow(words.T("Method"), f.method, ""), f.pathRow,
+		f.warning, f.pathRow,
 		look.NewStack(look.Gap, f.headRow, f.showSecrets), f.bodyRow, f.bodyNote,
 	}, cancel, f.send)
 	f.page.Reach(f.method, f.path, f.headers, f.body, f.showSecrets)
-	f.path.OnChanged = func(string) { f.mark(f.pathRow, "") }
+	f.path.OnChanged = func(string) { f.path.SetWrong(false); f.mark(f.pathRow, "") }
 	f.headers.OnChanged = func(string) { f.mark(f.headRow, "") }
 	f.path.OnSubmitted = func(string) { f.trySend() }
 	return f
@@ -214,7 +214,9 @@ func (f *ReplayForm) typed() (r Request, ok bool) {
 	r.Header = h
 	f.pathRow.SetError(path)
 	f.headRow.SetError(heads)
+	f.path.SetWrong(path != "")
 	f.relayout()
+	f.point(wrongField{f.path, path}, wrongField{f.headers, heads})
 	return r, path == "" && heads == ""
 }
 

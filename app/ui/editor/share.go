@@ -55,7 +55,7 @@ func NewShare(canvas fyne.Canvas, a ShareActions) *Share {
 	s.save = look.NewButton(words.T("Save as PNG…"), look.Middle, s.savePNG)
 	open := look.NewButton(words.T("Open in browser"), look.Middle, func() { a.Open(s.state.URL) })
 	done := look.NewFilledButton(words.T("Done"), look.Middle, func() { s.sheet.Close() })
-	s.init(canvas, "", a.Closed, []fyne.CanvasObject{s.picture, s.note, s.url, s.saved}, s.save, open, look.Space(), done)
+	s.init(canvas, "", a.Closed, []fyne.CanvasObject{s.picture, s.note, s.url, s.saved}, s.save, open, done)
 	return s
 }
 

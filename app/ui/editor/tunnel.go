@@ -163,6 +163,7 @@ func (f *TunnelForm) typed() (t Tunnel, ok bool) {
 	f.hostRow.SetError(host)
 	f.timeRow.SetError(timeout)
 	f.relayout()
+	f.point(wrongField{f.target, target}, wrongField{f.name, name}, wrongField{f.host.Name(), host}, wrongField{f.timeout, timeout})
 	return t, target == "" && name == "" && host == "" && timeout == ""
 }
 
@@ -195,6 +196,9 @@ func (f *TunnelForm) checkTarget(then func(ok bool)) {
 		}
 		if err != nil {
 			f.mark(f.targetRow, model.Sentence(err.Error()))
+		}
+		if err != nil && then != nil {
+			f.point(wrongField{f.target, err.Error()})
 		}
 		if then != nil {
 			then(err == nil)

@@ -31,16 +31,17 @@ func ParseTimeout(text string) (time.Duration, bool) {
 	return d, d >= minTimeout && d <= maxTimeout
 }
 
-// TimeoutText writes a length of time as ParseTimeout reads it.
+// TimeoutText writes a length of time as ParseTimeout reads it: "1 min 30 s".
 func TimeoutText(d time.Duration) string {
-	if d == 0 {
-		return ""
+	var parts []string
+	if h := d / time.Hour; h > 0 {
+		parts = append(parts, strconv.Itoa(int(h))+" h")
 	}
-	text := d.String()
-	for _, zero := range []string{"m0s", "h0m"} {
-		if strings.HasSuffix(text, zero) {
-			text = text[:len(text)-2]
-		}
+	if m := d % time.Hour / time.Minute; m > 0 {
+		parts = append(parts, strconv.Itoa(int(m))+" min")
 	}
-	return text
+	if s := d % time.Minute; s > 0 {
+		parts = append(parts, strconv.FormatFloat(s.Seconds(), 'f', -1, 64)+" s")
+	}
+	return strings.Join(parts, " ")
 }
