@@ -3,7 +3,6 @@
 package doctor
 
 import (
-	"context"
 	"crypto/x509"
 	"net/url"
 	"time"
@@ -79,8 +78,3 @@ type Check struct {
 	Detail, Advice string
 	Took           time.Duration
 }
-
-// Run makes all the checks, one after the other, and gives their results. report,
-// which may be nil, is told of each when it begins and when it has ended, by the
-// goroutine that called Run. It takes at most some 40 s, and ends with ctx.
-func Run(ctx context.Context, b Backend, report func(Check)) []Check { return nil }

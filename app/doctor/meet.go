@@ -1,0 +1,140 @@
+package doctor
+
+import (
+	"cmp"
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"culvert/app/link"
+	"culvert/backend/wire"
+)
+
+// meeting is what came of the handshake.
+type meeting struct {
+	link    *link.Link // nil if it was refused
+	refusal *wire.Error
+	stop    context.CancelFunc
+	ended   chan struct{}
+}
+
+// end leaves the backend and waits until nothing of it is left.
+func (m *meeting) end() {
+	if m == nil || m.link == nil {
+		return
+	}
+	m.stop()
+	m.link.Close()
+	<-m.ended
+	m.link.Settle()
+}
+
+// handshake connects as an agent does.
+func (e *examination) handshake(ctx context.Context) Check {
+	cfg := &link.Config{
+		Backend: e.URL, Token: e.Backend.Token, Owner: e.Owner, RootCAs: e.RootCAs, Agent: e.Agent,
+		DialTimeout: e.limits.dial, HelloTimeout: e.limits.dial,
+		Handler: func(x wire.Exchange) { x.Reset(wire.ResetUnavailable, "this tunnel is only a test of the backend") },
+	}
+	// No name is asked for and no secret of a tunnel shown, so that none can be taken over.
+	l, err := cfg.Dial(ctx, link.Hello{Instance: rand.Text()})
+	if err == nil {
+		running, stop := context.WithCancel(context.WithoutCancel(ctx))
+		e.met = &meeting{link: l, stop: stop, ended: make(chan struct{})}
+		go func() {
+			defer close(e.met.ended)
+			_ = l.Run(running)
+		}()
+		return Check{State: OK, Detail: "the backend greeted, with the tunnel name " + l.Established().TunnelID}
+	}
+	var refusal *wire.Error
+	if !errors.As(err, &refusal) {
+		return Check{State: Failed, Detail: plain(err.Error()), Advice: "Check that the address is a tunnel backend's, and that it runs."}
+	}
+	e.met = &meeting{refusal: refusal}
+	switch refusal.Code {
+	case wire.CodeUnauthorized, wire.CodeForbidden:
+		return Check{State: OK, Detail: "the backend answered, and does not let this computer in"} // see token
+	case wire.CodeNameTaken:
+		return Check{State: OK, Detail: "the backend answered: " + plain(refusal.Message)}
+	case wire.CodeTooManyTunnels:
+		return Check{State: Warn, Detail: plain(refusal.Message), Advice: "Close a tunnel, or ask the backend's owner for more."}
+	case wire.CodeThrottled:
+		return Check{State: Failed, Detail: "the backend has too much to do", Advice: "Try again in a minute."}
+	}
+	return Check{State: Failed, Detail: plain(refusal.Message), Advice: "See the backend's log."}
+}
+
+// slow is a round trip that people notice in every request.
+const slow = time.Second
+
+// roundTrip asks for signs of life. Behind API Gateway each costs, so there it is one.
+func (e *examination) roundTrip(ctx context.Context) Check {
+	if e.met == nil || e.met.link == nil {
+		return Check{State: Skipped, Detail: "the backend does not let this computer in"}
+	}
+	ctx, cancel := context.WithTimeout(ctx, e.limits.round)
+	defer cancel()
+	times, best := 3, time.Duration(0)
+	if e.gateway() {
+		times = 1
+	}
+	for range times {
+		begun := time.Now()
+		err := e.met.link.Probe(ctx)
+		switch {
+		case errors.Is(err, errors.ErrUnsupported):
+			return Check{State: Skipped, Detail: "this backend answers no such question"}
+		case errors.Is(err, context.DeadlineExceeded):
+			return Check{State: Failed, Detail: "the backend fell silent", Advice: "Something on the way, such as a proxy, may hold WebSockets back."}
+		case err != nil:
+			return Check{State: Failed, Detail: plain(err.Error()), Advice: "Something on the way, such as a proxy, may hold WebSockets back."}
+		}
+		if took := time.Since(begun); best == 0 || took < best {
+			best = took
+		}
+	}
+	c := Check{State: OK, Detail: fmt.Sprintf("%d ms", max(best.Milliseconds(), 1))}
+	if best > slow {
+		c.State, c.Advice = Warn, "Every request takes this long at least: a backend that is nearer would be faster."
+	}
+	return c
+}
+
+// version compares what the backend speaks.
+func (e *examination) version(context.Context) Check {
+	if e.met == nil || e.met.link == nil {
+		return Check{State: Skipped, Detail: "the backend does not let this computer in"}
+	}
+	est := e.met.link.Established()
+	name := cmp.Or(plain(est.Backend), "a backend that does not say its version")
+	if est.Protocol < wire.ProtocolVersion {
+		return Check{State: Warn, Detail: name + ", which speaks the first form of the protocol", Advice: "Update the backend: requests are smaller and slower with this one."}
+	}
+	if est.Protocol > wire.ProtocolVersion {
+		return Check{State: Warn, Detail: name + ", which is newer than this program", Advice: "Update Culvert to use all that it offers."}
+	}
+	return Check{State: OK, Detail: name}
+}
+
+// plain makes text from elsewhere safe to show, and takes out of it how the command
+// line would be told, which is no help in a window.
+func plain(s string) string {
+	s = strings.Map(func(r rune) rune {
+		if r < ' ' || r >= 0x7f && r < 0xa0 {
+			return ' '
+		}
+		return r
+	}, s)
+	return flags.Replace(s)
+}
+
+var flags = strings.NewReplacer(
+	": check --backend and the network connection", "", ": check --backend", "", "check --token and --backend", "check the token",
+	": name the right address with --backend", "", " in --backend", "", ": use --backend", "",
+	": give it a valid token with --token or --token-file", "", ": name a file that holds one with --token-file", "",
+	": if that is yours, name its certificate with --ca-file", "", ": use --token", "",
+)

@@ -1,0 +1,95 @@
+package doctor
+
+import (
+	"context"
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"strings"
+	"time"
+
+	"culvert/backend/wire"
+)
+
+// claims are what of a token is shown to its bearer.
+type claims struct {
+	Expires   *float64 `json:"exp"`
+	NotBefore *float64 `json:"nbf"`
+	Tunnels   []string `json:"tunnels"`
+}
+
+// claimsOf reads a JSON Web Token (RFC 7519) without verifying it, which only the
+// backend can. ok is false for other tokens.
+func claimsOf(token string) (c claims, ok bool) {
+	parts := strings.Split(token, ".")
+	if len(parts) != 3 {
+		return c, false
+	}
+	text, err := base64.RawURLEncoding.DecodeString(parts[1])
+	return c, err == nil && json.Unmarshal(text, &c) == nil
+}
+
+// moment reads a date of a token; ok is false if it has none that makes sense.
+func moment(seconds *float64) (t time.Time, ok bool) {
+	const endOfTime = 253402300800 // the year 10,000
+	if seconds == nil || *seconds < 0 || *seconds >= endOfTime {
+		return t, false
+	}
+	return time.Unix(int64(*seconds), 0), true
+}
+
+// tokenEndsSoon is how long before its end a token is worth a word.
+const tokenEndsSoon = 3 * 24 * time.Hour
+
+// token tells what the token is good for, here and there.
+func (e *examination) token(context.Context) Check {
+	accepted := e.met != nil && e.met.link != nil
+	refused := e.met != nil && e.met.refusal != nil &&
+		(e.met.refusal.Code == wire.CodeUnauthorized || e.met.refusal.Code == wire.CodeForbidden)
+	if e.Backend.Token == "" {
+		switch {
+		case refused:
+			return Check{State: Failed, Detail: "the backend wants one", Advice: "Enter the token that the backend's owner has given you."}
+		case accepted:
+			return Check{State: OK, Detail: "none is needed"}
+		}
+		return Check{State: Skipped, Detail: "the profile has none"}
+	}
+	c, readable := claimsOf(e.Backend.Token)
+	if until, ok := moment(c.Expires); ok && e.now().After(until) && !accepted {
+		return Check{State: Failed, Detail: fmt.Sprintf("it expired %s ago", rounded(e.now().Sub(until))), Advice: "Ask the backend's owner for a new one."}
+	}
+	if from, ok := moment(c.NotBefore); ok && e.now().Before(from) && !accepted {
+		return Check{State: Failed, Detail: "it is not valid before " + from.Local().Format(time.DateTime), Advice: "Check this computer's clock."}
+	}
+	detail := "it does not say what it is good for"
+	if readable {
+		detail = goodFor(c)
+	}
+	switch {
+	case refused:
+		return Check{State: Failed, Detail: "the backend does not accept it: " + plain(e.met.refusal.Message), Advice: "Ask the backend's owner for a new one."}
+	case !accepted && e.met == nil:
+		return Check{State: Skipped, Detail: "the backend could not be asked; " + detail}
+	}
+	result := Check{State: OK, Detail: "accepted; " + detail}
+	if until, ok := moment(c.Expires); ok && until.Sub(e.now()) < tokenEndsSoon {
+		result.State, result.Advice = Warn, "It ends soon: ask the backend's owner for a new one."
+	}
+	return result
+}
+
+// goodFor says for what and how long.
+func goodFor(c claims) string {
+	what := "for any tunnel name"
+	if n := len(c.Tunnels); n > 0 {
+		what = "for the tunnel names " + plain(strings.Join(c.Tunnels[:min(n, 5)], ", "))
+		if n > 5 {
+			what += fmt.Sprintf(" and %d more", n-5)
+		}
+	}
+	if until, ok := moment(c.Expires); ok {
+		return what + ", until " + until.Local().Format(time.DateTime)
+	}
+	return what + ", without an end"
+}
