@@ -1,119 +1,124 @@
 package ui
 
 import (
-	"time"
+	"context"
 
 	"culvert/app/ui/cards"
+	"culvert/app/ui/editor"
+	"culvert/app/ui/frame"
+	"culvert/app/ui/inspector"
 	"culvert/app/ui/look"
+	"culvert/app/ui/model"
+	"culvert/app/ui/opener"
 	"culvert/app/ui/requests"
+	"culvert/app/ui/settings"
+	"culvert/app/ui/words"
+	"culvert/app/version"
 
 	"fyne.io/fyne/v2"
 	"fyne.io/fyne/v2/container"
 )
 
-// copiedFor is how long a button says that it has copied.
-const copiedFor = 1500 * time.Millisecond
-
-// flash is a button that says for a moment that it has copied.
-type flash struct {
-	label string // what it says otherwise
-	until time.Time
-}
-
-// parts are what the window consists of, from the top down.
+// parts are what the window consists of, from the top down. They have their words
+// from the language that was set when they were built.
 type parts struct {
 	root *fyne.Container
 
-	// Top: open a tunnel.
-	target     *field
-	openButton *look.Button
-	openError  *look.Paragraph
-	backend    *look.Text
+	opener *opener.Opener
 
 	// A message that stays until it is dismissed.
-	notice        *look.Paragraph
-	noticeDismiss *look.Button
-	noticeBar     *fyne.Container
+	notice        *look.Banner
+	undo, dismiss *look.Button
 
-	// Left: tunnels. The column stands in cards.
-	noTunnels *lesson
+	// Left: tunnels, and who can reach them.
+	cards     *cards.Column
+	noTunnels *frame.Lesson
+	reach     *frame.Reach
 
 	// Right: requests.
-	scopeName  *look.Text
-	scopeAll   *look.Button
-	fresh      *look.Button
-	filter     *field
-	pause      *look.Button
-	clearAll   *look.Button
-	noRequests *lesson
-	detail     *detail
+	bar        *requests.Bar
+	table      *requests.Table
+	noRequests *frame.Lesson
+	divider    *frame.Divider
+	inspector  *inspector.Inspector
 
-	// Bottom: what is public.
-	summary *summary
-	reach   *look.Text
-	lan     *look.Switch
+	foot *frame.Foot
+
+	// Over all of it, one at a time.
+	settings   *settings.Sheet
+	form       *editor.TunnelForm
+	shareSheet *editor.Share
+	replayForm *editor.ReplayForm
 }
 
+// build makes all parts and puts them into the window.
 func (w *Window) build() {
-	bold := fyne.TextStyle{Bold: true}
-
-	w.target = newField("Port, host:port or URL…", w.typedShortcut)
-	w.target.OnSubmitted = func(string) { w.open() }
-	w.target.OnChanged = func(string) { w.setError(nil) }
-	w.openButton = look.NewFilledButton("Open tunnel", look.High, w.open)
-	w.openError = look.NewParagraph("", look.ColorBad, look.TextBody, 2)
-	w.backend = look.NewText("", look.ColorMuted, look.TextBody, fyne.TextStyle{})
-
-	w.notice = look.NewParagraph("", look.ColorText, look.TextBody, 3)
-	w.noticeDismiss = look.NewButton("Dismiss", look.Low, func() { w.cfg.Store.DismissNotice(w.notice.Text()) })
-	w.noticeBar = container.New(noticeLayout{}, look.NewPanel(look.ColorSelected, "", 0),
-		look.NewDot(look.ColorWarn), w.notice, w.noticeDismiss)
+	w.parts = &parts{}
+	w.opener = opener.New(opener.Actions{
+		Open: w.open, OpenService: w.openService, ChooseFolder: w.chooseFolder, ChooseProfile: w.chooseProfile,
+		ManageProfiles: func() { w.showSettings(settings.Backends) },
+		Settings:       func() { w.showSettings(settings.Backends) },
+		Edited:         func() { w.setOpenError(nil) },
+		Escape:         w.escape, Shortcut: w.typedShortcut,
+	})
+	w.undo = look.NewButton(words.T("Undo"), look.Low, w.undoRemove)
+	w.undo.Hide()
+	w.dismiss = look.NewButton(words.T("Dismiss"), look.Low, w.dismissNotice)
+	w.notice = look.NewBanner(look.Warn, "", w.undo, w.dismiss)
+	w.notice.Hide()
 
 	w.cards = cards.NewColumn(cards.Actions{
-		Select: w.selectTunnel, Copy: w.copyURL, OpenURL: w.openURL,
-		Start: w.start, Stop: w.stop, RetryNow: w.retryNow, Remove: w.remove, Escape: w.escape,
+		Select: w.selectTunnel, Copy: w.copyURL, CopyStreamURL: w.copyStreamURL, OpenURL: w.openURL, Share: w.share,
+		Start: w.start, Stop: w.stop, RetryNow: w.retryNow, Remove: w.remove, Edit: w.edit, Duplicate: w.duplicate,
+		Probe: w.probe, Why: w.why, Move: w.move, Escape: w.escape,
 	})
-	w.noTunnels = newLesson(w.copyWith)
-	w.noTunnels.set("No tunnels yet",
-		"A tunnel gives a service on this computer a public URL. Type the port that the service listens on into the field above, "+
-			"for example 3000, and press Enter.", "")
+	w.noTunnels = frame.NewLesson(w.copyWith)
+	w.noTunnels.Set(words.T("No tunnels yet"),
+		words.T("A tunnel gives a service on this computer a public URL. Type the port that the service listens on into the field above, "+
+			"for example 3000, and press Enter."), "")
+	w.reach = frame.NewReach()
 
-	w.scopeName = look.NewText("", look.ColorMuted, look.TextBody, fyne.TextStyle{})
-	w.scopeAll = look.NewButton("Show all", look.Low, func() { w.selectTunnel("") })
-	w.table = requests.NewTable(w.view)
-	w.table.OnSelect = w.showDetail
-	w.table.OnEscape = w.escape
-	w.table.OnFresh = w.showFresh
-	w.fresh = look.NewFilledButton("", look.Low, func() { w.table.ShowNewest(); w.showPaused() })
-	w.filter = newField(filterHint, w.typedShortcut)
-	w.fresh.Hide()
-	w.filter.OnChanged = func(text string) { w.table.Filter(w.scope, text); w.Sync() }
-	w.filter.onEscape = func() {
-		if w.filter.Text == "" {
-			w.escape()
-		}
-		w.filter.SetText("")
-	}
-	w.target.onEscape = w.escape
-	w.pause = look.NewButton("Pause", look.Low, w.togglePause)
-	w.clearAll = look.NewButton("Clear", look.Low, w.clear)
-	w.noRequests = newLesson(w.copyWith)
-	w.detail = newDetail(w.copyURLOfRequest, w.copyCause)
-	w.detail.Hide()
-	for _, b := range []*look.Button{w.openButton, w.scopeAll, w.fresh, w.pause, w.clearAll, w.detail.copyURL, w.detail.copyCause} {
-		b.OnEscape = w.escape
-	}
-
-	w.summary = newSummary()
-	w.reach = look.NewText("", look.ColorMuted, look.TextSmall, fyne.TextStyle{})
-	w.lan = look.NewSwitch("Allow devices on my network", w.allowLAN)
-
-	top := container.New(topLayout{w}, look.NewPanel(look.ColorPanel, "", 0), w.target.box, w.openButton, w.backend, w.openError)
-	left := container.NewStack(w.cards, w.noTunnels)
-	title := look.NewText("Requests", look.ColorText, look.TextBody, bold)
-	bar := container.New(barLayout{w}, title, w.scopeName, w.scopeAll, w.fresh, w.filter.box, w.pause, w.clearAll)
-	foot := container.New(footLayout{w}, look.NewPanel(look.ColorPanel, "", 0), w.summary.Container, w.reach, w.lan)
+	w.buildRequests()
+	w.foot = frame.NewFoot(w.allowLAN)
 	w.root = container.New(rootLayout{w},
-		top, look.NewLine(), w.noticeBar, left, look.NewLine(), bar, look.NewLine(),
-		container.NewStack(w.table, w.noRequests), w.detail, look.NewLine(), foot)
+		w.opener, look.NewLine(), w.notice,
+		container.NewStack(w.cards, w.noTunnels), w.reach, look.NewLine(),
+		w.bar, look.NewLine(), container.NewStack(w.table, w.noRequests), w.divider, w.inspector,
+		look.NewLine(), w.foot)
+	w.win.SetContent(look.NewRoot(w.root))
+	w.buildSheets()
+}
+
+func (w *Window) buildRequests() {
+	w.bar = requests.NewBar(requests.BarActions{
+		Filter: w.filter, History: w.setHistory, ShowAll: func() { w.selectTunnel("") }, Newest: w.showNewest,
+		Pause: w.togglePause, Clear: w.clear, Export: w.export, Import: w.importHAR,
+		Escape: w.escape, Shortcut: w.typedShortcut,
+	})
+	w.table = requests.NewTable(w.view)
+	w.table.OnSelect = w.inspect
+	w.table.OnEscape = w.escape
+	w.table.OnEnd = w.searchOlder
+	w.table.OnShortcut = w.typedShortcut
+	w.table.OnOpen = func(*model.Request) { w.inspector.Focus() }
+	w.table.OnReplay = func(r *model.Request) { w.withExchange(r, w.replay) }
+	w.table.OnCompare = func(r *model.Request) { w.inspector.Compare() }
+	w.table.OnCopy = func(r *model.Request) { w.inspector.CopyCURL() }
+	w.noRequests = frame.NewLesson(w.copyWith)
+	w.divider = frame.NewDivider(w.moveDivider)
+	w.inspector = inspector.New(inspector.Actions{
+		Prepare: func(work func(context.Context), then func()) {
+			w.cfg.Bridge.Go(func(ctx context.Context) error { work(ctx); return nil }, func(error) { then() })
+		},
+		Copy: w.copyText, Save: w.saveFile, Replay: w.replay, Edit: w.editReplay, Original: w.original,
+		Shortcut: w.typedShortcut, Close: w.closeInspector, Now: w.cfg.Now, Version: version.Number,
+	})
+	w.inspector.Hide()
+}
+
+// why leads to what can be found out about a tunnel's backend.
+func (w *Window) why(key string) {
+	if wish, ok := w.cfg.Controller.Wish(key); ok {
+		w.showDoctor(wish.Profile)
+	}
 }

@@ -14,7 +14,7 @@ import (
 
 // flags are the command line.
 type flags struct {
-	Open      []string         `placeholder:"TARGET" sep:"none" help:"Open this tunnel at start: a port, host:port or URL. May be given several times."`
+	Open      []string         `placeholder:"TARGET" sep:"none" help:"Open this tunnel at start: a port, host:port, URL or folder. May be given several times."`
 	Backend   string           `placeholder:"URL" help:"Where tunnels lead: a relay (http, https) or a WebSocket API (ws, wss). Default: the configured profile, else a relay built into this program."`
 	Minimized bool             `help:"Start in the tray, without a window."`
 	Version   kong.VersionFlag `help:"Print the version."`
@@ -41,9 +41,13 @@ func parse(args []string) (*flags, error) {
 	if _, err := parser.Parse(args); err != nil {
 		return nil, usageError{err}
 	}
-	for _, t := range f.Open {
-		if _, err := target.Parse(t); err != nil {
+	for i, t := range f.Open {
+		to, err := target.Parse(t)
+		if err != nil {
 			return nil, usagef("--open: %w", err)
+		}
+		if to.IsFolder() {
+			f.Open[i] = to.Folder // a running program may be in another folder
 		}
 	}
 	if _, err := f.backend(); err != nil {

@@ -2,12 +2,7 @@ package main
 
 import (
 	"errors"
-	"os"
-	"path/filepath"
-	"strings"
 	"testing"
-
-	"culvert/app/config"
 
 	"github.com/google/go-cmp/cmp"
 )
@@ -37,43 +32,5 @@ func TestParseRefuses(t *testing.T) {
 		if _, err := parse(args); !errors.As(err, new(usageError)) {
 			t.Errorf("%q: %v, want a usage error", args, err)
 		}
-	}
-}
-
-func TestChooseBackend(t *testing.T) {
-	t.Parallel()
-	for name, tt := range map[string]struct {
-		config, token string
-		url, notice   string
-	}{
-		"nothing":   {},
-		"a profile": {config: "profile = 'a'\n[profiles.a]\nbackend = 'https://relay.example'\ntoken_file = 'token'", token: "secret\n", url: "https://relay.example"},
-		"no token":  {config: "profile = 'a'\n[profiles.a]\nbackend = 'https://relay.example'\ntoken_file = 'nowhere'", notice: "token"},
-		"broken":    {config: "profile = \n", notice: "config.toml:1"},
-		"no roots":  {config: "profile = 'a'\n[profiles.a]\nbackend = 'https://relay.example'\nca_file = 'token'", token: "no certificate", notice: "PEM"},
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			dir, err := config.Open(t.TempDir())
-			if err != nil {
-				t.Fatal(err)
-			}
-			for file, text := range map[string]string{"config.toml": tt.config, "token": tt.token} {
-				if err := os.WriteFile(filepath.Join(dir.Path(), file), []byte(text), 0o600); err != nil {
-					t.Fatal(err)
-				}
-			}
-			b, notice := chooseBackend(dir, nil)
-			url := ""
-			if b.URL != nil {
-				url = b.URL.String()
-			}
-			if url != tt.url || (notice == "") != (tt.notice == "") || !strings.Contains(notice, tt.notice) {
-				t.Errorf("backend %q, notice %q; want %q and a notice about %q", url, notice, tt.url, tt.notice)
-			}
-			if tt.url != "" && b.Token != strings.TrimSpace(tt.token) {
-				t.Errorf("the token is %q", b.Token)
-			}
-		})
 	}
 }

@@ -1,52 +1,138 @@
 // Package control stands between the engine and the window: it turns what the
-// window asks for into calls of the engine, and the engine's events into what the
-// window shows.
+// window asks for into calls of the engine, the history, the config file and the
+// keychain, and the engine's events into what the window shows.
 package control
 
 import (
 	"context"
-	"crypto/x509"
 	"errors"
+	"log/slog"
 	"net/url"
 	"sync"
+	"sync/atomic"
 
+	"culvert/app/config"
+	"culvert/app/discover"
 	"culvert/app/engine"
-	"culvert/app/target"
+	"culvert/app/secret"
 	"culvert/app/ui/model"
 )
-
-// Backend is where new tunnels lead.
-type Backend struct {
-	URL     *url.URL // nil: the built-in relay
-	Token   string
-	RootCAs *x509.CertPool // nil: the system's
-}
 
 // Engine is the part of engine.Engine that is used here.
 type Engine interface {
 	Open(engine.Spec) (*engine.Tunnel, error)
+	OpenStopped(engine.Spec) (*engine.Tunnel, error)
+	Edit(key string, spec engine.Spec) error
+	Move(key string, index int)
 	Tunnel(key string) *engine.Tunnel
+	Tunnels() []*engine.Tunnel
+	SetWatched(watched bool)
 	BuiltIn() engine.BuiltIn
 	AllowLAN(ctx context.Context, allow bool) error
 }
 
+// Secrets keeps the tokens of profiles, as *secret.Store does.
+type Secrets interface {
+	Get(ctx context.Context, profile string) (string, error)
+	Set(ctx context.Context, profile, token string) (secret.Place, error)
+	Delete(ctx context.Context, profile string) error
+	Place(ctx context.Context) secret.Place
+}
+
+// Login starts the program when its user logs in, as *autostart.Entry does.
+type Login interface {
+	Enabled() (bool, error)
+	Enable() error
+	Disable() error
+}
+
+// Notices tell of what happens while nobody looks, as *notices.Policy does. Their
+// methods are called in the order of events and must not block.
+type Notices interface {
+	// Status is where a tunnel stands now, and Removed its end.
+	Status(model.Tunnel)
+	Removed(key string)
+	// Request is one that came through a tunnel with that name.
+	Request(key, name string, r *model.Request)
+	// Message is what a backend has to say.
+	Message(name, text string)
+	// Set says which kinds are wanted.
+	Set(config.Notices)
+}
+
+// Config is what a Control needs. Login may be nil.
+type Config struct {
+	Store   *model.Store
+	Dir     *config.Dir
+	Secrets Secrets
+	Notices Notices
+	Login   Login
+	// Backend is where new tunnels lead, whatever the config file says; nil leaves it
+	// to that.
+	Backend *url.URL
+	// LAN: the built-in relay begins within reach of the network around.
+	LAN bool
+	// CrashReport is what the last crash has left, "" for nothing.
+	CrashReport string
+	Logger      *slog.Logger
+}
+
 // Control implements the window's Controller. Give its OnEvent to the engine, and
-// the engine to Attach before anything else is asked for.
+// the engine to Attach before anything else is asked for. Close must be called in
+// the end.
 type Control struct {
+	cfg    Config
 	store  *model.Store
 	engine Engine
+	finder *discover.Watcher
+	past   past
+	live   lives
 
-	mu      sync.Mutex
-	backend Backend
+	file     atomic.Pointer[config.Config] // what is in force
+	services atomic.Pointer[[]discover.Service]
+	watched  atomic.Bool
+
+	editing sync.Mutex // held while the config file is changed
+
+	mu sync.Mutex
+	// chosen is the profile that new tunnels use; override the backend that --backend
+	// has put in its place, nil for none.
+	chosen   string
+	override *url.URL
+	problem  error // why the config file cannot be used, nil if it can
+	cards    map[string]*card
 	// lan is what was last wished for: while the built-in relay does not run, that
 	// is what will be in force.
 	lan bool
 }
 
-// New returns a Control for a store. The built-in relay will begin with the LAN
-// setting lan.
-func New(store *model.Store, b Backend, lan bool) *Control {
-	c := &Control{store: store, backend: b, lan: lan}
+// card is what is known of a tunnel besides the engine.
+type card struct {
+	wish model.Wish
+	// kept is the tunnel's entry in the config file, nil if it has none.
+	kept *config.Tunnel
+}
+
+// New reads the config file. What is wrong with that is no reason not to start: it
+// is said in the window, and the file is left alone.
+func New(cfg Config) *Control {
+	if cfg.Logger == nil {
+		cfg.Logger = slog.New(slog.DiscardHandler)
+	}
+	c := &Control{cfg: cfg, store: cfg.Store, override: cfg.Backend, lan: cfg.LAN, cards: map[string]*card{}}
+	c.services.Store(&[]discover.Service{})
+	file, err := cfg.Dir.Load()
+	if err != nil {
+		file, c.problem = config.Default(), err
+		c.store.AddNotice(brokenConfig(err))
+	}
+	c.file.Store(file)
+	c.chosen = file.Profile
+	cfg.Notices.Set(file.Notices)
+	c.past.init(cfg.Dir, limits(file.History), file.History.Enabled, c.store, cfg.Logger)
+	c.finder = discover.NewWatcher(discover.WatchConfig{OnChange: c.found, OnError: func(err error) {
+		cfg.Logger.Warn("the services of this computer cannot be listed", "error", err)
+	}})
 	c.show(engine.BuiltIn{})
 	return c
 }
@@ -54,70 +140,38 @@ func New(store *model.Store, b Backend, lan bool) *Control {
 // Attach names the engine.
 func (c *Control) Attach(e Engine) { c.engine = e }
 
-// SetBackend changes where new tunnels lead; those that are open stay where they are.
-func (c *Control) SetBackend(b Backend) {
-	c.mu.Lock()
-	c.backend = b
-	c.mu.Unlock()
-	c.show(c.engine.BuiltIn())
+// Begin begins what need not be there for the first frame: the history on disk, and
+// the tunnels that are remembered. It may block.
+func (c *Control) Begin(ctx context.Context) {
+	c.past.open(ctx)
+	c.restore(ctx)
 }
 
-// show tells the window about the backend.
-func (c *Control) show(b engine.BuiltIn) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.backend.URL != nil {
-		c.store.SetBackend(model.Backend{Name: c.backend.URL.Redacted(), Local: model.Local(c.backend.URL.String())})
-		return
-	}
-	shown := model.Backend{Name: "Built-in relay", BuiltIn: true, LAN: c.lan}
-	if b.Running {
-		shown.LAN = b.LAN
-	}
-	c.store.SetBackend(shown)
+// Close ends what Control has started, and writes what is queued for the history.
+// The engine must have been closed.
+func (c *Control) Close(ctx context.Context) error {
+	c.finder.Close()
+	return c.past.close(ctx)
 }
 
-// Open starts a tunnel to a target as a person types it.
-func (c *Control) Open(_ context.Context, text string) (string, error) {
-	to, err := target.Parse(text)
-	if err != nil {
-		return "", err
+// SetWatched implements ui.Controller.
+func (c *Control) SetWatched(watched bool) {
+	c.watched.Store(watched)
+	c.engine.SetWatched(watched)
+	c.finder.SetWatched(watched)
+}
+
+// found takes the list of what listens on this computer.
+func (c *Control) found(services []discover.Service) {
+	c.services.Store(&services)
+	c.store.SetServices(services)
+	for _, t := range c.engine.Tunnels() {
+		framework, hazard := c.describe(t.Spec().Target)
+		c.store.ChangeTunnel(t.Key(), func(m *model.Tunnel) { m.Framework, m.Hazard = framework, hazard.Why })
 	}
-	c.mu.Lock()
-	b := c.backend
-	c.mu.Unlock()
-	t, err := c.engine.Open(engine.Spec{Target: to, Backend: b.URL, Token: b.Token, RootCAs: b.RootCAs})
-	if err != nil {
-		return "", err
-	}
-	// Its card is there at once, unless the first event was faster.
-	card := shown(t, t.Status())
-	card.State = model.Connecting // what the engine begins with in a moment
-	c.store.AddTunnel(card)
-	return t.Key(), nil
 }
 
 var errGone = errors.New("this tunnel has been removed")
-
-// Start connects a tunnel.
-func (c *Control) Start(_ context.Context, key string) error {
-	return c.with(key, (*engine.Tunnel).Start)
-}
-
-// Stop disconnects a tunnel.
-func (c *Control) Stop(_ context.Context, key string) error {
-	return c.with(key, (*engine.Tunnel).Stop)
-}
-
-// RetryNow skips the wait before the next try.
-func (c *Control) RetryNow(_ context.Context, key string) error {
-	return c.with(key, (*engine.Tunnel).RetryNow)
-}
-
-// Remove takes a tunnel away.
-func (c *Control) Remove(_ context.Context, key string) error {
-	return c.with(key, (*engine.Tunnel).Remove)
-}
 
 func (c *Control) with(key string, do func(*engine.Tunnel)) error {
 	t := c.engine.Tunnel(key)
@@ -126,16 +180,4 @@ func (c *Control) with(key string, do func(*engine.Tunnel)) error {
 	}
 	do(t)
 	return nil
-}
-
-// AllowLAN lets other devices on the network reach the built-in relay, or not.
-func (c *Control) AllowLAN(ctx context.Context, allow bool) error {
-	err := c.engine.AllowLAN(ctx, allow)
-	if err == nil {
-		c.mu.Lock()
-		c.lan = allow
-		c.mu.Unlock()
-	}
-	c.show(c.engine.BuiltIn())
-	return err
 }

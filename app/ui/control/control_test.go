@@ -9,16 +9,17 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
-	"culvert/app/capture"
 	"culvert/app/config"
 	"culvert/app/engine"
+	"culvert/app/exchange"
+	"culvert/app/secret"
 	"culvert/app/session"
 	"culvert/app/target"
 	"culvert/app/ui/model"
-	"culvert/backend/wire"
 
 	"github.com/google/go-cmp/cmp"
 	"go.uber.org/goleak"
@@ -26,26 +27,107 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// newControl is a Control over the real engine.
-func newControl(t *testing.T, b Backend) (*Control, *model.Store) {
+// keychain is one in memory.
+type keychain struct {
+	mu     sync.Mutex
+	tokens map[string]string
+	locked bool
+}
+
+func (k *keychain) Get(_ context.Context, profile string) (string, error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.locked {
+		return "", secret.ErrWaiting
+	}
+	if t, ok := k.tokens[profile]; ok {
+		return t, nil
+	}
+	return "", secret.ErrNotFound
+}
+
+func (k *keychain) Set(_ context.Context, profile, token string) (secret.Place, error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.locked {
+		return secret.Place{}, secret.ErrWaiting
+	}
+	if k.tokens == nil {
+		k.tokens = map[string]string{}
+	}
+	k.tokens[profile] = token
+	return secret.Place{Keychain: true}, nil
+}
+
+func (k *keychain) Delete(_ context.Context, profile string) error {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	delete(k.tokens, profile)
+	return nil
+}
+
+func (k *keychain) Place(context.Context) secret.Place {
+	return secret.Place{Keychain: true, Text: "in the keychain"}
+}
+
+// silence is Notices for those who are not interested.
+type silence struct{}
+
+func (silence) Status(model.Tunnel)                    {}
+func (silence) Removed(string)                         {}
+func (silence) Request(string, string, *model.Request) {}
+func (silence) Message(string, string)                 {}
+func (silence) Set(config.Notices)                     {}
+
+// house is a Control over the real engine, with a config folder that can be moved into
+// again.
+type house struct {
+	*Control
+	store  *model.Store
+	dir    *config.Dir
+	keys   *keychain
+	engine *engine.Engine
+}
+
+// moveIn makes a house in a folder; the test's end, or moveOut, closes it.
+func moveIn(t *testing.T, folder string, cfg Config) *house {
 	t.Helper()
-	dir, err := config.Open(t.TempDir())
+	dir, err := config.Open(folder)
 	if err != nil {
 		t.Fatal(err)
 	}
-	store := model.NewStore()
-	c := New(store, b, false)
-	e, err := engine.New(engine.Config{Dir: dir, OnEvent: c.OnEvent})
+	h := &house{store: model.NewStore(), dir: dir, keys: &keychain{}}
+	cfg.Store, cfg.Dir, cfg.Notices = h.store, dir, silence{}
+	if cfg.Secrets == nil {
+		cfg.Secrets = h.keys
+	}
+	h.Control = New(cfg)
+	h.engine, err = engine.New(engine.Config{Dir: dir, OnEvent: h.OnEvent, Bodies: true})
 	if err != nil {
 		t.Fatal(err)
 	}
-	c.Attach(e)
-	t.Cleanup(func() {
-		if err := e.Close(context.Background()); err != nil {
-			t.Error(err)
-		}
-	})
-	return c, store
+	h.Attach(h.engine)
+	h.Begin(t.Context())
+	t.Cleanup(func() { h.moveOut(t) })
+	return h
+}
+
+func (h *house) moveOut(t *testing.T) {
+	t.Helper()
+	if h.engine == nil {
+		return
+	}
+	if err := errors.Join(h.engine.Close(context.Background()), h.Close(context.Background())); err != nil {
+		t.Error(err)
+	}
+	h.engine = nil
+}
+
+// newControl is a house in a folder of its own.
+func newControl(t *testing.T, backend *url.URL) (*Control, *model.Store) {
+	t.Helper()
+	h := moveIn(t, t.TempDir(), Config{Backend: backend})
+	return h.Control, h.store
 }
 
 // await waits until the only tunnel satisfies a condition.
@@ -75,8 +157,8 @@ func TestTunnelFromOpenToRemove(t *testing.T) {
 		fmt.Fprint(w, "short and stout")
 	}))
 	defer service.Close()
-	c, store := newControl(t, Backend{})
-	key, err := c.Open(t.Context(), service.URL)
+	c, store := newControl(t, nil)
+	key, err := c.Open(t.Context(), service.URL, true)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -146,11 +228,11 @@ func TestBackendThatIsNotThere(t *testing.T) {
 	}
 	nobody := &url.URL{Scheme: "http", Host: ln.Addr().String()}
 	ln.Close()
-	c, store := newControl(t, Backend{URL: nobody})
+	c, store := newControl(t, nobody)
 	if b := store.Backend(); b.BuiltIn || b.Name != nobody.String() {
 		t.Errorf("the backend is shown as %+v", b)
 	}
-	if _, err := c.Open(t.Context(), "3000"); err != nil {
+	if _, err := c.Open(t.Context(), "3000", true); err != nil {
 		t.Fatal(err)
 	}
 	got := await(t, store, "reconnecting with a cause", func(m model.Tunnel) bool { return m.State == model.Reconnecting && m.Cause != "" })
@@ -161,9 +243,9 @@ func TestBackendThatIsNotThere(t *testing.T) {
 
 func TestBadTargetsAreSaid(t *testing.T) {
 	t.Parallel()
-	c, store := newControl(t, Backend{})
+	c, store := newControl(t, nil)
 	for _, text := range []string{"", "99999", "ftp://x", "no such thing"} {
-		if _, err := c.Open(t.Context(), text); !errors.Is(err, target.ErrInvalid) {
+		if _, err := c.Open(t.Context(), text, true); !errors.Is(err, target.ErrInvalid) {
 			t.Errorf("%q: %v", text, err)
 		}
 	}
@@ -179,6 +261,19 @@ func TestStatesKeepTheirWords(t *testing.T) {
 			t.Errorf("%v is shown as %s", s, got)
 		}
 	}
+}
+
+// detached is a Control without an engine.
+func detached(t *testing.T) (*Control, *model.Store) {
+	t.Helper()
+	dir, err := config.Open(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	store := model.NewStore()
+	c := New(Config{Store: store, Dir: dir, Notices: silence{}, Secrets: &keychain{}})
+	t.Cleanup(func() { c.Close(context.Background()) })
+	return c, store
 }
 
 // fixed is an engine whose built-in relay is where a test wants it.
@@ -198,8 +293,7 @@ func (f *fixed) AllowLAN(_ context.Context, allow bool) error {
 
 func TestLANShowsWhatIsInForce(t *testing.T) {
 	t.Parallel()
-	store := model.NewStore()
-	c := New(store, Backend{}, false)
+	c, store := detached(t)
 	f := &fixed{}
 	c.Attach(f)
 	step := func(name string, want bool) {
@@ -225,7 +319,7 @@ func TestLANShowsWhatIsInForce(t *testing.T) {
 	// The network went away: the relay says that it is on this machine only.
 	c.OnEvent(engine.BuiltInChanged{BuiltIn: engine.BuiltIn{Running: true, URL: &url.URL{Scheme: "http", Host: "127.0.0.1:4000"}}})
 	step("without a network", false)
-	c.SetBackend(Backend{URL: &url.URL{Scheme: "https", User: url.UserPassword("me", "secret"), Host: "relay.example"}})
+	c.SetBackend(&url.URL{Scheme: "https", User: url.UserPassword("me", "secret"), Host: "relay.example"})
 	if b := store.Backend(); b.BuiltIn || strings.Contains(b.Name, "secret") {
 		t.Errorf("another backend is shown as %+v", b)
 	}
@@ -233,8 +327,7 @@ func TestLANShowsWhatIsInForce(t *testing.T) {
 
 func TestNoticesReachTheWindow(t *testing.T) {
 	t.Parallel()
-	store := model.NewStore()
-	c := New(store, Backend{}, false)
+	c, store := detached(t)
 	c.OnEvent(engine.Notice{Message: "the state file was broken"})
 	if text, _ := store.Notice(); text != "The state file was broken." {
 		t.Errorf("the notice reads %q", text)
@@ -248,8 +341,8 @@ func TestClosedPort(t *testing.T) {
 	service := httptest.NewServer(http.NotFoundHandler())
 	address := strings.TrimPrefix(service.URL, "http://")
 	service.Close()
-	c, store := newControl(t, Backend{})
-	if _, err := c.Open(t.Context(), service.URL); err != nil {
+	c, store := newControl(t, nil)
+	if _, err := c.Open(t.Context(), service.URL, true); err != nil {
 		t.Fatal(err)
 	}
 	online := await(t, store, "online", is(model.Online))
@@ -285,12 +378,33 @@ func TestClosedPort(t *testing.T) {
 func TestRow(t *testing.T) {
 	t.Parallel()
 	now := time.Unix(1, 0)
-	got := row("7", "shop", &capture.Exchange{ID: "x", Start: now, Duration: time.Second, RemoteAddr: "192.0.2.1", Method: "POST", Path: "/a",
-		Status: 503, BytesIn: 5, BytesOut: 9, Err: &wire.Error{Message: "nobody listens on port 3000"}})
-	want := &model.Request{Tunnel: "7", Name: "shop", Time: now, Duration: time.Second, Visitor: "192.0.2.1", Method: "POST", Path: "/a", Status: 503, Size: 9,
-		Err: "nobody listens on port 3000"}
+	got := row("7", &exchange.Exchange{
+		ID: "x", Tunnel: "shop", Start: now, Duration: time.Second, RemoteAddr: "192.0.2.1", Method: "POST", Path: "/a",
+		Status: 503, Err: "nobody listens on port 3000", Detail: "refused", NoTarget: true, ReplayOf: "y",
+		Response: exchange.Message{Size: 9},
+	})
+	want := &model.Request{
+		Tunnel: "7", Name: "shop", Exchange: "x", ReplayOf: "y", Time: now, Duration: time.Second, Visitor: "192.0.2.1",
+		Method: "POST", Path: "/a", Status: 503, Size: 9, Err: "nobody listens on port 3000", Detail: "refused", NoTarget: true,
+	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("row (-want +got):\n%s", diff)
+	}
+}
+
+func TestStreamsAreKnownByTheirAnswers(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		status int
+		kind   string
+		want   model.StreamKind
+	}{
+		{101, "", model.WebSocketStream}, {200, "text/event-stream; charset=utf-8", model.EventStream},
+		{200, "text/html", model.NoStream}, {200, "text/event-streams", model.NoStream}, {200, ";", model.NoStream},
+	} {
+		if got := streamKind(tt.status, tt.kind); got != tt.want {
+			t.Errorf("%d %q is stream kind %d, want %d", tt.status, tt.kind, got, tt.want)
+		}
 	}
 }
 

@@ -1,7 +1,6 @@
 package control
 
 import (
-	"errors"
 	"net/url"
 	"strings"
 
@@ -10,63 +9,86 @@ import (
 	"culvert/app/session"
 	"culvert/app/ui/look"
 	"culvert/app/ui/model"
-	"culvert/backend/wire"
+	"culvert/app/ui/words"
 )
 
 // OnEvent takes the engine's events. It never waits for the window.
 func (c *Control) OnEvent(event engine.Event) {
 	switch e := event.(type) {
 	case engine.StatusChanged:
-		c.store.PutTunnel(shown(e.Tunnel, e.Status))
+		shown := c.shown(e.Tunnel, e.Status)
+		c.store.PutTunnel(shown)
+		c.cfg.Notices.Status(shown)
+	case engine.Probed:
+		status := e.Tunnel.Status()
+		c.store.ChangeTunnel(e.Tunnel.Key(), func(t *model.Tunnel) { t.Lights = lights(e.Lights, status) })
+	case engine.Edited:
+		c.store.PutTunnel(c.shown(e.Tunnel, e.Tunnel.Status()))
+	case engine.StreamOpened:
+		c.began(e.Tunnel, e.Stream)
 	case engine.RequestDone:
-		c.store.AddRequest(row(e.Tunnel.Key(), name(e.Tunnel), e.Exchange))
+		c.done(e.Tunnel, e.Exchange)
 	case engine.Dropped:
-		c.store.AddNotice("Some requests to " + name(e.Tunnel) + " are missing from the list, because they came faster than it takes them. They were answered as always.")
+		c.live.sweep(c.store)
+		c.store.AddNotice(words.T("Some requests to %s are missing from the list, because they came faster than it takes them. They were answered as always.", title(e.Tunnel)))
 	case engine.Notice:
-		text := model.Sentence(e.Message)
-		if e.Tunnel != nil {
-			text = name(e.Tunnel) + ": " + text
-		}
-		c.store.AddNotice(text)
+		c.notice(e)
 	case engine.Removed:
+		c.live.remove(e.Tunnel.Key())
 		c.store.RemoveTunnel(e.Tunnel.Key())
+		c.cfg.Notices.Removed(e.Tunnel.Key())
 	case engine.BuiltInChanged:
 		c.show(e.BuiltIn)
 	}
 }
 
-// name is what a person calls the tunnel.
-func name(t *engine.Tunnel) string {
+func (c *Control) notice(e engine.Notice) {
+	text := model.Sentence(e.Message)
+	if e.Tunnel != nil {
+		c.cfg.Notices.Message(title(e.Tunnel), text)
+		text = title(e.Tunnel) + ": " + text
+	}
+	c.store.AddNotice(text)
+}
+
+// began puts a row for an exchange that lasts.
+func (c *Control) began(t *engine.Tunnel, s *capture.Stream) {
+	snapshot := s.Snapshot()
+	x := engine.Exchange(t, &snapshot)
+	r := row(t.Key(), x)
+	r.Open, r.Live = true, s
+	c.store.AddRequest(r)
+	c.live.add(x.ID, &life{tunnel: t, stream: s, row: r})
+	c.cfg.Notices.Request(t.Key(), x.Tunnel, r)
+}
+
+// done puts a finished exchange into the log and into the history.
+func (c *Control) done(t *engine.Tunnel, finished *capture.Exchange) {
+	x := engine.Exchange(t, finished)
+	r := row(t.Key(), x)
+	if began := c.live.take(x.ID); began != nil {
+		r.ID = began.row.ID
+		c.store.EndRequest(r)
+	} else {
+		c.store.AddRequest(r)
+		c.cfg.Notices.Request(t.Key(), x.Tunnel, r)
+	}
+	c.store.KeepExchange(r.ID, x)
+	c.past.add(x)
+}
+
+func title(t *engine.Tunnel) string {
 	spec := t.Spec()
-	if spec.Name != "" {
-		return spec.Name
-	}
-	return short(spec)
+	return spec.Title()
 }
 
-// short is the target without the scheme that nearly all have.
-func short(spec engine.Spec) string {
-	if spec.Target.Scheme == "http" {
-		return spec.Target.Address()
+// browse is an address with a host of its own that only browsers on this computer
+// resolve (RFC 6761, 6.3), or "".
+func browse(text string) string {
+	if u, err := url.Parse(text); err == nil && strings.HasSuffix(u.Hostname(), ".localhost") {
+		return webURL(text)
 	}
-	return spec.Target.String()
-}
-
-func shown(t *engine.Tunnel, s session.Status) model.Tunnel {
-	m := model.Tunnel{
-		Key: t.Key(), Name: name(t), Detail: s.Established.TunnelID, State: state(s.State),
-		Since: s.Since, Attempt: s.Attempt, NextTry: s.NextTry, URL: webURL(s.Established.PublicURL),
-	}
-	if u, err := url.Parse(s.Established.SubdomainURL); err == nil && strings.HasSuffix(u.Hostname(), ".localhost") {
-		m.Browse = webURL(s.Established.SubdomainURL)
-	}
-	if spec := t.Spec(); spec.Name != "" {
-		m.Detail = short(spec)
-	}
-	if s.Cause != nil {
-		m.Cause = s.Cause.Error()
-	}
-	return m
+	return ""
 }
 
 // webURL is a backend's URL if it is one that a browser may open and a person may
@@ -92,31 +114,4 @@ func state(s session.State) model.State {
 	default:
 		return model.Stopped
 	}
-}
-
-func row(tunnel, name string, x *capture.Exchange) *model.Request {
-	r := &model.Request{
-		Tunnel: tunnel, Name: name, Time: x.Start, Method: x.Method, Path: x.Path, Status: x.Status,
-		Duration: x.Duration, Size: x.BytesOut, Visitor: x.RemoteAddr,
-	}
-	if x.Err != nil {
-		r.Err, r.Detail = explain(x.Err)
-		var reset *wire.ResetError
-		r.NoTarget = errors.As(x.Err, &reset) && reset.Code == wire.ResetUnavailable
-	}
-	return r
-}
-
-// explain divides an error into what is meant for people and what the system said,
-// which the forwarder appends in brackets.
-func explain(err error) (plain, detail string) {
-	var reset *wire.ResetError
-	if !errors.As(err, &reset) || reset.Message == "" {
-		return err.Error(), ""
-	}
-	if rest, ok := strings.CutPrefix(err.Error(), reset.Message+" ("); ok {
-		// A name has several addresses, and each fails in a line of its own.
-		detail = strings.ReplaceAll(strings.TrimSuffix(rest, ")"), "\n", "; ")
-	}
-	return reset.Message, detail
 }

@@ -1,15 +1,19 @@
-package ui
+// Package frame has what holds the window's rooms together and belongs to none of
+// them: what an empty place teaches, the line at the bottom, the line that divides
+// table and inspector, and questions.
+package frame
 
 import (
 	"culvert/app/ui/look"
+	"culvert/app/ui/words"
 
 	"fyne.io/fyne/v2"
 	"fyne.io/fyne/v2/widget"
 )
 
-// lesson is what an empty place says: what belongs here, and how to get it.
+// Lesson is what an empty place says: what belongs here, and how to get it.
 // It may show a command line with a button that copies it.
-type lesson struct {
+type Lesson struct {
 	widget.BaseWidget
 	title   *look.Text
 	text    *look.Paragraph
@@ -20,22 +24,23 @@ type lesson struct {
 
 const lessonWidth float32 = 460
 
-func newLesson(copyWith func(b *look.Button, text string)) *lesson {
-	l := &lesson{
+// NewLesson returns an empty one. copyWith copies the command at the press of b.
+func NewLesson(copyWith func(b *look.Button, text string)) *Lesson {
+	l := &Lesson{
 		title:   look.NewText("", look.ColorText, look.TextTitle, fyne.TextStyle{Bold: true}),
 		text:    look.NewParagraph("", look.ColorMuted, look.TextBody, 8),
 		box:     look.NewPanel(look.ColorCard, look.ColorLine, look.Radius),
 		command: look.NewText("", look.ColorText, look.TextSmall, fyne.TextStyle{Monospace: true}),
 	}
-	l.copy = look.NewButton("Copy", look.Middle, func() {
+	l.copy = look.NewButton(words.T("Copy"), look.Middle, func() {
 		copyWith(l.copy, l.command.Text())
 	})
 	l.ExtendBaseWidget(l)
 	return l
 }
 
-// set changes the words; command may be "".
-func (l *lesson) set(title, text, command string) {
+// Set changes the words; command may be "".
+func (l *Lesson) Set(title, text, command string) {
 	if l.title.Text() == title && l.text.Text() == text && l.command.Text() == command {
 		return
 	}
@@ -46,9 +51,9 @@ func (l *lesson) set(title, text, command string) {
 }
 
 // CreateRenderer implements fyne.Widget.
-func (l *lesson) CreateRenderer() fyne.WidgetRenderer { return &lessonRenderer{l} }
+func (l *Lesson) CreateRenderer() fyne.WidgetRenderer { return &lessonRenderer{l} }
 
-type lessonRenderer struct{ *lesson }
+type lessonRenderer struct{ *Lesson }
 
 func (r *lessonRenderer) Layout(size fyne.Size) {
 	w := min(size.Width-2*24, lessonWidth)
@@ -78,3 +83,17 @@ func (r *lessonRenderer) Objects() []fyne.CanvasObject {
 	return []fyne.CanvasObject{r.title, r.text, r.box, r.command, r.copy}
 }
 func (r *lessonRenderer) Destroy() {}
+
+// Title is what the lesson is about.
+func (l *Lesson) Title() string { return l.title.Text() }
+
+// Command is the command line that it shows, or "".
+func (l *Lesson) Command() string { return l.command.Text() }
+
+// CopyButton copies the command line.
+func (l *Lesson) CopyButton() *look.Button { return l.copy }
+
+func place(o fyne.CanvasObject, x, y, w, h float32) {
+	o.Move(fyne.NewPos(x, y))
+	o.Resize(fyne.NewSize(w, h))
+}

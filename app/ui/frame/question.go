@@ -1,4 +1,4 @@
-package ui
+package frame
 
 import (
 	"culvert/app/ui/look"
@@ -8,33 +8,34 @@ import (
 	"fyne.io/fyne/v2/widget"
 )
 
-// question is a yes-or-no question over the window.
-type question struct {
-	title, text string
-	yes, no     string
+// Question is a yes-or-no question over the window.
+type Question struct {
+	Title, Text string
+	Yes, No     string
 }
 
-const questionWidth float32 = 380
+const questionWidth float32 = 400
 
-// ask shows the question. The harmless answer has the focus, and Escape gives it too.
-func (w *Window) ask(q question, answer func(yes bool)) {
+// Ask shows the question. The harmless answer, no, has the focus, and Escape gives it
+// too.
+func Ask(c fyne.Canvas, q Question, answer func(yes bool)) {
 	var pop *widget.PopUp
 	done := func(yes bool) {
 		pop.Hide()
 		answer(yes)
 	}
-	yes := look.NewFilledButton(q.yes, look.Middle, func() { done(true) })
-	no := look.NewButton(q.no, look.Middle, func() { done(false) })
+	yes := look.NewFilledButton(q.Yes, look.Middle, func() { done(true) })
+	no := look.NewButton(q.No, look.Middle, func() { done(false) })
 	no.OnEscape = func() { done(false) }
 	yes.OnEscape = no.OnEscape
-	text := look.NewParagraph(q.text, look.ColorMuted, look.TextBody, 6)
+	text := look.NewParagraph(q.Text, look.ColorMuted, look.TextBody, 10)
 	content := container.New(questionLayout{},
 		look.NewPanel(look.ColorCard, look.ColorLine, 10),
-		look.NewText(q.title, look.ColorText, look.TextTitle+1, fyne.TextStyle{Bold: true}),
+		look.NewText(q.Title, look.ColorText, look.TextTitle+1, fyne.TextStyle{Bold: true}),
 		text, no, yes)
-	pop = widget.NewModalPopUp(content, w.win.Canvas())
+	pop = widget.NewModalPopUp(content, c)
 	pop.Show()
-	w.win.Canvas().Focus(no)
+	c.Focus(no)
 }
 
 // questionLayout places panel, title, text, and the two answers at the right.

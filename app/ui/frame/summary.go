@@ -1,10 +1,9 @@
-package ui
+package frame
 
 import (
-	"fmt"
-
 	"culvert/app/ui/look"
 	"culvert/app/ui/model"
+	"culvert/app/ui/words"
 
 	"fyne.io/fyne/v2"
 	"fyne.io/fyne/v2/container"
@@ -17,22 +16,28 @@ type summary struct {
 	texts [3]*look.Text
 }
 
-var summaryStates = [3]struct {
-	word   string
-	color  fyne.ThemeColorName
-	states []model.State
-}{
-	{"online", look.ColorOK, []model.State{model.Online}},
-	{"connecting", look.ColorWarn, []model.State{model.Connecting, model.Reconnecting}},
-	{"refused", look.ColorBad, []model.State{model.Refused}},
+var summaryColors = [3]fyne.ThemeColorName{look.ColorOK, look.ColorWarn, look.ColorBad}
+
+// summaryWords are what is said of each kind of state; "" where there is none.
+func summaryWords(tunnels []model.Tunnel) (texts [3]string) {
+	if n := model.Count(tunnels, model.Online); n > 0 {
+		texts[0] = words.T("%d online", n)
+	}
+	if n := model.Count(tunnels, model.Connecting, model.Reconnecting); n > 0 {
+		texts[1] = words.T("%d connecting", n)
+	}
+	if n := model.Count(tunnels, model.Refused); n > 0 {
+		texts[2] = words.T("%d refused", n)
+	}
+	return texts
 }
 
 func newSummary() *summary {
 	s := &summary{}
 	var objs []fyne.CanvasObject
-	for i, state := range summaryStates {
-		s.dots[i] = look.NewDot(state.color)
-		s.texts[i] = look.NewText("", state.color, look.TextSmall, fyne.TextStyle{})
+	for i, color := range summaryColors {
+		s.dots[i] = look.NewDot(color)
+		s.texts[i] = look.NewText("", color, look.TextSmall, fyne.TextStyle{})
 		objs = append(objs, s.dots[i], s.texts[i])
 	}
 	s.Container = container.New(summaryLayout{s}, objs...)
@@ -42,12 +47,8 @@ func newSummary() *summary {
 // set reports whether the summary's width changed.
 func (s *summary) set(tunnels []model.Tunnel) bool {
 	before := s.MinSize()
-	for i, state := range summaryStates {
-		text := ""
-		if n := model.Count(tunnels, state.states...); n > 0 {
-			text = fmt.Sprintf("%d %s", n, state.word)
-		}
-		s.texts[i].Set(text, state.color)
+	for i, text := range summaryWords(tunnels) {
+		s.texts[i].Set(text, summaryColors[i])
 		s.dots[i].Hidden = text == ""
 	}
 	return s.MinSize() != before

@@ -1,0 +1,92 @@
+package main
+
+import (
+	"context"
+	"time"
+
+	"culvert/app/ui"
+	"culvert/app/ui/instance"
+	"culvert/app/ui/tray"
+)
+
+// panelPatience is how long a start without a window waits for a panel with tray
+// icons: at login they start at the same time.
+const panelPatience = 15 * time.Second
+
+// show runs the window until the program is to end.
+func (p *program) show(signals context.Context, inst *instance.Instance) error {
+	bridge := ui.NewBridge()
+	defer bridge.Close()
+	w, err := ui.New(ui.Config{
+		App: p.app, Store: p.store, Controller: p.control, Bridge: bridge, Clipboard: ui.SystemClipboard{},
+		OpenURL: p.app.OpenURL, TrayHost: tray.HasHost,
+		Quit: func() { bridge.Shut(); p.app.Quit() },
+	})
+	if err != nil {
+		return err
+	}
+	p.window.Store(w)
+	p.app.Lifecycle().SetOnEnteredForeground(func() { p.notices.SetLooking(true) })
+	p.app.Lifecycle().SetOnExitedForeground(func() { p.notices.SetLooking(false) })
+	p.quitOn(signals, bridge)
+	inst.Serve(func(l instance.Launch) {
+		if u, err := parseBackend(l.Backend); err == nil && u != nil {
+			p.control.SetBackend(u)
+		}
+		w.HandleLaunch(l.Open, l.Minimized)
+	})
+	w.Run()
+	bridge.Go(func(ctx context.Context) error {
+		p.control.Begin(ctx)
+		return nil
+	}, func(error) { w.OpenAll(p.flags.Open) }) // after the cards that are remembered: one of them may be meant
+	switch {
+	case p.flags.Minimized:
+	case p.control.Config().Minimized:
+		p.showUnlessHosted(w, bridge)
+	default:
+		w.Show()
+	}
+	p.app.Run()
+	bridge.Shut()
+	inst.Stop()
+	return nil
+}
+
+// quitOn ends the program on a signal. Fyne does that by itself once it runs; this is
+// for one that came before.
+func (p *program) quitOn(signals context.Context, bridge *ui.Bridge) {
+	bridge.Go(func(ctx context.Context) error {
+		select {
+		case <-signals.Done():
+		case <-ctx.Done():
+		}
+		select {
+		case <-time.After(time.Second):
+		case <-ctx.Done():
+		}
+		return nil
+	}, func(error) { p.app.Quit() })
+}
+
+// showUnlessHosted shows the window if nothing on this desktop shows the tray icon:
+// else nothing would be seen of the program at all.
+func (p *program) showUnlessHosted(w *ui.Window, bridge *ui.Bridge) {
+	hosted := false
+	bridge.Go(func(ctx context.Context) error {
+		ctx, cancel := context.WithTimeout(ctx, panelPatience)
+		defer cancel()
+		for !hosted && ctx.Err() == nil {
+			hosted = tray.HasHost(ctx)
+			select {
+			case <-time.After(time.Second):
+			case <-ctx.Done():
+			}
+		}
+		return nil
+	}, func(error) {
+		if !hosted {
+			w.Show()
+		}
+	})
+}
