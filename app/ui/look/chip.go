@@ -105,7 +105,7 @@ func (c *Chip) AccessibilityRole() fyne.AccessibleRole { return fyne.AccessibleR
 
 // CreateRenderer implements fyne.Widget.
 func (c *Chip) CreateRenderer() fyne.WidgetRenderer {
-	r := &chipRenderer{owner: c, back: &canvas.Rectangle{CornerRadius: Middle / 2, StrokeWidth: 1},
+	r := &chipRenderer{owner: c, back: &canvas.Rectangle{StrokeWidth: 1},
 		dot: &canvas.Circle{}, icon: NewImage(IconWarning, ColorWarn), label: &canvas.Text{TextSize: TextBody}}
 	r.paint()
 	return r
@@ -154,6 +154,7 @@ func (r *chipRenderer) mark() float32 {
 
 func (r *chipRenderer) Layout(size fyne.Size) {
 	r.back.Resize(size)
+	r.back.CornerRadius = size.Height / 2
 	place(r.dot, 12, (size.Height-8)/2, 8, 8)
 	place(r.icon, 11, (size.Height-14)/2, 14, 14)
 	m := r.label.MinSize()

@@ -22,6 +22,7 @@ type Field struct {
 	OnFocus func(focused bool)
 
 	frame   *Shape
+	right   float32 // room kept free at the right
 	focused bool
 	wrong   bool
 }
@@ -55,6 +56,12 @@ func newField(placeholder string, l fyne.Layout) *Field {
 	f.frame = NewPanel(ColorBase, ColorLine, Radius)
 	f.Box = container.New(l, f.frame, f)
 	return f
+}
+
+// KeepFree leaves room at the right end for something that stands over the field.
+func (f *Field) KeepFree(right float32) {
+	f.right = right
+	f.Box.Refresh()
 }
 
 // SetWrong marks the field as holding something that cannot be taken.
@@ -126,7 +133,7 @@ func (fieldLayout) MinSize(o []fyne.CanvasObject) fyne.Size {
 func (fieldLayout) Layout(o []fyne.CanvasObject, size fyne.Size) {
 	o[0].Resize(size)
 	h := o[1].MinSize().Height
-	place(o[1], 6, (size.Height-h)/2, size.Width-12, h)
+	place(o[1], 6, (size.Height-h)/2, size.Width-12-o[1].(*Field).right, h)
 }
 
 // areaLayout fills the frame.

@@ -1,6 +1,7 @@
 package look
 
 import (
+	"slices"
 	"unicode"
 
 	"fyne.io/fyne/v2"
@@ -18,6 +19,7 @@ type Item struct {
 	Checked   bool
 	Disabled  bool
 	Danger    bool // takes something away
+	Warn      bool // better thought over
 	Separator bool // a line between groups; nothing else counts
 	Run       func()
 }
@@ -220,11 +222,16 @@ func (p *menuPanel) MouseMoved(ev *desktop.MouseEvent) { p.activate(p.at(ev.Posi
 // MouseOut implements desktop.Hoverable.
 func (p *menuPanel) MouseOut() { p.activate(-1) }
 
-// FocusGained implements fyne.Focusable.
+// FocusGained begins at what is in force, else at the first item.
 func (p *menuPanel) FocusGained() {
-	if p.active < 0 {
-		p.move(-1, 1)
+	if p.active >= 0 {
+		return
 	}
+	if i := slices.IndexFunc(p.items, func(it Item) bool { return it.Checked }); p.usable(i) {
+		p.activate(i)
+		return
+	}
+	p.move(-1, 1)
 }
 
 // FocusLost implements fyne.Focusable.
@@ -299,6 +306,8 @@ func (r *menuPanelRenderer) build() {
 			ink, tint = ColorFaint, ColorFaint
 		case it.Danger:
 			ink, tint = ColorBad, ColorBad
+		case it.Warn:
+			tint = ColorWarn
 		}
 		icon := it.Icon
 		if it.Checked {

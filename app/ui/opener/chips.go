@@ -110,7 +110,7 @@ func (c *chips) showRest() {
 	for _, s := range c.services[c.shown:] {
 		item := look.Item{Text: title(s), Run: func() { c.open(s) }, Checked: slices.Contains(c.opened, s.Target)}
 		if s.Hazard.Kind != discover.NoHazard {
-			item.Icon = look.IconWarning
+			item.Icon, item.Warn = look.IconWarning, true
 			item.Hint = s.Hazard.Name
 		}
 		items = append(items, item)

@@ -4,6 +4,7 @@ import (
 	"math"
 
 	"culvert/app/ui/look"
+	"culvert/app/ui/words"
 
 	"fyne.io/fyne/v2"
 	"fyne.io/fyne/v2/canvas"
@@ -11,9 +12,10 @@ import (
 
 const (
 	barHeight  float32 = 64
-	chipRow    float32 = 40 // of the chips where they have a row of their own
+	chipRow    float32 = 32 // of the chips where they have a row of their own
 	edge       float32 = 16
 	openLeast  float32 = 116
+	prefixFrom float32 = 1000
 	chipsLeast float32 = 240 // less room is not worth sharing the row
 )
 
@@ -27,13 +29,18 @@ type columns struct {
 
 func (o *Opener) columns(width float32) columns {
 	var c columns
-	c.field = floor(min(max(width*0.31, 220), 392))
+	c.field = floor(min(max(width*0.29, 260), 392))
 	c.open = max(o.open.MinSize().Width, openLeast)
 	right := width - edge
 	if o.settings.Visible() {
 		right -= look.Low + look.Gap
 	}
 	if o.profile.Visible() {
+		prefix := words.T("Backend:")
+		if width < prefixFrom {
+			prefix = ""
+		}
+		o.profile.SetPrefix(prefix)
 		c.profile = floor(min(look.WidthOf(o.profile), max(width*0.22, 150)))
 		right -= c.profile + look.Inset
 	}
@@ -88,7 +95,7 @@ func (r *openerRenderer) Layout(size fyne.Size) {
 		under += problem + 4
 	}
 	if c.under {
-		place(o.chips, c.chips, under, c.chipsRoom, look.Middle)
+		place(o.chips, c.chips, under+4, c.chipsRoom, look.Low)
 	} else {
 		place(o.chips, c.chips, (barHeight-look.Middle)/2, c.chipsRoom, look.Middle)
 	}

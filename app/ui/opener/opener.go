@@ -6,6 +6,7 @@ package opener
 import (
 	"culvert/app/discover"
 	"culvert/app/ui/look"
+	"culvert/app/ui/model"
 	"culvert/app/ui/words"
 
 	"fyne.io/fyne/v2"
@@ -82,12 +83,14 @@ func New(a Actions) *Opener {
 	o.open = look.NewFilledButton(words.T("Open tunnel"), look.High, o.submit)
 	o.chips = newChips(func(s discover.Service) { a.OpenService(s) })
 	o.profile = look.NewSelect(nil, o.choose)
-	o.profile.SetPrefix(words.T("Backend:"))
 	o.profile.More = o.more
 	o.settings = look.NewIconButton(look.IconGear, words.T("Settings"), a.Settings)
 	o.problem = look.NewParagraph("", look.ColorBad, look.TextBody, 2)
 	o.folder.OnEscape, o.open.OnEscape, o.settings.OnEscape = a.Escape, a.Escape, a.Escape
 	o.folder.Hidden = a.ChooseFolder == nil
+	if a.ChooseFolder != nil {
+		o.field.KeepFree(look.Low)
+	}
 	o.profile.Hidden = true
 	o.settings.Hidden = a.Settings == nil
 	o.ExtendBaseWidget(o)
@@ -144,7 +147,7 @@ func (o *Opener) Sync(s State) bool {
 	if o.actions.OpenService != nil {
 		moved = o.chips.set(s) || moved
 	}
-	o.problem.Set(s.Error, look.ColorBad)
+	o.problem.Set(model.Sentence(s.Error), look.ColorBad)
 	o.field.SetWrong(s.Error != "")
 	if moved || old.Error != s.Error {
 		o.Refresh()

@@ -87,23 +87,7 @@ func Icon(s model.State, public bool) fyne.Resource {
 }
 
 // title is a tunnel's line in the menu.
-func title(t model.Tunnel) string { return clean(t.Name) + " — " + status(t.State) }
-
-// status is the bare word of a state.
-func status(s model.State) string {
-	switch s {
-	case model.Connecting:
-		return words.T("Connecting")
-	case model.Online:
-		return words.T("Online")
-	case model.Reconnecting:
-		return words.T("Reconnecting")
-	case model.Refused:
-		return words.T("Refused")
-	default:
-		return words.T("Stopped")
-	}
-}
+func title(t model.Tunnel) string { return clean(t.Name) + " — " + model.StateWord(t.State) }
 
 // clean makes a name harmless in a menu of the desktop's: one line, of bearable length.
 func clean(name string) string {
