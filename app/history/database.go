@@ -91,16 +91,13 @@ func open(ctx context.Context, path string, how check) (_ *database, err error) 
 			db.close()
 		}
 	}()
-	// The order counts: auto_vacuum can only be chosen before the first page is written.
-	db.writing, err = connect(path, 1, "auto_vacuum(INCREMENTAL)", "journal_mode(WAL)", "synchronous(NORMAL)",
-		"secure_delete(ON)", "foreign_keys(ON)", "temp_store(MEMORY)", fmt.Sprintf("journal_size_limit(%d)", maxLog))
-	if err != nil {
+	if db.writing, err = connect(path, 1); err != nil {
 		return nil, err
 	}
 	if db.conn, err = db.writing.Conn(ctx); err != nil {
 		return nil, err
 	}
-	if err = db.migrate(ctx); err != nil {
+	if err = db.begin(ctx); err != nil {
 		return nil, err
 	}
 	if err = db.look(ctx, how); err != nil {
@@ -165,31 +162,32 @@ func connect(path string, most int, pragmas ...string) (*sql.DB, error) {
 	return db, nil
 }
 
-// migrate brings an empty file to the present form.
-func (db *database) migrate(ctx context.Context) error {
+// pragmas are for the connection that writes. The order counts: auto_vacuum can
+// only be chosen before the first page is written.
+var pragmas = fmt.Sprintf(`PRAGMA auto_vacuum = INCREMENTAL; PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL;
+	PRAGMA secure_delete = ON; PRAGMA foreign_keys = ON; PRAGMA temp_store = MEMORY; PRAGMA journal_size_limit = %d`, maxLog)
+
+// begin finds out whose file it is before anything is changed, and fills an empty one.
+func (db *database) begin(ctx context.Context) error {
+	var id, version, tables int64
+	err := db.conn.QueryRowContext(ctx, `SELECT application_id, user_version, (SELECT count(*) FROM sqlite_schema)
+		FROM pragma_application_id, pragma_user_version`).Scan(&id, &version, &tables)
+	empty := tables == 0 && version == 0
+	switch {
+	case err != nil:
+		return err
+	case !empty && (id != applicationID || version < 1):
+		return errForeign
+	case version > schemaVersion:
+		return errNewer
+	}
+	if _, err := db.conn.ExecContext(ctx, pragmas); err != nil || !empty {
+		return err
+	}
 	return db.transaction(ctx, func() error {
-		var id, version, tables int64
-		for _, q := range []struct {
-			text string
-			into *int64
-		}{
-			{`PRAGMA application_id`, &id}, {`PRAGMA user_version`, &version}, {`SELECT count(*) FROM sqlite_schema`, &tables},
-		} {
-			if err := db.conn.QueryRowContext(ctx, q.text).Scan(q.into); err != nil {
-				return err
-			}
-		}
-		switch {
-		case tables == 0 && version == 0:
-			_, err := db.conn.ExecContext(ctx, schema+
-				fmt.Sprintf("PRAGMA application_id = %d; PRAGMA user_version = %d", applicationID, schemaVersion))
-			return err
-		case id != applicationID || version < 1:
-			return errForeign
-		case version > schemaVersion:
-			return errNewer
-		}
-		return nil
+		_, err := db.conn.ExecContext(ctx, schema+
+			fmt.Sprintf("PRAGMA application_id = %d; PRAGMA user_version = %d", applicationID, schemaVersion))
+		return err
 	})
 }
 

@@ -170,7 +170,7 @@ func (h *History) SetLimits(l Limits) error {
 		return err
 	}
 	h.limits.Store(&l)
-	signal(h.relimit)
+	mark(h.relimit)
 	return nil
 }
 

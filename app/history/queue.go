@@ -42,9 +42,9 @@ func (q *queue) add(x *exchange.Exchange) bool {
 	}
 	q.items = append(q.items, x)
 	q.bytes += size
-	signal(q.some)
+	mark(q.some)
 	if len(q.items) >= manyQueued {
-		signal(q.many)
+		mark(q.many)
 	}
 	return true
 }
@@ -78,7 +78,7 @@ func weight(x *exchange.Exchange) int64 {
 	return n
 }
 
-func signal(c chan struct{}) {
+func mark(c chan struct{}) {
 	select {
 	case c <- struct{}{}:
 	default:

@@ -202,7 +202,7 @@ func (s *search) sql(deep bool) (string, []any) {
 func (h *History) read(ctx context.Context, f func(*sql.Conn) error) error {
 	err := h.readOnce(ctx, f)
 	if isBroken(err) {
-		signal(h.suspect)
+		mark(h.suspect)
 	}
 	if err != nil && ctx.Err() == nil {
 		return explainReading(h.cfg.Path, err)
