@@ -26,7 +26,7 @@ const (
 )
 
 type httpCmd struct {
-	Target target.Target `arg:"" help:"The local service: a port (3000), host:port (localhost:3000) or URL (https://localhost:8443)."`
+	Target target.Target `arg:"" help:"The local service: a port (3000), host:port (localhost:3000) or URL (https://localhost:8443). Or a folder (./dist), whose files are served."`
 
 	Backend    string   `env:"CULVERT_BACKEND" placeholder:"URL" help:"Where the tunnel leads: http(s)://HOST is a relay, ws(s)://HOST/STAGE a WebSocket API of API Gateway. Default: the profile named in the config file, else a relay built into this process, reachable from this machine only."`
 	Name       string   `placeholder:"ID" help:"Ask for this tunnel ID, the last part of the public URL: 3 to 63 lower-case letters, digits and inner hyphens. Default: a random one."`
@@ -45,7 +45,10 @@ func (*httpCmd) Help() string {
     culvert http 3000
     culvert http 3000 --backend https://tunnel.example.com --name my-shop
     culvert http https://localhost:8443 --host-header public
+    culvert http ./dist
     culvert http 3000 --json | jq -r 'select(.event == "online").public_url'
+
+Of a folder, only files that it holds are served, for reading; names that begin with a dot are not. A path begins with /, ./, ../ or ~/.
 
 The tunnel stays open, and comes back under the same URL when the connection is lost, until SIGINT (Ctrl-C) or SIGTERM. HTTPS_PROXY and NO_PROXY are honoured.
 

@@ -74,6 +74,45 @@ func TestJSONLines(t *testing.T) {
 	}
 }
 
+// TestFolder serves files, and says what the target is in full.
+func TestFolder(t *testing.T) {
+	t.Parallel()
+	dir := filepath.Join(t.TempDir(), "my site")
+	if err := os.MkdirAll(filepath.Join(dir, ".git"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	for name, text := range map[string]string{"index.html": "<h1>home</h1>", ".git/config": "secret"} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	p := spawn(t, "http", dir+"/../my site/", "--json", "--config", t.TempDir())
+	p.read()
+	online := p.next(t, "online")
+	if online["target"] != dir {
+		t.Errorf("target %v", online["target"])
+	}
+	public := online["public_url"].(string)
+	if got := get(t, visits(), public+"/"); got != "<h1>home</h1>" {
+		t.Errorf("answer %q", got)
+	}
+	if got := get(t, visits(), public+"/.git/config"); !strings.Contains(got, "begin with a dot") {
+		t.Errorf("answer %q", got)
+	}
+	if request := p.next(t, "request"); request["path"] != "/" || request["status"] != 200.0 {
+		t.Errorf("request %v", request)
+	}
+	if request := p.next(t, "request"); request["status"] != 404.0 {
+		t.Errorf("request %v", request)
+	}
+	if err := p.cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	if code := p.wait(t); code != exitOK {
+		t.Errorf("exit code %d", code)
+	}
+}
+
 func TestSignals(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {

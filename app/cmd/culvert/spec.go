@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"path/filepath"
 	"strings"
 	"time"
 
@@ -81,6 +82,9 @@ func blame(profile string, err error) error {
 }
 
 func (c *httpCmd) surprises(spec *engine.Spec) (notices []string) {
+	if dir := spec.Target.Folder; dir != "" && (spec.Target.Short() == "~" || filepath.Dir(dir) == dir) {
+		notices = append(notices, fmt.Sprintf("whoever has the URL can read everything in %s but what begins with a dot", dir))
+	}
 	if spec.BuiltIn() {
 		notices = append(notices, "no backend is named, so the URL works on this machine only: name a relay with --backend")
 		if spec.Token != "" {

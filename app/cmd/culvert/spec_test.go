@@ -65,6 +65,8 @@ func TestTokenGoesWhereItBelongs(t *testing.T) {
 		"a key misspelt":         {misspelt, httpCmd{Backend: other}, "", other, "", 1},
 		"no profile":             {empty, httpCmd{}, "", "", "", 1},
 		"no profile, but token":  {empty, httpCmd{}, "env", "", "env", 2},
+		"a folder":               {empty, httpCmd{Backend: other, Target: target.Target{Scheme: "http", Folder: folder}}, "", other, "", 0},
+		"everything":             {empty, httpCmd{Backend: other, Target: target.Target{Scheme: "http", Folder: filepath.VolumeName(folder) + string(filepath.Separator)}}, "", other, "", 1},
 		"gateway":                {empty, httpCmd{Backend: "wss://a/b"}, "", "wss://a/b", "", 0},
 		"gateway, long timeout":  {empty, httpCmd{Backend: "wss://a/b", Timeout: timeout(90 * time.Second)}, "", "wss://a/b", "", 1},
 		"gateway, short timeout": {empty, httpCmd{Backend: "wss://a/b", Timeout: timeout(9 * time.Second)}, "", "wss://a/b", "", 0},
@@ -72,7 +74,10 @@ func TestTokenGoesWhereItBelongs(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			cmd := c.cmd
-			cmd.Target, cmd.HostHeader = target.Target{Scheme: "http", Host: "localhost", Port: 3000}, "local"
+			cmd.HostHeader = "local"
+			if cmd.Target == (target.Target{}) {
+				cmd.Target = target.Target{Scheme: "http", Host: "localhost", Port: 3000}
+			}
 			if cmd.Timeout == 0 {
 				cmd.Timeout = timeout(time.Minute)
 			}

@@ -41,7 +41,7 @@ func explain(err error) error {
 		text = "unknown command " + word
 	}
 	if text == `expected "<target>"` {
-		text = "the target is missing: name the local service, such as 3000"
+		text = "the target is missing: name the local service, such as 3000, or a folder, such as ./dist"
 	}
 	if flag, _, ok := strings.Cut(text, ": expected "); ok && strings.HasSuffix(text, "<EOL>)") {
 		text = flag + " needs a value"
