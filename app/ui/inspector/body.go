@@ -30,7 +30,6 @@ type bodyView struct {
 	copyAll *look.IconButton
 	saveAll *look.IconButton
 	notes   *look.Paragraph
-	note    fyne.ThemeColorName
 	pane    *pane
 	picture *canvas.Image
 	line    *look.Shape
@@ -43,7 +42,7 @@ type bodyView struct {
 const toolHeight float32 = 36
 
 func newBodyView(i *Inspector, prepare func(inspect.Mode, func()) *prepared, save func([]byte)) *bodyView {
-	v := &bodyView{in: i, prepare: prepare, save: save, note: look.ColorMuted}
+	v := &bodyView{in: i, prepare: prepare, save: save}
 	v.title = look.NewText("", look.ColorMuted, look.TextSmall, fyne.TextStyle{})
 	v.modes = look.NewSegmented([]string{words.T("Pretty"), words.T("Raw"), words.T("Hex")}, func(int) { v.fill(false) })
 	v.copyAll = look.NewIconButton(look.IconCopy, words.T("Copy all"), v.copyText)
@@ -96,21 +95,27 @@ func (v *bodyView) fill(keep bool) {
 	v.ready, v.rows = p, &viewDoc{view: p.view}
 	enable(v.copyAll, !p.partial)
 	enable(v.saveAll, !p.partial)
+	v.tellNotes()
+	v.show(p.view.Image)
+	v.pane.set(v.rows, keep)
+	v.Refresh()
+}
+
+// tellNotes says what is to be said about the body, as far as it was laid out.
+func (v *bodyView) tellNotes() {
+	p := v.ready
 	var texts []string
-	v.note = look.ColorMuted
+	tint := look.ColorMuted
 	for _, n := range notesOf(p) {
 		texts = append(texts, n.text)
 		if n.color != look.ColorMuted {
-			v.note = n.color
+			tint = n.color
 		}
 	}
 	if p.view.Image != nil {
 		texts = append(texts, words.T("%s picture, %s × %s pixels", p.view.Format, number(p.view.Width), number(p.view.Height)))
 	}
-	v.notes.Set(strings.Join(texts, " "), v.note)
-	v.show(p.view.Image)
-	v.pane.set(v.rows, keep)
-	v.Refresh()
+	v.notes.Set(strings.Join(texts, " "), tint)
 }
 
 // show puts a picture in the place of the text, or nil the text in the picture's.
@@ -142,7 +147,9 @@ func (v *bodyView) more(last int) {
 	v.growing = v.in.run(func(ctx context.Context) { _ = p.view.More(ctx, to) }, func() {
 		v.busy = false
 		v.rows.grow()
+		v.tellNotes()
 		v.pane.changed()
+		v.Refresh()
 	})
 }
 

@@ -70,13 +70,16 @@ func (f *flow) len() int          { return len(f.lines) }
 func (f *flow) at(i int) line     { return f.lines[i] }
 func (f *flow) columns() int      { return 0 }
 
+// narrowest is the least that lines are wrapped to, however narrow the pane is.
+const narrowest = 16
+
 func (f *flow) fit(cols int) {
-	if f.cols == cols {
+	if cols = max(cols, narrowest); f.cols == cols {
 		return
 	}
 	f.cols, f.lines = cols, f.lines[:0:0]
 	for _, l := range f.source {
-		f.lines = appendWrapped(f.lines, l, max(cols, 16))
+		f.lines = appendWrapped(f.lines, l, cols)
 	}
 }
 

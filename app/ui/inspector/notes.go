@@ -37,7 +37,7 @@ func notesOf(p *prepared) []note {
 	if p.masked {
 		notes = append(notes, note{words.T("Secrets in it are hidden."), look.ColorMuted})
 	}
-	for _, n := range p.view.Notes {
+	for _, n := range p.view.AllNotes() {
 		color := look.ColorWarn
 		if n.Kind == inspect.Decoded || n.Kind == inspect.Charset || n.Kind == inspect.ImageScaled {
 			color = look.ColorMuted

@@ -75,14 +75,10 @@ func (p *pane) grown(toEnd bool) {
 	p.sheet.update(true)
 }
 
-// atEnd reports whether the last line is in sight.
+// atEnd reports whether the last line is in sight, of those that were drawn last: the
+// doc may have grown since.
 func (p *pane) atEnd() bool {
-	return p.scroll.Offset.Y+p.scroll.Size().Height >= p.sheet.height()-lineHeight/2
-}
-
-// below is how many lines stand beneath those in sight.
-func (p *pane) below() int {
-	return max(int((p.sheet.height()-p.scroll.Offset.Y-p.scroll.Size().Height)/lineHeight+0.5), 0)
+	return p.scroll.Offset.Y+p.scroll.Size().Height >= p.sheet.Size().Height-lineHeight/2
 }
 
 func (p *pane) toEnd() { p.grown(true) }

@@ -1,6 +1,8 @@
 package inspector
 
 import (
+	"cmp"
+
 	"culvert/app/ui/look"
 	"culvert/app/ui/words"
 
@@ -58,6 +60,8 @@ func newHead(i *Inspector) *head {
 	h.edit = look.NewButton(words.T("Edit…"), look.Low, i.edit)
 	h.compare = look.NewButton(words.T("Compare"), look.Low, i.Compare)
 	h.copyAs = look.NewButton(words.T("Copy as ▾"), look.Low, func() { look.ShowMenu(h.copyAs, i.copyItems()) })
+	h.edit.SetTip(words.T("Change it, then send it to the service again"))
+	h.compare.SetTip(words.T("See what differs from another request (C in the list)"))
 	h.secrets = look.NewIconButton(look.IconEye, words.T("Show secrets"), func() { i.reveal("") })
 	h.again = look.NewIconButton(look.IconReplay, words.T("Replay"), i.replay)
 	h.more = look.NewIconButton(look.IconMore, words.T("More"), func() { look.ShowMenu(h.more, i.moreItems()) })
@@ -127,7 +131,7 @@ func (h *head) fill() {
 	if why != "" {
 		h.again.Set(look.IconReplay, why)
 	}
-	h.replay.SetTip(why)
+	h.replay.SetTip(cmp.Or(why, words.T("Send it to the service again (R in the list)")))
 	enable(h.again, why == "")
 	enable(h.replay, why == "")
 	enable(h.edit, i.exchange != nil && i.exchange.Status != 101)
