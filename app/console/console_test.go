@@ -78,6 +78,22 @@ func text(cfg TextConfig) func(*bytes.Buffer) Console {
 
 func columns(n int) func() int { return func() int { return n } }
 
+// TestWindowsEventsSayNothing here: what a window shows of lights, edits and streams has
+// no line.
+func TestWindowsEventsSayNothing(t *testing.T) {
+	t.Parallel()
+	var out bytes.Buffer
+	for _, c := range []Console{NewText(&out, TextConfig{Target: "3000"}, nil), NewJSON(&out, "3000", nil)} {
+		for _, event := range []engine.Event{engine.Probed{}, engine.Edited{}, engine.StreamOpened{}, engine.Removed{}, engine.BuiltInChanged{}} {
+			c.Show(event)
+		}
+		c.Lines().Close(t.Context())
+	}
+	if out.Len() > 0 {
+		t.Errorf("it says %q", out.String())
+	}
+}
+
 func TestTextGolden(t *testing.T) {
 	t.Parallel()
 	for name, cfg := range map[string]TextConfig{

@@ -72,6 +72,9 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	header.Set("Cache-Control", "no-cache") // may be kept, if asked about: files are being worked on
 	if r.Method != http.MethodGet && r.Method != http.MethodHead {
 		header.Set("Allow", "GET, HEAD")
+		if r.ContentLength != 0 {
+			header.Set("Connection", "close") // or the server waits for a body that nobody wants
+		}
 		http.Error(w, "this is a folder of files: it can be read by GET and HEAD only", http.StatusMethodNotAllowed)
 		return
 	}
