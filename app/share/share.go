@@ -4,9 +4,18 @@
 package share
 
 import (
-	"io"
+	"bytes"
+	"context"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"unicode"
+	"unicode/utf8"
 
+	"culvert/app/coding"
 	"culvert/app/exchange"
+	"culvert/app/redact"
 )
 
 // Options are how exchanges are put into words.
@@ -16,18 +25,81 @@ type Options struct {
 	Version string
 }
 
-// CURL is a command for a POSIX shell that sends the request again.
-func CURL(x *exchange.Exchange, o Options) string { return "" }
+// maxBody bounds a body without its content codings.
+const maxBody = 16 << 20
 
-// Raw is request and answer as HTTP/1.1.
-func Raw(x *exchange.Exchange, o Options) string { return "" }
+func (o Options) prepare(x *exchange.Exchange) *exchange.Exchange {
+	if o.Secrets {
+		return x
+	}
+	return redact.Exchange(x)
+}
 
-// Markdown is the exchange as a section of a document, such as an issue.
-func Markdown(x *exchange.Exchange, o Options) string { return "" }
+// address is the URL of an exchange, as far as it is known.
+func address(x *exchange.Exchange) string {
+	switch {
+	case x.URL != "":
+		return x.URL
+	case x.Host != "":
+		return "https://" + x.Host + x.Path
+	case strings.Contains(x.Target, "://"):
+		return strings.TrimSuffix(x.Target, "/") + x.Path
+	}
+	return "http://localhost" + x.Path
+}
 
-// WriteHAR writes an HTTP archive.
-func WriteHAR(w io.Writer, exchanges []*exchange.Exchange, o Options) error { return nil }
+// decoded is a body without its content codings, and whether all of what was kept
+// could be read.
+func decoded(m exchange.Message) (body []byte, whole bool) {
+	b := coding.Decode(context.Background(), m.Header, m.Body, maxBody)
+	return b.Data, b.Err == nil && !b.Limited
+}
 
-// ReadHAR reads an HTTP archive, such as browsers export. With an error comes what
-// had been read until then.
-func ReadHAR(r io.Reader) ([]*exchange.Exchange, error) { return nil, nil }
+// isText: it can be read, and be said in a string.
+func isText(p []byte) bool { return utf8.Valid(p) && bytes.IndexByte(p, 0) < 0 }
+
+// missing says what is not there of a body, or "".
+func missing(m exchange.Message) string {
+	switch {
+	case m.Dropped:
+		return fmt.Sprintf("%d bytes passed, and none were kept", m.Size)
+	case m.Truncated:
+		return fmt.Sprintf("only the first %d of %d bytes were kept", len(m.Body), m.Size)
+	}
+	return ""
+}
+
+// fields are the lines of a header, sorted by name.
+func fields(h http.Header) [][2]string {
+	var out [][2]string
+	for name, values := range h {
+		for _, value := range values {
+			out = append(out, [2]string{name, value})
+		}
+	}
+	slices.SortStableFunc(out, func(a, b [2]string) int { return strings.Compare(a[0], b[0]) })
+	return out
+}
+
+// oneLine is a value that cannot begin another line.
+func oneLine(s string) string { return clean(strings.NewReplacer("\r", " ", "\n", " ").Replace(s)) }
+
+// clean leaves out of a text what would do something when it is pasted into a
+// terminal.
+func clean(s string) string {
+	return strings.Map(func(r rune) rune {
+		if r == '\n' || r == '\t' || !isHidden(r) {
+			return r
+		}
+		return utf8.RuneError
+	}, strings.ReplaceAll(s, "\r\n", "\n"))
+}
+
+// isHidden: control characters, and those that turn the direction of writing.
+func isHidden(r rune) bool {
+	return unicode.IsControl(r) || r != '\u200c' && r != '\u200d' && unicode.Is(unicode.Cf, r)
+}
+
+func statusLine(status int) string {
+	return strings.TrimSpace(fmt.Sprintf("%d %s", status, http.StatusText(status)))
+}
