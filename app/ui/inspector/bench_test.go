@@ -14,11 +14,11 @@ import (
 	"fyne.io/fyne/v2/theme"
 )
 
-// long is a JSON body of some 10 MB, as an export of a shop would be.
-func long() *exchange.Exchange {
+// long is a JSON body of so many bytes, as an export of a shop would be.
+func long(size int) *exchange.Exchange {
 	var b strings.Builder
 	b.WriteByte('[')
-	for i := 0; b.Len() < 10<<20; i++ {
+	for i := 0; b.Len() < size; i++ {
 		fmt.Fprintf(&b, `{"id":%d,"name":"Product %d","price":%d.50,"tags":["new","sale"],"stock":{"berlin":%d,"prague":null},"visible":true},`, i, i, i%900, i%40)
 	}
 	body := strings.TrimSuffix(b.String(), ",") + "]"
@@ -40,7 +40,7 @@ func BenchmarkFirstScreen10MB(b *testing.B) {
 		waiting = waiting[1:]
 		f()
 	}
-	x := long()
+	x := long(10 << 20)
 	i.Inspect(x, nil)
 	i.turn(bodyTab)
 	v := i.pages[bodyTab].(*bodyPage).sides[response]
@@ -68,7 +68,7 @@ func BenchmarkFirstScreen10MB(b *testing.B) {
 func BenchmarkScroll(b *testing.B) {
 	i, _ := newInspector(b, fyne.NewSize(907, 404), theme.VariantDark, nil)
 	i.turn(bodyTab)
-	i.Inspect(long(), nil)
+	i.Inspect(long(10<<20), nil)
 	p := i.pages[bodyTab].(*bodyPage).sides[response].pane
 	n := 0
 	for b.Loop() {

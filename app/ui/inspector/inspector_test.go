@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -478,4 +479,47 @@ func TestHostileTextsAreDrawnHarmlessly(t *testing.T) {
 	if got := fmt.Sprint(i.head.all); got == "" {
 		t.Error("no tabs")
 	}
+}
+
+// Work goes on in other goroutines while the user does this and that; this is for the
+// race detector.
+func TestPreparingBesideTheWindow(t *testing.T) {
+	then := make(chan func(), 1000)
+	var working sync.WaitGroup
+	i := newWide(t, func(a *Actions) {
+		a.Prepare = func(work func(context.Context), done func()) {
+			working.Go(func() {
+				work(t.Context())
+				then <- done
+			})
+		}
+	})
+	x := long(1 << 20)
+	socket := socket()
+	socket.Messages = frames(20)
+	for n, tb := range []tab{bodyTab, overviewTab, bodyTab, headersTab, bodyTab} {
+		i.Inspect([]*exchange.Exchange{x, webhook(), picture(), socket}[n%4], nil)
+		i.turn(tb)
+		i.turn(bodyTab)
+		i.bodyAt(response).pane.sheet.TypedKey(&fyne.KeyEvent{Name: fyne.KeyEnd})
+		i.bodyAt(response).copyText()
+		i.reveal("")
+		i.Compare()
+		i.CopyCURL()
+		select {
+		case f := <-then:
+			f()
+		default:
+		}
+	}
+	i.Inspect(webhook(), nil)
+	i.turn(bodyTab)
+	for {
+		working.Wait()
+		if len(then) == 0 {
+			break
+		}
+		(<-then)()
+	}
+	wantText(t, i.bodyAt(response).pane, "KeyError")
 }

@@ -23,7 +23,6 @@ type sheet struct {
 	pool  []*row
 	first int
 	char  float32
-	theme color.Color // the text's colour when the rows were drawn
 
 	anchor, caret int // marked lines lie between them; -1 for none
 	focused       bool

@@ -109,14 +109,6 @@ func (t *Table) SetRows(rows Rows) {
 	t.ToTop()
 }
 
-// Filter narrows the table to a tunnel and words; the rows start at the top again.
-func (t *Table) Filter(tunnel, text string) {
-	if v, ok := t.view.(*model.View); ok {
-		v.SetFilter(model.Filter{Tunnel: tunnel, Text: text})
-	}
-	t.ToTop()
-}
-
 // SetPaused holds the rows still although the table stands at the top.
 func (t *Table) SetPaused(paused bool) {
 	t.paused = paused

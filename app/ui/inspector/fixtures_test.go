@@ -8,8 +8,6 @@ import (
 	"image/color"
 	"image/png"
 	"net/http"
-	"os"
-	"strings"
 	"testing"
 	"time"
 
@@ -18,9 +16,9 @@ import (
 
 	"fyne.io/fyne/v2"
 	"fyne.io/fyne/v2/test"
-	"fyne.io/fyne/v2/theme"
 )
 
+// variant is the program's theme, light or dark whatever the system says.
 type variant struct {
 	look.Theme
 	v fyne.ThemeVariant
@@ -128,84 +126,3 @@ func newInspector(t testing.TB, size fyne.Size, v fyne.ThemeVariant, change func
 	w.Resize(size)
 	return i, w
 }
-
-// TestShots draws what the window would; it is for eyes.
-func TestShots(t *testing.T) {
-	dir := os.Getenv("SHOTS")
-	if dir == "" {
-		t.Skip("SHOTS names no folder")
-	}
-	for name, v := range map[string]fyne.ThemeVariant{"dark": theme.VariantDark, "light": theme.VariantLight} {
-		for _, size := range []fyne.Size{{Width: 907, Height: 404}, {Width: 447, Height: 335}} {
-			i, w := newInspector(t, size, v, nil)
-			shot := func(what string) { save(t, w, fmt.Sprintf("%s/inspector-%s-%s-%v.png", dir, what, name, size.Width)) }
-			i.Inspect(webhook(), nil)
-			shot("overview")
-			i.turn(headersTab)
-			shot("headers")
-			i.reveal("")
-			shot("headers-revealed")
-			i.reveal("")
-			i.turn(bodyTab)
-			shot("body")
-			for _, s := range i.pages[bodyTab].(*bodyPage).sides {
-				s.modes.Select(2)
-				s.fill(false)
-			}
-			shot("body-hex")
-			for _, s := range i.pages[bodyTab].(*bodyPage).sides {
-				s.modes.Select(0)
-				s.fill(false)
-			}
-			i.turn(timingTab)
-			shot("timing")
-			i.turn(overviewTab)
-			i.Compare()
-			shot("compare-wait")
-			other := webhook()
-			other.ID, other.Status, other.Start = "8", 200, at.Add(time.Minute)
-			other.ReplayOf = "7d1c"
-			other.Request.Header.Set("User-Agent", "Stripe/2.0")
-			other.Response.Header.Set("Content-Type", "application/json")
-			other.Response.Body = []byte(`{"ok":true}`)
-			i.Inspect(other, nil)
-			shot("compare")
-			i.Compare()
-			shot("overview-replay")
-			i.Inspect(picture(), nil)
-			shot("picture-overview")
-			i.turn(bodyTab)
-			shot("picture")
-			live := &flowing{messages: frames(30), gone: 8}
-			i.Inspect(socket(), live)
-			i.turn(messagesTab)
-			shot("messages")
-			m := i.pages[messagesTab].(*messages)
-			m.list.pick(9)
-			live.messages = append(live.messages, frames(12)...)
-			i.Sync()
-			shot("messages-chosen")
-			failed := webhook()
-			failed.ID, failed.Status, failed.NoTarget, failed.Err, failed.Detail = "f", 503, true, "nothing answers at localhost:5173: start the service there, then try again", "dial tcp 127.0.0.1:5173: connect: connection refused"
-			failed.Response = exchange.Message{}
-			i.Inspect(failed, nil)
-			shot("failed")
-			look.ShowMenu(i.head.more, i.moreItems())
-			shot("menu")
-		}
-	}
-}
-
-func save(t *testing.T, w fyne.Window, name string) {
-	t.Helper()
-	f, err := os.Create(name)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	if err := png.Encode(f, w.Canvas().Capture()); err != nil {
-		t.Fatal(err)
-	}
-}
-
-var _ = strings.Repeat
