@@ -62,7 +62,7 @@ func newProgram(f *flags, dir *config.Dir) (*program, error) {
 		Store: p.store, Dir: dir, Secrets: p.secrets, Notices: p.notices, Login: login(f), Backend: backend,
 		LAN: state.AllowLAN, CrashReport: report, Logger: log,
 	})
-	p.engine, err = engine.New(engine.Config{Dir: dir, OnEvent: p.control.OnEvent, Bodies: true, RememberLAN: true, Logger: log})
+	p.engine, err = engine.New(engine.Config{Dir: dir, OnEvent: p.control.OnEvent, Bodies: true, Lights: true, RememberLAN: true, Logger: log})
 	if err != nil {
 		return nil, errors.Join(err, p.close())
 	}

@@ -266,8 +266,8 @@ func (c *Control) renamed(old, name string) {
 	}
 }
 
-// reconnect brings what a profile means now to its running tunnels. Those that are
-// stopped get it when they are started.
+// reconnect brings what a profile means now to its tunnels; those that are stopped
+// stay so.
 func (c *Control) reconnect(ctx context.Context, name string) error {
 	b, err := c.backend(ctx, name)
 	if err != nil {
@@ -276,7 +276,7 @@ func (c *Control) reconnect(ctx context.Context, name string) error {
 	c.show(c.engine.BuiltIn())
 	for _, t := range c.engine.Tunnels() {
 		w, known := c.Wish(t.Key())
-		if !known || w.Profile != name || !running(t) {
+		if !known || w.Profile != name {
 			continue
 		}
 		if err := c.engine.Edit(t.Key(), c.specWith(b, t.Spec().Target, w)); err != nil {
