@@ -208,6 +208,7 @@ func TestRun(t *testing.T) {
 			if c.roots == nil {
 				e.RootCAs = x509.NewCertPool() // whatever this machine trusts
 			}
+			e.proxy = func(*url.URL) (*url.URL, error) { return nil, nil }
 			e.names = names(func(host string) ([]netip.Addr, error) {
 				return nil, &net.DNSError{Err: "failed", Name: host, IsNotFound: strings.HasPrefix(host, "nowhere"), IsTimeout: strings.HasPrefix(host, "silent")}
 			})
@@ -306,6 +307,7 @@ func TestCertificateEnds(t *testing.T) {
 func TestFound(t *testing.T) {
 	t.Parallel()
 	e := examine(Backend{URL: &url.URL{Scheme: "https", Host: "tunnel.example.com"}})
+	e.proxy = func(*url.URL) (*url.URL, error) { return nil, nil }
 	for want, addresses := range map[string][]string{
 		"tunnel.example.com is 192.0.2.1":            {"::ffff:192.0.2.1"},
 		"tunnel.example.com is 192.0.2.1 and 1 more": {"192.0.2.1", "2001:db8::1"},
@@ -318,6 +320,23 @@ func TestFound(t *testing.T) {
 		if c := e.dns(t.Context()); c.State != OK || c.Detail != want {
 			t.Errorf("%+v", c)
 		}
+	}
+}
+
+func TestProxy(t *testing.T) {
+	t.Parallel()
+	via := &url.URL{Scheme: "http", Host: nobody(t)}
+	e := examine(Backend{URL: &url.URL{Scheme: "https", Host: "tunnel.example.com"}})
+	e.proxy = func(*url.URL) (*url.URL, error) { return via, nil }
+	if c := e.dns(t.Context()); c.State != Skipped || !strings.Contains(c.Detail, via.Host) {
+		t.Errorf("%+v", c)
+	}
+	if c := e.tls(t.Context()); c.State != Failed || c.Advice == "" {
+		t.Errorf("%+v", c)
+	}
+	e.proxy = func(*url.URL) (*url.URL, error) { return nil, errors.New("no URL") }
+	if c := e.dns(t.Context()); c.State != Failed || !strings.Contains(c.Advice, "HTTPS_PROXY") {
+		t.Errorf("%+v", c)
 	}
 }
 

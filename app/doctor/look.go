@@ -15,8 +15,6 @@ import (
 	"strings"
 	"syscall"
 	"time"
-
-	"golang.org/x/net/http/httpproxy"
 )
 
 // sighting is what one plain request to the backend shows.
@@ -60,7 +58,7 @@ func (e *examination) lookNow(ctx context.Context) *sighting {
 		}
 	}()
 	transport := &http.Transport{
-		Proxy:             func(r *http.Request) (*url.URL, error) { return httpproxy.FromEnvironment().ProxyFunc()(r.URL) },
+		Proxy:             func(r *http.Request) (*url.URL, error) { return e.proxy(r.URL) },
 		TLSClientConfig:   &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: e.RootCAs},
 		DisableKeepAlives: true,
 	}
@@ -158,6 +156,8 @@ func (e *examination) unreachable(err error) Check {
 	host := e.URL.Host
 	var timeout net.Error
 	switch {
+	case e.via != nil:
+		return failed("no connection through the proxy "+e.via.Host, "Check HTTPS_PROXY, that the proxy runs, and what it allows.")
 	case errors.Is(err, syscall.ECONNREFUSED):
 		return failed(host+" refused the connection", "Check that the backend runs there, and the port.")
 	case errors.Is(err, syscall.ENETUNREACH), errors.Is(err, syscall.EHOSTUNREACH):
@@ -166,8 +166,6 @@ func (e *examination) unreachable(err error) Check {
 		return failed(host+" does not answer", "Check that the backend runs there, and that no firewall is in between.")
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, syscall.ECONNRESET):
 		return failed(host+" closed the connection", "Check the address: is it a tunnel backend?")
-	case e.via != nil:
-		return failed("no connection through the proxy "+e.via.Host, "Check HTTPS_PROXY, and what the proxy allows.")
 	}
 	return failed("no connection to "+host, "Check the address and the network connection.")
 }

@@ -31,6 +31,7 @@ type resolver interface {
 type examination struct {
 	Backend
 	names  resolver
+	proxy  func(*url.URL) (*url.URL, error) // of the environment
 	now    func() time.Time
 	limits struct{ lookup, look, dial, round time.Duration }
 
@@ -40,7 +41,7 @@ type examination struct {
 }
 
 func examine(b Backend) *examination {
-	e := &examination{Backend: b, names: net.DefaultResolver, now: time.Now}
+	e := &examination{Backend: b, names: net.DefaultResolver, now: time.Now, proxy: httpproxy.FromEnvironment().ProxyFunc()}
 	e.limits.lookup, e.limits.look, e.limits.dial, e.limits.round = lookupLimit, lookLimit, dialLimit, roundLimit
 	return e
 }
@@ -106,7 +107,7 @@ func (e *examination) dns(ctx context.Context) Check {
 		seen.Scheme = "https"
 	}
 	var err error
-	if e.via, err = httpproxy.FromEnvironment().ProxyFunc()(seen); err != nil {
+	if e.via, err = e.proxy(seen); err != nil {
 		return Check{State: Failed, Detail: "the proxy named in the environment is no valid URL", Advice: "Correct HTTPS_PROXY or HTTP_PROXY."}
 	}
 	if e.via != nil {
