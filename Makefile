@@ -4,7 +4,7 @@
 # clone needs nothing but Go, git and make.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test build bootstrap package icons bench-aws deploy clean
+.PHONY: help setup run test build bootstrap package icons bench-ui bench-aws deploy clean
 
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -35,6 +35,11 @@ package: ## build what users install into dist/: a tarball and a .deb (ARGS='lin
 
 icons: ## draw the icons anew from their SVG sources
 	@assets/icons/render
+
+bench-ui: ## measure the window on a private screen: start, idle, a storm of requests, large bodies
+	@.ci/setup build test
+	CGO_ENABLED=1 go build -tags migrated_fynedo,release,no_emoji -o bin/ ./app/cmd/culvert-desktop ./app/ui/bench
+	env -u WAYLAND_DISPLAY LIBGL_ALWAYS_SOFTWARE=1 xvfb-run -a -s '-screen 0 1280x800x24 -ac' dbus-run-session -- bin/bench $(ARGS)
 
 bench-aws: bootstrap ## measure what requests cost on AWS, and how much latency they gain
 	go run ./backend/awslocal/bench -culvert bin/culvert -bootstrap bin/bootstrap
