@@ -2,7 +2,9 @@ package history
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"os"
 	"time"
 )
 
@@ -51,6 +53,11 @@ func (db *database) trim(ctx context.Context, limits *Limits, now time.Time) (mo
 	if p.free > 0 && p.all*p.size > limits.MaxBytes || p.free > max(shrinkStep, p.all/2) {
 		return p.free > shrinkStep, db.shrink(ctx, shrinkStep)
 	}
+	// The file follows when the log is copied over, for which a reader may have been in
+	// the way.
+	if info, err := os.Stat(db.path); err == nil && info.Size() > max(p.all*p.size, limits.MaxBytes) {
+		return false, db.step(ctx, "wal_checkpoint(PASSIVE)")
+	}
 	return false, nil
 }
 
@@ -69,13 +76,16 @@ func (db *database) remove(ctx context.Context, query string, args ...any) (n in
 
 // shrink gives up to n free pages at the end of the file back to the file system.
 func (db *database) shrink(ctx context.Context, n int) error {
-	// One row comes for each page.
-	rows, err := db.conn.QueryContext(ctx, fmt.Sprintf("PRAGMA incremental_vacuum(%d)", n))
+	return errors.Join(db.step(ctx, fmt.Sprintf("incremental_vacuum(%d)", n)), db.step(ctx, "wal_checkpoint(PASSIVE)"))
+}
+
+// step runs a pragma that does as much as is asked of it for its rows.
+func (db *database) step(ctx context.Context, pragma string) error {
+	rows, err := db.conn.QueryContext(ctx, "PRAGMA "+pragma)
 	if err != nil {
 		return err
 	}
-	defer rows.Close()
 	for rows.Next() {
 	}
-	return rows.Err()
+	return errors.Join(rows.Err(), rows.Close())
 }

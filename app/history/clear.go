@@ -28,10 +28,10 @@ func (h *History) Clear(ctx context.Context) error {
 		if isBroken(err) && w.repair(err) {
 			err = w.db.clear(ctx)
 		}
-		if err = errors.Join(err, removeKept(w.cfg.Path, 0)); err != nil {
-			return fmt.Errorf("clearing the history: %w", explain(w.cfg.Path, err))
+		if err != nil && !errors.Is(err, errTraces) {
+			err = fmt.Errorf("clearing the history: %w", explain(w.cfg.Path, err))
 		}
-		return nil
+		return errors.Join(err, removeKept(w.cfg.Path, 0))
 	})
 }
 
@@ -67,7 +67,7 @@ func (db *database) scrub(ctx context.Context) error {
 		if err == nil && left == 0 {
 			return nil
 		}
-		if err != nil && !isBusy(err) {
+		if err != nil && !isBusy(err) && ctx.Err() == nil {
 			return err
 		}
 		select {

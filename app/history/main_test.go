@@ -172,8 +172,8 @@ func fillDisk(args []string) error {
 	if err := limitFiles(100 << 10); err != nil {
 		return err
 	}
-	for n := 1; n <= 1000; n++ {
-		h.Add(sample(n))
+	for n := range refused { // none of which has room
+		h.Add(heavy(n+1, 200<<10))
 	}
 	if err := h.Flush(ctx); err != nil {
 		return err

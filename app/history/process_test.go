@@ -180,11 +180,14 @@ func TestFolderThatCannotBeWritten(t *testing.T) {
 	}
 }
 
+// refused is how many exchanges are offered to a full disk.
+const refused = 20
+
 func TestDiskThatTakesNoMore(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "history.db")
 	said := run(t, "full", path)
-	if len(said) != 3 || !strings.Contains(said[0], path) || said[1] != "trouble: <nil>" || said[2] != "dropped: 1000" {
+	if len(said) != 3 || !strings.Contains(said[0], path) || said[1] != "trouble: <nil>" || said[2] != fmt.Sprintf("dropped: %d", refused) {
 		t.Fatalf("said %q", said)
 	}
 	h := begun(t, Config{Path: path})
@@ -214,16 +217,16 @@ func TestFullDatabase(t *testing.T) {
 	}
 	pages(20)
 	for range 2 { // said once
-		for n := range 500 {
-			h.Add(sample(n + 1))
+		for n := range refused { // none of which has room
+			h.Add(heavy(n+1, 200<<10))
 		}
 		flush(t, h)
 	}
 	if err := <-troubles; err == nil || !strings.Contains(err.Error(), "the disk is full: make room") {
 		t.Errorf("it is told %q", err)
 	}
-	if h.Dropped() != 1000 {
-		t.Errorf("%d are dropped, want 1000", h.Dropped())
+	if h.Dropped() != 2*refused {
+		t.Errorf("%d are dropped, want %d", h.Dropped(), 2*refused)
 	}
 	pages(100000)
 	h.Add(sample(7))
