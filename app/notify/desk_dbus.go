@@ -101,6 +101,7 @@ func (b *bus) disconnect() {
 func (b *bus) forget() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	b.life++
 	b.caps, b.ids, b.shown, b.closed = nil, map[string]uint32{}, map[uint32]Notification{}, map[uint32]bool{}
 }
 
@@ -144,7 +145,7 @@ func (b *bus) show(ctx context.Context, n Notification) {
 		hints["desktop-entry"] = dbus.MakeVariant(b.cfg.DesktopEntry)
 	}
 	b.mu.Lock()
-	replaces := b.ids[n.Key]
+	replaces, life := b.ids[n.Key], b.life
 	clear(b.closed)
 	b.mu.Unlock()
 	const untilSeen = int32(-1) // as the desktop likes
@@ -155,7 +156,7 @@ func (b *bus) show(ctx context.Context, n Notification) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	delete(b.shown, replaces)
-	if !b.closed[id] {
+	if !b.closed[id] && b.life == life {
 		b.ids[n.Key], b.shown[id] = id, n
 	}
 }
@@ -194,7 +195,10 @@ func (b *bus) close(ctx context.Context) {
 // calls it before it reads on, so that what the service says is known in its order.
 func (b *bus) DeliverSignal(_, _ string, s *dbus.Signal) {
 	if s.Name == "org.freedesktop.DBus.NameOwnerChanged" {
-		b.forget()
+		var name, before, after string
+		if dbus.Store(s.Body, &name, &before, &after) == nil && before != "" {
+			b.forget()
+		}
 		return
 	}
 	var id uint32

@@ -179,7 +179,7 @@ func TestServiceRestarts(t *testing.T) {
 	if first.title != "one" || len(first.actions) != 0 {
 		t.Errorf("%+v", first)
 	}
-	until(n, func(b *bus) bool { return len(b.ids) == 1 })
+	until(n, func(b *bus) bool { return len(b.shown) == 1 && b.shown[b.ids["shop"]].Title == "one" })
 	if err := s.conn.Close(); err != nil {
 		t.Fatal(err)
 	}
