@@ -53,7 +53,10 @@ func (r *FormRow) SetHint(hint string) {
 	r.hint = hint
 }
 
-const formLabel float32 = 20
+const (
+	formLabel float32 = 20
+	formLeast float32 = 200 // a width to guess the height by
+)
 
 // HeightFor is the height needed at that width.
 func (r *FormRow) HeightFor(width float32) float32 {
@@ -83,7 +86,7 @@ func (r *formRowRenderer) Layout(size fyne.Size) {
 	place(r.note, 0, y+h+4, size.Width, r.note.HeightFor(size.Width))
 }
 func (r *formRowRenderer) MinSize() fyne.Size {
-	return fyne.NewSize(r.control.MinSize().Width, r.HeightFor(r.Size().Width))
+	return fyne.NewSize(r.control.MinSize().Width, r.HeightFor(max(r.Size().Width, formLeast)))
 }
 func (r *formRowRenderer) Refresh() { r.Layout(r.Size()) }
 func (r *formRowRenderer) Objects() []fyne.CanvasObject {

@@ -114,6 +114,13 @@ func (growLayout) MinSize(o []fyne.CanvasObject) (m fyne.Size) {
 	return m
 }
 
+func (growLayout) HeightFor(o []fyne.CanvasObject, width float32) (h float32) {
+	for _, o := range o {
+		h = max(h, HeightOf(o, width))
+	}
+	return h
+}
+
 type rowLayout struct{ gap float32 }
 
 func grows(o fyne.CanvasObject) bool {
@@ -125,8 +132,9 @@ func grows(o fyne.CanvasObject) bool {
 	return ok
 }
 
-func (l rowLayout) Layout(o []fyne.CanvasObject, size fyne.Size) {
-	rest, growing, n := size.Width, 0, 0
+// each gives every object its place along a row of that width.
+func (l rowLayout) each(o []fyne.CanvasObject, width float32, do func(o fyne.CanvasObject, x, w float32)) {
+	rest, growing, n := width, 0, 0
 	for _, o := range o {
 		if !o.Visible() {
 			continue
@@ -148,14 +156,25 @@ func (l rowLayout) Layout(o []fyne.CanvasObject, size fyne.Size) {
 		if grows(o) {
 			w = rest / float32(growing)
 		}
-		w = max(min(w, size.Width-x), 0)
-		h := min(max(o.MinSize().Height, 1), size.Height)
+		w = max(min(w, width-x), 0)
+		do(o, x, w)
+		x += w + l.gap
+	}
+}
+
+func (l rowLayout) Layout(o []fyne.CanvasObject, size fyne.Size) {
+	l.each(o, size.Width, func(o fyne.CanvasObject, x, w float32) {
+		h := min(max(HeightOf(o, w), 1), size.Height)
 		if grows(o) {
 			h = size.Height
 		}
-		place(o, x, float32(math.Round(float64((size.Height-h)/2))), w, h)
-		x += w + l.gap
-	}
+		place(o, x, floor((size.Height-h)/2), w, h)
+	})
+}
+
+func (l rowLayout) HeightFor(o []fyne.CanvasObject, width float32) (h float32) {
+	l.each(o, width, func(o fyne.CanvasObject, _, w float32) { h = max(h, HeightOf(o, w)) })
+	return h
 }
 
 func (l rowLayout) MinSize(o []fyne.CanvasObject) (m fyne.Size) {

@@ -44,6 +44,7 @@ func showMenu(c fyne.Canvas, at fyne.Position, size fyne.Size, items []Item) {
 	m := &menu{canvas: c}
 	m.panel = newMenuPanel(items, m.choose, m.escape)
 	m.scroll = container.NewVScroll(m.panel)
+	m.panel.scroll = m.scroll
 	m.frame = NewRaised(ColorRaised, 8)
 	m.anchor, m.anchorSize = at, size
 	m.ExtendBaseWidget(m)
@@ -126,6 +127,7 @@ type menuPanel struct {
 	icons   bool
 	choose  func(run func())
 	close   func()
+	scroll  *container.Scroll
 }
 
 var (
@@ -199,8 +201,27 @@ func (p *menuPanel) move(from, step int) {
 		from = (from + step + len(p.items)) % len(p.items)
 		if p.usable(from) {
 			p.activate(from)
+			p.reveal()
 			return
 		}
+	}
+}
+
+// reveal scrolls to the active line.
+func (p *menuPanel) reveal() {
+	if p.scroll == nil || p.active < 0 {
+		return
+	}
+	top := float32(0)
+	for _, it := range p.items[:p.active] {
+		top += it.height()
+	}
+	bottom, view := top+p.items[p.active].height(), p.scroll.Size().Height
+	switch offset := p.scroll.Offset.Y; {
+	case top < offset:
+		p.scroll.ScrollToOffset(fyne.NewPos(0, top))
+	case bottom > offset+view:
+		p.scroll.ScrollToOffset(fyne.NewPos(0, bottom-view))
 	}
 }
 
@@ -229,6 +250,7 @@ func (p *menuPanel) FocusGained() {
 	}
 	if i := slices.IndexFunc(p.items, func(it Item) bool { return it.Checked }); p.usable(i) {
 		p.activate(i)
+		p.reveal()
 		return
 	}
 	p.move(-1, 1)
@@ -244,6 +266,7 @@ func (p *menuPanel) TypedRune(r rune) {
 		for _, first := range p.items[i].Text {
 			if p.usable(i) && unicode.ToLower(first) == unicode.ToLower(r) {
 				p.activate(i)
+				p.reveal()
 				return
 			}
 			break

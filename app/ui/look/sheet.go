@@ -1,6 +1,8 @@
 package look
 
 import (
+	"slices"
+
 	"culvert/app/ui/words"
 
 	"fyne.io/fyne/v2"
@@ -48,10 +50,8 @@ func NewSheet(title string, content fyne.CanvasObject, buttons ...fyne.CanvasObj
 	s.shut = NewIconButton(IconClose, words.T("Close"), s.escape)
 	s.inner = &fyne.Container{Layout: sheetInner{}, Objects: []fyne.CanvasObject{content}}
 	s.scroll = container.NewVScroll(s.inner)
-	s.buttons = NewRow(Gap, append([]fyne.CanvasObject{Space()}, buttons...)...)
-	if len(buttons) == 0 {
-		s.buttons.Hide()
-	}
+	s.buttons = NewRow(Gap, atEnd(buttons)...)
+	s.buttons.Hidden = len(buttons) == 0
 	s.ExtendBaseWidget(s)
 	return s
 }
@@ -72,10 +72,18 @@ func (s *Sheet) Fill() {
 
 // SetButtons changes the buttons.
 func (s *Sheet) SetButtons(buttons ...fyne.CanvasObject) {
-	s.buttons.Objects = append([]fyne.CanvasObject{Space()}, buttons...)
+	s.buttons.Objects = atEnd(buttons)
 	s.buttons.Hidden = len(buttons) == 0
 	s.buttons.Refresh()
 	s.Refresh()
+}
+
+// atEnd puts buttons at the right end, unless there is a Space among them already.
+func atEnd(buttons []fyne.CanvasObject) []fyne.CanvasObject {
+	if slices.ContainsFunc(buttons, grows) {
+		return buttons
+	}
+	return append([]fyne.CanvasObject{Space()}, buttons...)
 }
 
 // SetTitle changes the title.
