@@ -32,6 +32,7 @@ type bus struct {
 	wg     sync.WaitGroup
 
 	mu     sync.Mutex
+	life   int                     // counts the services that there have been
 	caps   []string                // what the service can do; nil if it was not asked yet
 	ids    map[string]uint32       // of what is shown, by key
 	shown  map[uint32]Notification // the same, by number
