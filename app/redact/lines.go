@@ -42,8 +42,8 @@ func (p painter) line(e *edit, start, end int) {
 			e.replace(from, from+len(value), clean)
 		}
 	case len(name) == 0 || bytes.ContainsAny(name, " \t,;(){}") || p.weigh(string(name)) == innocent:
-	case line[separator] == '=' || !bytes.ContainsAny(value, " \t"):
-		// "Invalid token: no such user" sets nothing.
+	case line[separator] == '=', value[0] == '"', value[0] == '\'', !bytes.ContainsAny(value, " \t"), p.weigh(string(name)) == grave:
+		// "token: expected one" sets nothing.
 		e.replace(from, from+len(value), p.mark)
 	}
 }

@@ -1,6 +1,7 @@
 package redact
 
 import (
+	"bytes"
 	"net/url"
 	"strings"
 )
@@ -52,34 +53,42 @@ func (p painter) query(raw string) (string, bool) {
 	e := edit{source: []byte(raw)}
 	for start := 0; start < len(raw); {
 		end := len(raw)
-		if n := strings.IndexAny(raw[start:], "&;"); n >= 0 {
+		if n := strings.IndexByte(raw[start:], '&'); n >= 0 {
 			end = start + n
 		}
-		pair, value := raw[start:end], start
-		clean, changed := "", false
-		if name, content, found := strings.Cut(pair, "="); found {
-			value += len(name) + 1
-			clean, changed = p.field(unescaped(name), content)
-		} else {
-			clean, changed = p.text(pair)
-		}
-		if changed {
-			e.replace(value, end, clean)
-		}
+		p.pair(&e, start, end)
 		start = end + 1
 	}
 	out, changed := e.result()
 	return string(out), changed
 }
 
-// field cleans one escaped value.
-func (p painter) field(name, value string) (string, bool) {
-	if p.weigh(name) != innocent {
-		if value == "" || value == p.mark {
-			return value, false
+// pair cleans what stands between two "&". A semicolon once parted fields too, and
+// now belongs to the value: a secret goes to the end either way.
+func (p painter) pair(e *edit, start, end int) {
+	plain, value := end, end // up to plain there is no secret, and from value on nothing else
+	for at := start; at < end && value == end; {
+		part := e.source[at:end]
+		if n := bytes.IndexByte(part, ';'); n >= 0 {
+			part = part[:n]
 		}
-		return p.mark, true
+		if name, _, found := bytes.Cut(part, []byte{'='}); found && p.weigh(unescaped(string(name))) != innocent {
+			plain, value = at, at+len(name)+1
+		}
+		at += len(part) + 1
 	}
+	from := start
+	if n := bytes.IndexByte(e.source[start:plain], '='); n >= 0 {
+		from += n + 1
+	}
+	if clean, changed := p.escaped(string(e.source[from:plain])); changed {
+		e.replace(from, plain, clean)
+	}
+	e.replace(value, end, p.mark)
+}
+
+// escaped cleans a value that may have percent-escapes.
+func (p painter) escaped(value string) (string, bool) {
 	plain := unescaped(value)
 	clean, changed := p.value(plain)
 	switch {

@@ -109,7 +109,8 @@ func TestURL(t *testing.T) {
 		{"/", "/"},
 		{"/a?b=c&d", "/a?b=c&d"},
 		{"/a?Token=%41bc&b=%zz", "/a?Token=REDACTED&b=%zz"},
-		{"/a?to%6ben=abc;b=1", "/a?to%6ben=REDACTED;b=1"},
+		{"/a?to%6ben=abc;b=1", "/a?to%6ben=REDACTED"},
+		{"/a?b=1;token=abc&c", "/a?b=1;token=REDACTED&c"},
 		{"/a?token=", "/a?token="},
 		{"/oauth?code=abc&state=1", "/oauth?code=REDACTED&state=1"},
 		{"/error?code=404", "/error?code=404"},
@@ -174,6 +175,10 @@ func TestBodies(t *testing.T) {
 		{plain, "postgres://u:p@db/x and http://a.example:80/@", "postgres://u:REDACTED@db/x and http://a.example:80/@"},
 		{plain, "Basic understanding; Basic dXNlcjpwYXNz", "Basic understanding; Basic REDACTED"},
 		{"text/event-stream", "event: a\ndata: {\"token\":\"abc\"}\n\n", "event: a\ndata: {\"token\":\"REDACTED\"}\n\n"},
+		{html, `<a href="/x?a=1&amp;token=abc&amp;b=2">`, `<a href="/x?a=1&amp;token=REDACTED&amp;b=2">`},
+		{html, `<script>window.x = {"token": "abc\"d", 'secret':'s', apiKey: "k", n: "m"}</script>`, `<script>window.x = {"token": "REDACTED", 'secret':'REDACTED', apiKey: "REDACTED", n: "m"}</script>`},
+		{"application/javascript", `u="/x?a=1\u0026token=abc"`, `u="/x?a=1\u0026token=REDACTED"`},
+		{plain, "log: sent {\"password\":\"p q\"} to a\npassword: correct horse\nsecret: 'a b'\n", "log: sent {\"password\":\"REDACTED\"} to a\npassword: REDACTED\nsecret: REDACTED\n"},
 		{"application/javascript", "const token = get(); let a = {password: x}", "const token = get(); let a = {password: x}"},
 		{"image/png", "\x89PNG password=p&token=t", "\x89PNG password=p&token=t"},
 		{"application/octet-stream", "\x00\x01" + jwt + "\x00", "\x00\x01REDACTED\x00"},
@@ -309,7 +314,7 @@ func BenchmarkJSON(b *testing.B) {
 // TestHostileTexts would take minutes if anything were quadratic.
 func TestHostileTexts(t *testing.T) {
 	t.Parallel()
-	for _, unit := range []string{"_eyJ", "eyJabcdefgh.", ".", "://", "?a", "&token=", "<token>", "<a b=\"", "-----BEGIN PRIVATE KEY-----", "Bearer ", "{\"a\":", "[", "\"\\\"", "token: ", "--b\r\n", "1234567890:"} {
+	for _, unit := range []string{"_eyJ", "eyJabcdefgh.", ".", "://", "?a", "&token=", "<token>", "<a b=\"", "-----BEGIN PRIVATE KEY-----", "Bearer ", "{\"a\":", "[", "&amp;", "amp;", "\"token\":\"", "'token' :", "token:\"x'", "\\u0026", "&a;", "\"\\\"", "token: ", "--b\r\n", "1234567890:"} {
 		body := strings.Repeat(unit, (1<<20)/len(unit))
 		for _, kind := range kinds {
 			Body(http.Header{"Content-Type": {kind}}, []byte(body))

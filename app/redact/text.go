@@ -47,6 +47,11 @@ func (p painter) credentials(b []byte) ([]byte, bool) {
 				i += p.address(&e, i)
 			case c == '?' || c == '&':
 				i += p.assignment(&e, i+1) + 1
+			case c == '\\' && bytes.HasPrefix(b[i:], []byte(`\u0026`)):
+				// "&" in a script.
+				i += p.assignment(&e, i+len(`\u0026`)) + len(`\u0026`)
+			case c == '"' || c == '\'':
+				i += p.property(&e, i+1) + 1
 			default:
 				i++
 			}
@@ -57,6 +62,9 @@ func (p painter) credentials(b []byte) ([]byte, bool) {
 			end++
 		}
 		p.word(&e, i, end)
+		if e.done < end && end < len(b) && b[end] == ':' {
+			p.quoted(&e, b[i:end], end)
+		}
 		i = max(end, e.done)
 	}
 	return e.result()
@@ -209,9 +217,47 @@ func (p painter) address(e *edit, i int) int {
 	return start - i
 }
 
+// property cleans a name in quotes with a value in quotes, as in scripts and in logs
+// of JSON. The name is at i. It returns how far it has come.
+func (p painter) property(e *edit, i int) int {
+	b := e.source
+	end := i
+	for end < len(b) && end-i <= maxNameLength && isToken(b[end]) {
+		end++
+	}
+	if end == i || end >= len(b) || b[end] != b[i-1] {
+		return 0
+	}
+	p.quoted(e, b[i:end], end+1)
+	return max(0, e.done-i)
+}
+
+// quoted cleans the value in quotes that may follow a name, from its colon on.
+func (p painter) quoted(e *edit, name []byte, i int) {
+	b := e.source
+	colon := false
+	for ; i < len(b) && (b[i] == ' ' || b[i] == '\t' || b[i] == ':' && !colon); i++ {
+		colon = colon || b[i] == ':'
+	}
+	if !colon || i >= len(b) || b[i] != '"' && b[i] != '\'' || p.weigh(string(name)) == innocent {
+		return
+	}
+	end := i + 1
+	for end < len(b) && b[end] != b[i] && b[end] != '\n' {
+		if b[end] == '\\' {
+			end++
+		}
+		end++
+	}
+	e.replace(i+1, min(end, len(b)), p.mark)
+}
+
 // assignment cleans "name=value" of a query at i. It returns how far it has come.
 func (p painter) assignment(e *edit, i int) int {
-	b := e.source
+	b, from := e.source, i
+	if bytes.HasPrefix(b[i:], []byte("amp;")) { // "&" in markup
+		i += len("amp;")
+	}
 	end := i
 	for end < len(b) && end-i <= maxNameLength && (isToken(b[end]) || b[end] == '%' || b[end] == '[' || b[end] == ']') {
 		end++
@@ -224,5 +270,5 @@ func (p painter) assignment(e *edit, i int) int {
 		to++
 	}
 	e.replace(end+1, to, p.mark)
-	return to - i
+	return to - from
 }
