@@ -115,7 +115,7 @@ func TestDecodeCanceled(t *testing.T) {
 func TestBomb(t *testing.T) {
 	t.Parallel()
 	for _, name := range []string{"gzip", "br", "zstd"} {
-		body := encode(name, strings.Repeat("\x00", 32<<20))
+		body := encode(name, strings.Repeat("\x00", 3<<20))
 		if got := Decode(t.Context(), coded(name), body, 1<<20); len(got.Data) != 1<<20 || !got.Limited {
 			t.Errorf("%s: %d bytes of %d, %v", name, len(got.Data), len(body), got.Err)
 		}

@@ -221,7 +221,7 @@ func TestWebSocketBomb(t *testing.T) {
 	t.Parallel()
 	for _, parameters := range []string{"", "; server_no_context_takeover"} {
 		var d deflated
-		bomb := d.frame(strings.Repeat("\x00", 4*maxGrowth))
+		bomb := d.frame(strings.Repeat("\x00", maxGrowth+maxGrowth/4))
 		w := NewWebSocket(nil, sharing(parameters))
 		got := decode(w, exchange.FromService, append(bomb, d.frame("after")...), 1<<20)
 		if w.Broken() || len(got) != 2 {
