@@ -23,6 +23,8 @@ type bodyView struct {
 	prepare func(mode inspect.Mode, then func()) *prepared
 	// save keeps the whole of it, nil where that is not offered.
 	save func(data []byte)
+	// empty says why there is none.
+	empty func() string
 
 	what    string
 	title   *look.Text
@@ -42,7 +44,7 @@ type bodyView struct {
 const toolHeight float32 = 36
 
 func newBodyView(i *Inspector, prepare func(inspect.Mode, func()) *prepared, save func([]byte)) *bodyView {
-	v := &bodyView{in: i, prepare: prepare, save: save}
+	v := &bodyView{in: i, prepare: prepare, save: save, empty: func() string { return words.T("No body.") }}
 	v.title = look.NewText("", look.ColorMuted, look.TextSmall, fyne.TextStyle{})
 	v.modes = look.NewSegmented([]string{words.T("Pretty"), words.T("Raw"), words.T("Hex")}, func(int) { v.fill(false) })
 	v.copyAll = look.NewIconButton(look.IconCopy, words.T("Copy all"), v.copyText)
@@ -89,10 +91,16 @@ func (v *bodyView) fill(keep bool) {
 		return
 	}
 	if p.view.Kind == inspect.Empty && len(p.view.Notes) == 0 {
-		v.clear(words.T("No body."))
+		v.clear(v.empty())
 		return
 	}
 	v.ready, v.rows = p, &viewDoc{view: p.view}
+	v.copyAll.Set(look.IconCopy, v.copyTip())
+	if p.masked {
+		v.saveAll.Set(look.IconSave, words.T("Save without the secrets…"))
+	} else {
+		v.saveAll.Set(look.IconSave, words.T("Save…"))
+	}
 	enable(v.copyAll, !p.partial)
 	enable(v.saveAll, !p.partial)
 	v.tellNotes()
@@ -172,7 +180,15 @@ func (v *bodyView) copyText() {
 // copied says for a moment that it is on the clipboard.
 func (v *bodyView) copied() {
 	v.in.flash(func() { v.copyAll.Set(look.IconCheck, words.T("Copied")) },
-		func() { v.copyAll.Set(look.IconCopy, words.T("Copy all")) })
+		func() { v.copyAll.Set(look.IconCopy, v.copyTip()) })
+}
+
+// copyTip says what is copied: what is hidden on the screen is hidden there, too.
+func (v *bodyView) copyTip() string {
+	if v.ready != nil && v.ready.masked {
+		return words.T("Copy all, without the secrets")
+	}
+	return words.T("Copy all")
 }
 
 func (v *bodyView) saveBody() {

@@ -34,6 +34,12 @@ func newBodyPage(i *Inspector) *bodyPage {
 		}
 		p.sides[side] = newBodyView(i, func(mode inspect.Mode, then func()) *prepared { return i.view(side, mode, then) }, save)
 	}
+	p.sides[response].empty = func() string {
+		if i.exchange.Open {
+			return words.T("It is still coming in.")
+		}
+		return words.T("No body.")
+	}
 	p.which = look.NewSegmented([]string{words.T("Request"), words.T("Response")}, func(int) { p.layout(nil, p.Size()) })
 	p.which.Select(response)
 	p.box.Container = container.New(layoutFunc(p.layout), p.sides[request], p.sides[response], p.line, p.which)

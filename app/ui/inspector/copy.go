@@ -41,8 +41,13 @@ func (i *Inspector) saveHAR() {
 	})
 }
 
-// copyItems are the forms in which an exchange can be passed on.
+// copyItems are the forms in which an exchange can be passed on, and what is in them.
 func (i *Inspector) copyItems() []look.Item {
+	return append(i.copyForms(), look.Item{Separator: true},
+		look.Item{Text: words.T("With secrets"), Checked: i.secrets, Run: func() { i.reveal("") }})
+}
+
+func (i *Inspector) copyForms() []look.Item {
 	items := []look.Item{
 		{Text: words.T("Copy as cURL"), Icon: look.IconTerminal, Run: func() { i.copyAs(share.CURL) }},
 		{Text: words.T("Copy as raw HTTP"), Icon: look.IconCopy, Run: func() { i.copyAs(share.Raw) }},
@@ -51,8 +56,7 @@ func (i *Inspector) copyItems() []look.Item {
 	if i.actions.Save != nil {
 		items = append(items, look.Item{Text: words.T("Save as HAR…"), Icon: look.IconSave, Run: i.saveHAR})
 	}
-	return append(items, look.Item{Separator: true},
-		look.Item{Text: words.T("With secrets"), Checked: i.secrets, Run: func() { i.reveal("") }})
+	return items
 }
 
 // moreItems are all that a narrow inspector has no room for.
@@ -65,8 +69,13 @@ func (i *Inspector) moreItems() []look.Item {
 	if i.comparing() {
 		compare = words.T("Stop comparing")
 	}
-	items = append(items, look.Item{Text: compare, Icon: look.IconCompare, Run: i.Compare}, look.Item{Separator: true})
-	return append(items, i.copyItems()...)
+	secrets, eye := words.T("Show secrets"), look.IconEye
+	if i.secrets {
+		secrets, eye = words.T("Hide secrets"), look.IconEyeOff
+	}
+	items = append(items, look.Item{Text: compare, Icon: look.IconCompare, Run: i.Compare},
+		look.Item{Text: secrets, Icon: eye, Run: func() { i.reveal("") }}, look.Item{Separator: true})
+	return append(items, i.copyForms()...)
 }
 
 func (i *Inspector) replay() {

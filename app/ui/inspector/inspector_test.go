@@ -218,7 +218,7 @@ func TestCopyingIsMaskedAndSaysSo(t *testing.T) {
 	if !strings.Contains(copied, "curl") || strings.Contains(copied, "eyJhbGciOiJIUzI1NiJ9") || i.head.copyAs.Text() != "Copied ▾" {
 		t.Errorf("copied %q, the button says %q", copied, i.head.copyAs.Text())
 	}
-	if got := i.bodyAt(request).copyAll.Tip(); got != "Copy all" {
+	if got := i.bodyAt(request).copyAll.Tip(); got != "Copy all, without the secrets" {
 		t.Errorf("two buttons say at once that they have copied (%q)", got)
 	}
 	now = now.Add(flashTime + time.Millisecond)
@@ -430,6 +430,31 @@ func TestTimingTellsPartsAndFacts(t *testing.T) {
 	if p.rows[0].bar.Visible() || p.rows[1].name.Text() != "Altogether" {
 		t.Error("a wait that is not known is shown")
 	}
+}
+
+func TestOpenExchangesGrowOlder(t *testing.T) {
+	now := at.Add(time.Minute)
+	i := newWide(t, func(a *Actions) { a.Now = func() time.Time { return now } })
+	i.Inspect(socket(), &flowing{messages: frames(2)})
+	wantText(t, i.twinAt(overviewTab).panes[response], "101 Switching Protocols  open for 1 min", "Show the messages")
+	now = now.Add(time.Minute)
+	i.Sync()
+	wantText(t, i.twinAt(overviewTab).panes[response], "open for 2 min")
+	i.turn(timingTab)
+	now = now.Add(time.Minute)
+	i.Sync()
+	if got := i.pages[timingTab].(*timing).total.Text(); got != "open for 3 min" {
+		t.Errorf("the timing says %q", got)
+	}
+	press(t, i.twinAt(overviewTab).panes[response], "Show the messages", "Show the messages")
+	if i.tab != messagesTab {
+		t.Errorf("the way to the messages leads to tab %v", i.tab)
+	}
+	x := webhook()
+	x.ID, x.Open, x.Response = "sse", true, exchange.Message{}
+	i.Inspect(x, &flowing{})
+	i.turn(bodyTab)
+	wantText(t, i.bodyAt(response).pane, "It is still coming in.")
 }
 
 func TestNothingToInspect(t *testing.T) {

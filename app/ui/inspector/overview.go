@@ -148,7 +148,11 @@ func weight(name string) int {
 func (i *Inspector) bodyStart(side int) doc {
 	m := i.message(side)
 	f := &flow{}
-	if side == response && i.exchange.Status == 101 || m.Size == 0 && len(m.Body) == 0 {
+	if side == response && i.streams() {
+		f.add(line{spans: []span{{text: words.T("Show the messages"), color: look.ColorInfo, tap: func() { i.turn(messagesTab) }}}})
+		return f
+	}
+	if m.Size == 0 && len(m.Body) == 0 {
 		return f
 	}
 	p := i.view(side, inspect.Pretty, func() { i.fill(true) })

@@ -267,8 +267,9 @@ func (s *sheet) Dragged(ev *fyne.DragEvent) {
 	if s.pane.list || s.anchor < 0 {
 		return
 	}
-	i := int((ev.Position.Y - topPad) / lineHeight)
-	s.mark(s.anchor, min(max(i, 0), s.pane.doc.len()-1))
+	i := min(max(int((ev.Position.Y-topPad)/lineHeight), 0), s.pane.doc.len()-1)
+	s.pane.reveal(i)
+	s.mark(s.anchor, i)
 }
 
 // DragEnd implements fyne.Draggable.

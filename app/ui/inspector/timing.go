@@ -23,6 +23,7 @@ type timing struct {
 	facts *pane
 
 	wait, rest, all time.Duration
+	second          int64 // in which it was measured last
 }
 
 // timingRow is one part of the time: its name, a bar, and how long it was.
@@ -123,8 +124,10 @@ func (t *timing) measure() {
 	t.rows[1].took.Set(model.Took(t.rest), look.ColorText)
 }
 
+// sync lets an open exchange grow older, once a second.
 func (t *timing) sync() {
-	if t.in.exchange.Open {
+	if second := t.in.actions.Now().Unix(); t.in.exchange.Open && second != t.second {
+		t.second = second
 		t.measure()
 		t.layout(nil, t.Size())
 	}

@@ -27,10 +27,11 @@ type body struct {
 }
 
 var (
-	_ fyne.Tappable     = (*body)(nil)
-	_ fyne.Focusable    = (*body)(nil)
-	_ fyne.Shortcutable = (*body)(nil)
-	_ desktop.Hoverable = (*body)(nil)
+	_ fyne.Tappable          = (*body)(nil)
+	_ fyne.SecondaryTappable = (*body)(nil)
+	_ fyne.Focusable         = (*body)(nil)
+	_ fyne.Shortcutable      = (*body)(nil)
+	_ desktop.Hoverable      = (*body)(nil)
 )
 
 func newBody(t *Table) *body {
@@ -98,6 +99,16 @@ func (b *body) Tapped(ev *fyne.PointEvent) {
 	}
 	if c := fyne.CurrentApp().Driver().CanvasForObject(b); c != nil {
 		c.Focus(b)
+	}
+}
+
+// TappedSecondary selects the row under the pointer, and offers what can be done with
+// it.
+func (b *body) TappedSecondary(ev *fyne.PointEvent) {
+	b.Tapped(ev)
+	items := b.table.menu()
+	if row := int(ev.Position.Y/rowHeight) - b.first; len(items) > 0 && row >= 0 && row < len(b.pool) && b.pool[row].request != nil {
+		look.ShowMenu(b.pool[row].cells[pathColumn], items)
 	}
 }
 

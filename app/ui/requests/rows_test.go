@@ -118,6 +118,16 @@ func TestKeysActOnTheSelected(t *testing.T) {
 	if want := []string{"open/1", "replay/1", "compare/1", "copy/1"}; !slices.Equal(did, want) {
 		t.Errorf("done %q, want %q", did, want)
 	}
+	test.TapSecondaryAt(table.body, fyne.NewPos(300, 2.5*rowHeight))
+	items := table.menu()
+	if r := table.Selected(); r == nil || r.Path != "/0" || len(items) != 4 || w.Canvas().Overlays().Top() == nil {
+		t.Errorf("a right click selects %+v and offers %d things", r, len(items))
+	}
+	items[1].Run()
+	if did[len(did)-1] != "replay/0" {
+		t.Errorf("the menu did %q", did)
+	}
+	w.Canvas().Overlays().Remove(w.Canvas().Overlays().Top())
 	pressed := 0
 	find := &desktop.CustomShortcut{KeyName: fyne.KeyF, Modifier: fyne.KeyModifierControl}
 	w.Canvas().AddShortcut(find, func(fyne.Shortcut) { pressed++ })

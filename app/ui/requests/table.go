@@ -9,6 +9,7 @@ import (
 
 	"culvert/app/ui/look"
 	"culvert/app/ui/model"
+	"culvert/app/ui/words"
 
 	"fyne.io/fyne/v2"
 	"fyne.io/fyne/v2/canvas"
@@ -230,6 +231,21 @@ func (t *Table) reveal(i int) {
 	}
 	t.scroll.Refresh()
 	t.scrolled()
+}
+
+// menu offers what the keys do, for the selected request.
+func (t *Table) menu() []look.Item {
+	var items []look.Item
+	add := func(text, hint string, icon look.Icon, f func(*model.Request)) {
+		if f != nil {
+			items = append(items, look.Item{Text: text, Hint: hint, Icon: icon, Run: func() { t.tell(f) }})
+		}
+	}
+	add(words.T("Inspect"), words.T("Enter"), look.IconSearch, t.OnOpen)
+	add(words.T("Replay"), "R", look.IconReplay, t.OnReplay)
+	add(words.T("Compare"), "C", look.IconCompare, t.OnCompare)
+	add(words.T("Copy as cURL"), "", look.IconTerminal, t.OnCopy)
+	return items
 }
 
 // ShowSelected scrolls to the selected row: the table may have become lower.

@@ -28,9 +28,8 @@ func (v variant) Color(n fyne.ThemeColorName, _ fyne.ThemeVariant) color.Color {
 
 func sample() *model.Store {
 	s := model.NewStore()
-	day := time.Now()
 	at := func(h, m, sec, ms int) time.Time {
-		return time.Date(day.Year(), day.Month(), day.Day(), h, m, sec, ms*1e6, time.Local)
+		return time.Date(day.Year(), day.Month(), day.Day(), h, m, sec, ms*1e6, time.UTC)
 	}
 	add := func(t time.Time, method, path string, status int, d time.Duration, size int64, visitor string) *model.Request {
 		r := &model.Request{Tunnel: "1", Time: t, Method: method, Path: path, Status: status, Duration: d, Size: size, Visitor: visitor}
@@ -55,6 +54,62 @@ func sample() *model.Store {
 	return s
 }
 
+// states are all that bar and table can look like: each brings them there from the one
+// before.
+var states = []struct {
+	name string
+	to   func(b *Bar, t *Table)
+}{
+	{"live", func(b *Bar, t *Table) { b.Sync(BarState{Scope: "all tunnels"}) }},
+	{"chosen", func(b *Bar, t *Table) {
+		b.Sync(BarState{Scope: "shop", Scoped: true, Fresh: 32})
+		t.Mark(t.view.At(2).ID)
+		t.Select(t.view.At(3).ID)
+		t.body.hover(5)
+		t.Focus()
+	}},
+	{"filtered", func(b *Bar, t *Table) {
+		b.SetFilter(model.Filter{Text: "stripe", Method: "POST", Class: 5})
+		b.Sync(BarState{Scope: "all tunnels", Paused: true})
+		t.SetLabels(map[string]string{"1": "shop"})
+	}},
+	{"history", func(b *Bar, t *Table) {
+		b.SetFilter(model.Filter{})
+		b.SetHistory(true)
+		t.SetLabels(nil)
+		t.SetRows(foundRows(0, 40))
+	}},
+	{"no-history", func(b *Bar, t *Table) {
+		b.SetHistory(false)
+		b.Sync(BarState{Scope: "all tunnels", NoHistory: true})
+	}},
+	{"filters", func(b *Bar, t *Table) { look.ShowMenu(b.narrow, b.filterItems()) }},
+}
+
+func newState(t *testing.T, width float32, v fyne.ThemeVariant) (*Bar, *Table, fyne.Window) {
+	t.Helper()
+	app := test.NewTempApp(t)
+	app.Settings().SetTheme(variant{v: v})
+	table := NewTable(model.NewView(sample()))
+	table.now = func() time.Time { return day }
+	bar := NewBar(BarActions{Export: func() {}, Import: func() {}, ShowAll: func() {}})
+	w := test.NewTempWindow(t, container.NewBorder(bar, nil, nil, nil, table))
+	w.SetPadded(false)
+	w.Resize(fyne.NewSize(width, 400))
+	table.Sync()
+	return bar, table, w
+}
+
+func TestEveryState(t *testing.T) {
+	for name, width := range map[string]float32{"wide": 907, "narrow": 447} {
+		bar, table, w := newState(t, width, theme.VariantDark)
+		for _, s := range states {
+			s.to(bar, table)
+			test.AssertRendersToMarkup(t, s.name+"-"+name+".xml", w.Canvas())
+		}
+	}
+}
+
 // TestShots draws what the window would; it is for eyes.
 func TestShots(t *testing.T) {
 	dir := os.Getenv("SHOTS")
@@ -63,25 +118,11 @@ func TestShots(t *testing.T) {
 	}
 	for name, v := range map[string]fyne.ThemeVariant{"dark": theme.VariantDark, "light": theme.VariantLight} {
 		for _, width := range []float32{907, 447} {
-			app := test.NewTempApp(t)
-			app.Settings().SetTheme(variant{v: v})
-			table := NewTable(model.NewView(sample()))
-			bar := NewBar(BarActions{Export: func() {}, Import: func() {}, ShowAll: func() {}})
-			bar.Sync(BarState{Scope: "shop", Scoped: true, Fresh: 32})
-			w := test.NewTempWindow(t, container.NewBorder(bar, nil, nil, nil, table))
-			w.SetPadded(false)
-			w.Resize(fyne.NewSize(width, 400))
-			table.Sync()
-			table.selectRequest(table.view.At(3))
-			table.body.hover(5)
-			table.Mark(table.view.At(2).ID)
-			table.Focus()
-			save(t, w, fmt.Sprintf("%s/table-%s-%v.png", dir, name, width))
-			bar.SetFilter(model.Filter{Text: "stripe", Method: "POST", Class: 5})
-			bar.Sync(BarState{Scope: "all tunnels", Paused: true})
-			save(t, w, fmt.Sprintf("%s/table-filter-%s-%v.png", dir, name, width))
-			look.ShowMenu(bar.narrow, bar.filterItems())
-			save(t, w, fmt.Sprintf("%s/table-menu-%s-%v.png", dir, name, width))
+			bar, table, w := newState(t, width, v)
+			for _, s := range states {
+				s.to(bar, table)
+				save(t, w, fmt.Sprintf("%s/table-%s-%s-%v.png", dir, s.name, name, width))
+			}
 		}
 	}
 }
