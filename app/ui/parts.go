@@ -73,9 +73,6 @@ func (w *Window) build() {
 		Probe: w.probe, Why: w.why, Move: w.move, Escape: w.escape,
 	})
 	w.noTunnels = frame.NewLesson(w.copyWith)
-	w.noTunnels.Set(words.T("No tunnels yet"),
-		words.T("A tunnel gives a service on this computer a public URL. Type the port that the service listens on into the field above, "+
-			"for example 3000, and press Enter."), "")
 	w.reach = frame.NewReach()
 
 	w.buildRequests()

@@ -2,8 +2,10 @@ package ui
 
 import (
 	"runtime"
+	"strconv"
 	"time"
 
+	"culvert/app/discover"
 	"culvert/app/ui/frame"
 	"culvert/app/ui/look"
 	"culvert/app/ui/model"
@@ -18,12 +20,29 @@ import (
 func (w *Window) syncTunnels(tunnels []model.Tunnel, backend model.Backend, now time.Time) {
 	w.syncOpener(tunnels, backend)
 	w.cards.Sync(tunnels, w.scope, now)
+	if len(tunnels) == 0 {
+		w.teachTunnels()
+	}
 	show(w.noTunnels, len(tunnels) == 0)
 	relayout := w.reach.Sync(tunnels, backend)
 	w.foot.Sync(frame.FootState{Tunnels: tunnels, Backend: backend, Total: w.cfg.Store.Total()})
 	if w.syncBanner(now) || relayout {
 		w.root.Refresh()
 	}
+}
+
+// teachTunnels says how to open the first tunnel, with what could be meant.
+func (w *Window) teachTunnels() {
+	text := words.T("A tunnel gives a service on this computer a public URL. Type the port that the service listens on into the field above, " +
+		"for example 3000, and press Enter.")
+	services, _ := w.cfg.Store.Services()
+	for _, s := range services {
+		if s.Hazard.Kind == discover.NoHazard && s.Title != "" {
+			text += " " + words.T("Or click one that was found, such as %s.", strconv.Itoa(s.Port)+" · "+s.Title)
+			break
+		}
+	}
+	w.noTunnels.Set(words.T("No tunnels yet"), text+" "+words.T("A folder is served as a website."), "")
 }
 
 func (w *Window) syncOpener(tunnels []model.Tunnel, backend model.Backend) {

@@ -42,7 +42,7 @@ func (c *Control) restoreOne(entry config.Tunnel) (key string, err error) {
 		return "", err
 	}
 	w := model.Wish{
-		Target: to.String(), Name: entry.Name, Profile: entry.Profile, HostHeader: entry.HostHeader,
+		Target: written(to), Name: entry.Name, Profile: entry.Profile, HostHeader: entry.HostHeader,
 		Timeout: duration(entry.Timeout), Start: entry.Start,
 	}
 	// Without its token: that is asked for when the tunnel is started, since the

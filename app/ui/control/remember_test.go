@@ -57,7 +57,7 @@ func TestTunnelsAreRememberedInOrder(t *testing.T) {
 	if _, err := h.Change(t.Context(), keys[2], model.Wish{Target: "3003", Name: "shop", HostHeader: "public", Timeout: time.Minute, Start: true}); err != nil {
 		t.Fatal(err)
 	}
-	want := []string{"http://localhost:3004", "http://localhost:3001", "http://localhost:3003"}
+	want := []string{"localhost:3004", "localhost:3001", "localhost:3003"}
 	if diff := cmp.Diff(want, h.targets(t)); diff != "" {
 		t.Fatalf("remembered (-want +got):\n%s", diff)
 	}
@@ -74,7 +74,7 @@ func TestTunnelsAreRememberedInOrder(t *testing.T) {
 		t.Errorf("after a restart the cards are (-want +got):\n%s", diff)
 	}
 	shop := again.store.Tunnels()[2]
-	if w, ok := again.Wish(shop.Key); !ok || w != (model.Wish{Target: "http://localhost:3003", Name: "shop", HostHeader: "public", Timeout: time.Minute, Start: true}) {
+	if w, ok := again.Wish(shop.Key); !ok || w != (model.Wish{Target: "localhost:3003", Name: "shop", HostHeader: "public", Timeout: time.Minute, Start: true}) {
 		t.Errorf("it was wished as %+v", w)
 	}
 
@@ -89,13 +89,13 @@ func TestTunnelsAreRememberedInOrder(t *testing.T) {
 	if err := again.Remove(t.Context(), key); err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff([]string{"http://localhost:3004", "http://localhost:3003"}, again.targets(t)); diff != "" {
+	if diff := cmp.Diff([]string{"localhost:3004", "localhost:3003"}, again.targets(t)); diff != "" {
 		t.Errorf("after removing (-want +got):\n%s", diff)
 	}
-	if err := again.Restore(t.Context(), model.Wish{Target: "http://localhost:3001"}, 1); err != nil {
+	if err := again.Restore(t.Context(), model.Wish{Target: "3001"}, 1); err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff([]string{"http://localhost:3004", "http://localhost:3001", "http://localhost:3003"}, again.targets(t)); diff != "" {
+	if diff := cmp.Diff([]string{"localhost:3004", "localhost:3001", "localhost:3003"}, again.targets(t)); diff != "" {
 		t.Errorf("brought back (-want +got):\n%s", diff)
 	}
 }

@@ -22,7 +22,17 @@ func (c *Control) Open(ctx context.Context, text string, remember bool) (string,
 	if t := c.resting(to); t != nil {
 		return t.Key(), c.Start(ctx, t.Key())
 	}
-	return c.add(ctx, to, model.Wish{Target: to.String(), Profile: c.current()}, remember)
+	return c.add(ctx, to, model.Wish{Target: written(to), Profile: c.current()}, remember)
+}
+
+// written is a target as a person would write it, and read back as the same.
+func written(to target.Target) string {
+	if short := to.Short(); !to.IsFolder() {
+		if same, err := target.Parse(short); err == nil && same == to {
+			return short
+		}
+	}
+	return to.String()
 }
 
 // resting finds a card for the target that waits to be started.
@@ -152,7 +162,7 @@ func (c *Control) Change(ctx context.Context, key string, w model.Wish) (string,
 	if err != nil {
 		return "", err
 	}
-	w.Target = to.String()
+	w.Target = written(to)
 	if key == "" {
 		return c.add(ctx, to, w, true)
 	}
@@ -183,6 +193,7 @@ func (c *Control) Restore(ctx context.Context, w model.Wish, index int) error {
 	if err != nil {
 		return err
 	}
+	w.Target = written(to)
 	spec, err := c.spec(ctx, to, w)
 	if err != nil {
 		return err

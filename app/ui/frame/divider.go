@@ -11,8 +11,9 @@ import (
 // DividerHeight is what a Divider takes between table and inspector: enough to be hit.
 const DividerHeight float32 = 6
 
-// Divider is the line between table and inspector, which can be moved: by dragging,
-// or with the focus by the keys up and down.
+// Divider is the gap between table and inspector, which can be moved: by dragging, or
+// with the focus by the keys up and down. The inspector draws its own edge; the gap
+// shows a line only to who is about to move it.
 type Divider struct {
 	widget.BaseWidget
 	moved   func(by float32) // in the window's units, down being positive
@@ -30,7 +31,7 @@ var (
 
 // NewDivider returns a line; moved is told by how much it is to be moved.
 func NewDivider(moved func(by float32)) *Divider {
-	d := &Divider{moved: moved, line: look.NewPanel(look.ColorLine, "", 0)}
+	d := &Divider{moved: moved, line: look.NewPanel(look.ColorBase, "", 0)}
 	d.ExtendBaseWidget(d)
 	return d
 }
@@ -78,7 +79,7 @@ func (d *Divider) TypedKey(ev *fyne.KeyEvent) {
 }
 
 func (d *Divider) paint() {
-	tint := look.ColorLine
+	tint := look.ColorBase
 	if d.hovered || d.focused {
 		tint = look.ColorAccent
 	}
@@ -91,7 +92,7 @@ func (d *Divider) CreateRenderer() fyne.WidgetRenderer { return &dividerRenderer
 type dividerRenderer struct{ *Divider }
 
 func (r *dividerRenderer) Layout(size fyne.Size) {
-	place(r.line, 0, size.Height-2, size.Width, 1)
+	place(r.line, 0, size.Height-3, size.Width, 3)
 }
 func (r *dividerRenderer) MinSize() fyne.Size           { return fyne.NewSize(0, DividerHeight) }
 func (r *dividerRenderer) Refresh()                     { r.paint() }
