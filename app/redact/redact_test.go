@@ -321,3 +321,24 @@ func TestHostileTexts(t *testing.T) {
 		}
 	}
 }
+
+func BenchmarkExchange(b *testing.B) {
+	x := &exchange.Exchange{
+		URL: "https://shop.tunnel.example/v1/items?page=2&sort=asc", Path: "/v1/items?page=2&sort=asc",
+		Request: exchange.Message{Header: http.Header{"Accept": {"application/json"}, "User-Agent": {"Mozilla/5.0 (X11; Linux x86_64)"}, "Cookie": {"sid=abc; theme=dark"}, "X-Request-Id": {"0b5c8c1e"}}},
+		Response: exchange.Message{Header: http.Header{"Content-Type": {"application/json"}, "Date": {"Fri, 02 Jan 2026 12:00:00 GMT"}, "Etag": {"\"abc\""}},
+			Body: []byte("[" + strings.Repeat(`{"id":12345,"name":"A name of some length"},`, 20) + "{}]")},
+	}
+	b.ReportAllocs()
+	for b.Loop() {
+		Exchange(x)
+	}
+}
+
+func BenchmarkBinary(b *testing.B) {
+	body := bytes.Repeat([]byte("\x00\x01\xf7abcdefgh"), 25_000)
+	b.SetBytes(int64(len(body)))
+	for b.Loop() {
+		copies.body("application/octet-stream", body)
+	}
+}
