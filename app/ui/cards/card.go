@@ -2,6 +2,7 @@
 package cards
 
 import (
+	"reflect"
 	"slices"
 	"time"
 
@@ -51,7 +52,9 @@ type card struct {
 	first    bool // its URL is the one most likely wanted
 	focused  bool
 	actions  *Actions
+	shown    int64     // the second of which everything is shown
 	copied   time.Time // when the URL was last copied
+	flashing bool      // the Copy button says so
 
 	back         *look.Shape
 	dot          *look.Shape
@@ -126,13 +129,16 @@ func newCard(t model.Tunnel, column *Column) *card {
 // set shows the tunnel as it is now, and reports whether the card's height may have
 // changed.
 func (c *card) set(t model.Tunnel, selected, first bool, now time.Time) bool {
+	if c.shows(t, selected, first, now) {
+		return false
+	}
 	reshaped := c.name.Text() == "" || shapeOf(c.tunnel) != shapeOf(t)
 	moved := false
 	text := func(o *look.Text, s string, tint fyne.ThemeColorName) {
 		moved = moved || o.Text() != s
 		o.Set(s, tint)
 	}
-	c.tunnel, c.selected, c.first = t, selected, first
+	c.tunnel, c.selected, c.first, c.shown = t, selected, first, now.Unix()
 
 	tint := stateColor(t.State)
 	why, whyTint := causeText(t)
@@ -156,7 +162,7 @@ func (c *card) set(t model.Tunnel, selected, first bool, now time.Time) bool {
 	}
 	c.spark.Set(t.Rate, look.ColorAccent)
 	copyWord := words.T("Copy")
-	if now.Sub(c.copied) < copiedFor {
+	if c.flashing = now.Sub(c.copied) < copiedFor; c.flashing {
 		copyWord = words.T("Copied")
 	}
 	c.copy.SetText(copyWord)
@@ -166,6 +172,13 @@ func (c *card) set(t model.Tunnel, selected, first bool, now time.Time) bool {
 		c.Refresh()
 	}
 	return reshaped
+}
+
+// shows reports whether all of it is on the card already: most frames change nothing,
+// and texts of time change with the second.
+func (c *card) shows(t model.Tunnel, selected, first bool, now time.Time) bool {
+	return c.shown == now.Unix() && c.selected == selected && c.first == first &&
+		!c.flashing && now.Sub(c.copied) >= copiedFor && reflect.DeepEqual(c.tunnel, t)
 }
 
 // shape is all that a card's height depends on but its width.
@@ -236,7 +249,7 @@ func (c *card) TypedKey(ev *fyne.KeyEvent) {
 	case fyne.KeyEscape:
 		c.actions.Escape()
 	case fyne.KeyDelete:
-		if !c.tunnel.State.Running() {
+		if !c.tunnel.State.Running() && c.actions.Remove != nil {
 			c.actions.Remove(c.tunnel.Key)
 		}
 	}
