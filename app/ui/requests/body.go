@@ -1,6 +1,8 @@
 package requests
 
 import (
+	"slices"
+
 	"culvert/app/ui/look"
 	"culvert/app/ui/model"
 
@@ -14,9 +16,10 @@ import (
 type body struct {
 	widget.BaseWidget
 	table *Table
-	pool  []*row
-	n     int // rows of the view
-	first int // row of the view that pool[0] shows
+	pool  []*row // in the order of the screen
+	made  []*row // in the order in which they were made
+	n     int    // rows of the view
+	first int    // row of the view that pool[0] shows
 
 	hovered int // row under the pointer, or -1
 	focused bool
@@ -63,10 +66,11 @@ func (b *body) update(force bool) {
 	}
 	grown := false
 	for want := int(size.Height/rowHeight) + 2; len(b.pool) < want; grown = true {
-		b.pool = append(b.pool, newRow(b.table.cols))
+		r := newRow(b.table.cols)
+		b.pool, b.made = append(b.pool, r), append(b.made, r)
 	}
 	first := max(int(b.table.scroll.Offset.Y/rowHeight), 0)
-	moved := first != b.first || grown || force
+	moved := b.rotate(first) || first != b.first || grown || force
 	b.first = first
 	for i, r := range b.pool {
 		if moved {
@@ -81,6 +85,29 @@ func (b *body) update(force bool) {
 	if grown || force {
 		b.Refresh()
 	}
+}
+
+// rotate lets rows on the screen keep their requests where these have only moved:
+// drawing a text anew costs far more than moving it.
+func (b *body) rotate(first int) bool {
+	view, n := b.table.view, len(b.pool)
+	shows := func(r *row, i int) bool {
+		return r.request != nil && i < view.Len() && r.request.ID == view.At(i).ID
+	}
+	if n == 0 || shows(b.pool[0], first) {
+		return false
+	}
+	for by := 1; by < n; by++ {
+		switch {
+		case shows(b.pool[0], first+by): // rows came above
+			b.pool = slices.Concat(b.pool[n-by:], b.pool[:n-by])
+			return true
+		case shows(b.pool[by], first): // scrolled down
+			b.pool = slices.Concat(b.pool[by:], b.pool[:by])
+			return true
+		}
+	}
+	return false
 }
 
 func (b *body) stateOf(req *model.Request, i int) rowState {
@@ -200,8 +227,8 @@ func (r *bodyRenderer) Destroy()           {}
 func (r *bodyRenderer) Refresh() { r.Objects() }
 
 func (r *bodyRenderer) Objects() []fyne.CanvasObject {
-	for i := len(r.objects) / (2 + len(r.owner.table.cols)); i < len(r.owner.pool); i++ {
-		r.objects = append(r.objects, r.owner.pool[i].objects()...)
+	for i := len(r.objects) / (2 + len(r.owner.table.cols)); i < len(r.owner.made); i++ {
+		r.objects = append(r.objects, r.owner.made[i].objects()...)
 	}
 	return r.objects
 }

@@ -120,6 +120,42 @@ func TestPoolFollowsTheScreenNotTheLog(t *testing.T) {
 	}
 }
 
+// Drawing texts anew is what a busy log costs.
+func TestRowsMoveWithTheirRequests(t *testing.T) {
+	table, s, w := newTestTable(t, fyne.NewSize(908, 300))
+	fill(s, 100)
+	table.Sync()
+	third := table.body.pool[2]
+	fill(s, 4)
+	table.Sync()
+	if table.body.pool[6] != third || third.cells[pathColumn].Text != "/97" || third.back.Position().Y != 6*rowHeight {
+		t.Errorf("after 4 requests the third row says %s at %v", third.cells[pathColumn].Text, third.back.Position())
+	}
+	test.Scroll(w.Canvas(), fyne.NewPos(400, 150), 0, -5*rowHeight)
+	if table.body.pool[1] != third || third.back.Position().Y != 6*rowHeight {
+		t.Errorf("scrolled by 5, the row is at %v", third.back.Position())
+	}
+	if got := screen(table, pathColumn); len(got) < 9 || got[0] != "/98" || got[1] != "/97" || got[8] != "/90" {
+		t.Errorf("the rows are %v", got)
+	}
+	fill(s, 3)
+	w.Resize(fyne.NewSize(908, 600)) // more rows, while others move
+	drawn := map[fyne.CanvasObject]bool{}
+	for _, o := range test.WidgetRenderer(table.body).Objects() {
+		drawn[o] = true
+	}
+	for i, r := range table.body.pool {
+		if !drawn[r.back] {
+			t.Errorf("row %d of %d is not drawn", i, len(table.body.pool))
+		}
+	}
+	fill(s, 500)
+	table.ShowNewest()
+	if got := screen(table, pathColumn); got[0] != "/499" || got[8] != "/491" {
+		t.Errorf("with all rows new they are %v", got)
+	}
+}
+
 func TestScrollingAwayHoldsTheRows(t *testing.T) {
 	table, s, w := newTestTable(t, fyne.NewSize(908, 300))
 	fresh := -1
