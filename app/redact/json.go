@@ -24,9 +24,29 @@ type scan struct {
 	edit  edit
 	outer []container // around here
 	here  container
-	next  weight // of the value to come
-	key   string // its name, if it is one that container.named is about
+	next  weight    // of the value to come
+	key   fieldName // its name, if it is one that container.named is about
+
+	// weighed are names that have come: most come again and again.
+	weighed map[string]nameInfo
 }
+
+// maxWeighed bounds the names that are kept in mind.
+const maxWeighed = 512
+
+type nameInfo struct {
+	weight weight
+	field  fieldName
+}
+
+// fieldName tells fields of pairs apart: {"name": "Authorization", "value": "…"}.
+type fieldName uint8
+
+const (
+	anyField fieldName = iota
+	nameField
+	valueField
+)
 
 // container is an object or an array.
 type container struct {
@@ -42,28 +62,28 @@ func (s *scan) step(i int) int {
 	case c == '"':
 		end, closed := stringEnd(b, i)
 		if closed && isName(b[end:]) {
-			s.name(unquoted(b[i:end]))
+			s.name(b[i:end])
 			return end
 		}
 		w := max(s.here.weight, s.next)
-		if w == innocent && closed && (s.key == "name" || s.key == "key" || s.key == "header") {
+		if w == innocent && closed && s.key == nameField && end-i <= maxNameLength && bytes.IndexByte(b[i:end], ' ') < 0 {
 			text := unquoted(b[i:end])
 			s.here.named = Name(text) || Header(text)
 		}
 		s.jsonString(&s.edit, i, end, closed, w)
-		s.next, s.key = innocent, ""
+		s.next, s.key = innocent, anyField
 		return end
 	case c == '{' || c == '[':
 		s.outer = append(s.outer, s.here)
 		s.here = container{weight: max(s.here.weight, s.next)}
-		s.next, s.key = innocent, ""
+		s.next, s.key = innocent, anyField
 	case c == '}' || c == ']':
 		if n := len(s.outer); n > 0 {
 			s.here, s.outer = s.outer[n-1], s.outer[:n-1]
 		}
-		s.next, s.key = innocent, ""
+		s.next, s.key = innocent, anyField
 	case c == ',':
-		s.next, s.key = innocent, ""
+		s.next, s.key = innocent, anyField
 	case c == '-' || c >= '0' && c <= '9':
 		end := i + 1
 		for end < len(b) && isNumber(b[end]) {
@@ -77,9 +97,26 @@ func (s *scan) step(i int) int {
 	return i + 1
 }
 
-func (s *scan) name(key string) {
-	s.next, s.key = s.weigh(key), strings.ToLower(key)
-	if s.here.named && s.key == "value" {
+func (s *scan) name(quoted []byte) {
+	info, known := s.weighed[string(quoted)]
+	if !known {
+		key := unquoted(quoted)
+		info.weight = s.weigh(key)
+		switch strings.ToLower(key) {
+		case "name", "key", "header":
+			info.field = nameField
+		case "value":
+			info.field = valueField
+		}
+		if len(s.weighed) < maxWeighed && len(quoted) <= maxNameLength {
+			if s.weighed == nil {
+				s.weighed = map[string]nameInfo{}
+			}
+			s.weighed[string(quoted)] = info
+		}
+	}
+	s.next, s.key = info.weight, info.field
+	if s.here.named && s.key == valueField {
 		s.next = max(s.next, secret)
 	}
 }
