@@ -139,6 +139,8 @@ func TestRowsMoveWithTheirRequests(t *testing.T) {
 		t.Errorf("the rows are %v", got)
 	}
 	fill(s, 3)
+	table.view.Freeze(false)
+	table.view.Sync()
 	w.Resize(fyne.NewSize(908, 600)) // more rows, while others move
 	drawn := map[fyne.CanvasObject]bool{}
 	for _, o := range test.WidgetRenderer(table.body).Objects() {
@@ -151,6 +153,7 @@ func TestRowsMoveWithTheirRequests(t *testing.T) {
 	}
 	fill(s, 500)
 	table.ShowNewest()
+	table.Sync()
 	if got := screen(table, pathColumn); got[0] != "/499" || got[8] != "/491" {
 		t.Errorf("with all rows new they are %v", got)
 	}
