@@ -2,6 +2,8 @@ package discover
 
 import (
 	"net/netip"
+	"os"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -20,6 +22,7 @@ const (
 	Containers   // Docker, Kubernetes: whoever reaches it commands the machine
 	RemoteAccess // shells, desktops, files
 	Credentials  // hands out keys
+	PrivateFiles // a folder with everything in it
 	Internal     // meant for this machine or its network only
 )
 
@@ -38,6 +41,7 @@ var why = map[HazardKind]string{
 	Containers:   "It commands containers, mostly as root: whoever finds the URL could take over this computer or its cluster.",
 	RemoteAccess: "It gives access to this computer or its files: whoever finds the URL could try to get in.",
 	Credentials:  "It hands out keys to whoever asks: whoever finds the URL could use your cloud account.",
+	PrivateFiles: "Whoever finds the URL can read every file in it, also those that programs keep there.",
 	Internal:     "It trusts everyone who can reach it, and was made for this computer or its network only.",
 }
 
@@ -113,8 +117,12 @@ func HazardOfPort(port int) Hazard {
 }
 
 // HazardOf judges a target that a person typed. It knows no more of it than the
-// address.
+// address, or the folder's name.
 func HazardOf(t target.Target) Hazard {
+	if t.IsFolder() {
+		home, _ := os.UserHomeDir()
+		return hazardOfFolder(t.Folder, home)
+	}
 	host := strings.TrimSuffix(t.Host, ".")
 	if addr, err := netip.ParseAddr(host); err == nil && (addr.Unmap().IsLinkLocalUnicast() && slices.Contains(metadata, addr.Unmap().WithZone("")) || slices.Contains(metadata, addr)) ||
 		host == "metadata.google.internal" || host == "metadata" {
@@ -127,6 +135,37 @@ func HazardOf(t target.Target) Hazard {
 var metadata = []netip.Addr{
 	netip.MustParseAddr("169.254.169.254"), netip.MustParseAddr("169.254.170.2"), netip.MustParseAddr("169.254.170.23"),
 	netip.MustParseAddr("fd00:ec2::254"), netip.MustParseAddr("fd00:ec2::23"), netip.MustParseAddr("100.100.100.200"),
+}
+
+// systemFolders belong to the system, with all that is in them.
+var systemFolders = []string{
+	"/etc", "/root", "/proc", "/sys", "/dev", "/boot", "/var/lib", "/var/log", "/var/run", "/run", "/System", "/Library", "/private/etc", `C:\Windows`, `C:\ProgramData`,
+}
+
+// hazardOfFolder judges a folder to be served. A part of a home folder is what
+// people work with.
+func hazardOfFolder(folder, home string) Hazard {
+	switch {
+	case folder == home:
+		return hazard(PrivateFiles, "your home folder")
+	case filepath.Dir(folder) == folder:
+		return hazard(PrivateFiles, "the whole disk")
+	case home != "" && within(home, folder):
+		return hazard(PrivateFiles, "everybody's home folders")
+	}
+	for _, system := range systemFolders {
+		// A home folder may be below one, such as root's.
+		if within(folder, system) && (home == "" || !within(folder, home) || !within(home, system)) {
+			return hazard(PrivateFiles, "a folder of the system")
+		}
+	}
+	return Hazard{}
+}
+
+// within reports whether a path is a folder, or in it.
+func within(path, folder string) bool {
+	rest, ok := strings.CutPrefix(path, strings.TrimRight(folder, `/\`))
+	return ok && (rest == "" || rest[0] == '/' || rest[0] == '\\')
 }
 
 // hazardOf judges a listener by its process, and by its port if that says no better.
