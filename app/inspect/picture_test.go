@@ -11,6 +11,7 @@ import (
 	"image/gif"
 	"image/jpeg"
 	"image/png"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -69,6 +70,9 @@ func TestImages(t *testing.T) {
 		}
 		if v := open(t, typed("image/png", string(body)), Hex); v.Image != nil || v.Len() == 0 {
 			t.Errorf("%s byte by byte: %d rows", format, v.Len())
+		}
+		if text := copied(t, open(t, typed("image/png", string(body)), Pretty)); !strings.HasPrefix(text, "00000000  ") {
+			t.Errorf("%s, copied: %.40q", format, text)
 		}
 		if v := open(t, typed("text/plain", string(body)), Pretty); v.Image != nil || v.Kind == Image {
 			t.Errorf("%s as text: kind %d", format, v.Kind)

@@ -247,14 +247,10 @@ func (v *View) Line(i int) Line {
 func (v *View) Body() []byte { return v.body }
 
 // WriteText writes all of the body in its mode, without cutting rows: what is to be
-// copied.
+// copied. A picture is written byte by byte.
 func (v *View) WriteText(ctx context.Context, w io.Writer) error {
-	if d, ok := v.drawn.(dump); ok {
-		return d.writeText(ctx, w)
-	}
 	if v.layout == nil {
-		_, err := w.Write(v.body)
-		return err
+		return dump(v.body).writeText(ctx, w)
 	}
 	if _, ok := v.layout.(*plain); ok {
 		_, err := w.Write(bytes.ToValidUTF8(v.words(), []byte("\uFFFD")))

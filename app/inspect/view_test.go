@@ -391,6 +391,9 @@ func FuzzView(f *testing.F) {
 		if v.Kind != JSON || v.Mode != Pretty || !json.Valid(body) || !bytes.Equal(v.text, body) {
 			return
 		}
+		if drawn, whole := unwrapped(v), copied(t, v); strings.Trim(whole, printable) == "" && drawn != whole {
+			t.Errorf("rows say %q, and not %q", drawn, whole)
+		}
 		var want, got bytes.Buffer
 		if err := json.Compact(&want, body); err != nil {
 			t.Fatal(err)
@@ -402,6 +405,25 @@ func FuzzView(f *testing.F) {
 			t.Errorf("%v", notes)
 		}
 	})
+}
+
+// printable are the characters that are drawn as they are.
+const printable = "\n !\"#$%&'()*+,-./0123456789:;<=>?@ABCDEFGHIJKLMNOPQRSTUVWXYZ[\\]^_`abcdefghijklmnopqrstuvwxyz{|}~"
+
+// unwrapped are the rows with what was cut put together again. It is right for depths
+// whose indent is drawn in full.
+func unwrapped(v *View) string {
+	var out strings.Builder
+	for i, r := range v.rows {
+		text := v.Line(i).Text
+		if r.continued {
+			text = text[r.indent:]
+		} else if i > 0 {
+			out.WriteByte('\n')
+		}
+		out.WriteString(text)
+	}
+	return out.String() + "\n"
 }
 
 // tenMegabytes is a body as APIs send it.
