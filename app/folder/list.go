@@ -118,7 +118,7 @@ func newEntry(name string, info fs.FileInfo) entry {
 
 // size is a length for people.
 func size(n int64) string {
-	const units = "KMGTPE"
+	const units = "kMGTPE"
 	if n < 1000 {
 		return fmt.Sprintf("%d B", n)
 	}
