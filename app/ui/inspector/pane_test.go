@@ -2,6 +2,7 @@ package inspector
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -58,6 +59,22 @@ func TestPaneDrawsWhatIsInSight(t *testing.T) {
 	test.Scroll(w.Canvas(), fyne.NewPos(100, 100), 0, -2000)
 	if got := inSight(p); got[0] != "line 99" && got[0] != "line 100" {
 		t.Errorf("scrolled by 100 lines, the first is %q", got[0])
+	}
+}
+
+func TestLinesMoveWithTheirRows(t *testing.T) {
+	p, _, _ := newTestPane(t, 100)
+	fifth := p.sheet.pool[5]
+	p.by(3, 0)
+	if i := slices.Index(p.sheet.pool, fifth); i != 5-p.sheet.first {
+		t.Errorf("scrolled by 3, the row is in place %d of those from %d on", i, p.sheet.first)
+	}
+	if fifth.line.text() != "line 5" {
+		t.Errorf("the row says %q now", fifth.line.text())
+	}
+	p.by(-3, 0)
+	if p.sheet.pool[5] != fifth || fifth.line.text() != "line 5" {
+		t.Errorf("scrolled back, the row says %q", fifth.line.text())
 	}
 }
 

@@ -2,6 +2,7 @@ package inspector
 
 import (
 	"image/color"
+	"slices"
 
 	"culvert/app/ui/look"
 
@@ -77,6 +78,7 @@ func (s *sheet) update(force bool) {
 	if !force && !grown && first == s.first {
 		return
 	}
+	s.rotate(first - s.first)
 	s.first = first
 	from, to := s.marks()
 	n := s.pane.doc.len()
@@ -96,6 +98,15 @@ func (s *sheet) update(force bool) {
 	}
 	if grown {
 		s.Refresh()
+	}
+}
+
+// rotate lets rows keep the lines that have only moved: drawing a text anew costs far
+// more than moving it.
+func (s *sheet) rotate(by int) {
+	if n := len(s.pool); by != 0 && by > -n && by < n {
+		by = (by + n) % n
+		s.pool = slices.Concat(s.pool[by:], s.pool[:by])
 	}
 }
 
