@@ -10,9 +10,9 @@ import (
 	"culvert/app/coding"
 )
 
-// maxDecoded bounds what a compressed body may grow to. What is beyond is not
-// known, and so it is not kept.
-const maxDecoded = 4 << 20
+// maxDecoded bounds what a compressed body may grow to, as the inspector does. What
+// is beyond is not known, and so it is not kept.
+const maxDecoded = 16 << 20
 
 // message cleans the body of a message. cut: it is no longer whole.
 func (p painter) message(header http.Header, body []byte) (clean []byte, changed, cut bool) {

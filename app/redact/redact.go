@@ -60,7 +60,7 @@ func Text(s string) string {
 
 // Body is what a message with this header carries, without secrets: as it
 // travelled if there are none, and otherwise changed and without its content
-// codings.
+// codings. Message also tells whether that is all of it.
 func Body(header http.Header, body []byte) (redacted []byte, changed bool) {
 	redacted, changed, _ = copies.message(header, body)
 	return redacted, changed
@@ -97,7 +97,9 @@ func Exchange(x *exchange.Exchange) *exchange.Exchange {
 		found = found || changed
 	}
 	for _, m := range []*exchange.Message{&out.Request, &out.Response} {
-		found = redactMessage(m) || found
+		var changed bool
+		*m, changed = Message(*m)
+		found = found || changed
 	}
 	for i, m := range out.Messages {
 		data, changed := copies.bytes(m.Data)
@@ -116,17 +118,20 @@ func Exchange(x *exchange.Exchange) *exchange.Exchange {
 	return &out
 }
 
-func redactMessage(m *exchange.Message) (found bool) {
+// Message is one direction without secrets. found says whether there are some. If
+// they are in a compressed body, that comes decoded, and Truncated if not all of it
+// could be looked at.
+func Message(m exchange.Message) (redacted exchange.Message, found bool) {
 	header, found := copies.headers(m.Header)
 	body, changed, cut := copies.message(m.Header, m.Body)
 	m.Header = header
 	if !changed {
-		return found
+		return m, found
 	}
 	m.Body, m.Truncated = body, m.Truncated || cut
 	if m.Header.Get("Content-Encoding") != "" {
 		m.Header = m.Header.Clone()
 		m.Header.Del("Content-Encoding")
 	}
-	return true
+	return m, true
 }

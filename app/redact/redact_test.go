@@ -244,13 +244,13 @@ func TestCompressedBodies(t *testing.T) {
 	t.Parallel()
 	header := http.Header{"Content-Type": {"application/json"}, "Content-Encoding": {"gzip"}}
 	long := exchange.Message{Header: header, Body: gzipped(strings.Repeat(" ", maxDecoded) + `{"password":"p"}`)}
-	if !redactMessage(&long) || !long.Truncated || len(long.Body) != maxDecoded {
-		t.Errorf("beyond the limit: %d bytes, truncated: %v", len(long.Body), long.Truncated)
+	if got, found := Message(long); !found || !got.Truncated || len(got.Body) != maxDecoded {
+		t.Errorf("beyond the limit: %d bytes, truncated: %v", len(got.Body), got.Truncated)
 	}
 	whole := gzipped(`{"password":"p","x":"` + strings.Repeat("abc", 99) + `"}`)
 	cut := exchange.Message{Header: header, Body: whole[:len(whole)-9]}
-	if !redactMessage(&cut) || !cut.Truncated || !strings.HasPrefix(string(cut.Body), `{"password":"REDACTED","x":`) {
-		t.Errorf("cut: %q, truncated: %v", cut.Body, cut.Truncated)
+	if got, found := Message(cut); !found || !got.Truncated || !strings.HasPrefix(string(got.Body), `{"password":"REDACTED","x":`) {
+		t.Errorf("cut: %q, truncated: %v", got.Body, got.Truncated)
 	}
 }
 
