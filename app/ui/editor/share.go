@@ -48,7 +48,7 @@ type Share struct {
 
 // NewShare returns a sheet that is not shown.
 func NewShare(canvas fyne.Canvas, a ShareActions) *Share {
-	s := &Share{actions: a, picture: newQRPicture()}
+	s := &Share{actions: a, picture: newQRPicture(canvas)}
 	s.url = form.NewPath(look.NewButton(words.T("Copy"), look.Middle, s.copyURL))
 	s.note = look.NewParagraph("", look.ColorMuted, look.TextBody, 4)
 	s.saved = look.NewParagraph("", look.ColorOK, look.TextSmall, 3)
@@ -126,13 +126,14 @@ func (s *Share) savePNG() {
 // and some room around it, in a dark theme as well.
 type qrPicture struct {
 	widget.BaseWidget
-	code  *qr
-	image *canvas.Image
-	back  *canvas.Rectangle
+	canvas fyne.Canvas
+	code   *qr
+	image  *canvas.Image
+	back   *canvas.Rectangle
 }
 
-func newQRPicture() *qrPicture {
-	p := &qrPicture{image: &canvas.Image{FillMode: canvas.ImageFillContain, ScaleMode: canvas.ImageScalePixels},
+func newQRPicture(c fyne.Canvas) *qrPicture {
+	p := &qrPicture{canvas: c, image: &canvas.Image{FillMode: canvas.ImageFillContain, ScaleMode: canvas.ImageScalePixels},
 		back: &canvas.Rectangle{FillColor: white, CornerRadius: 8}}
 	p.ExtendBaseWidget(p)
 	return p
@@ -148,10 +149,18 @@ func (p *qrPicture) set(code *qr) {
 	p.Refresh()
 }
 
-const qrSide float32 = 232
+// The side of the white field, and what else the sheet needs of the window's height:
+// in a small window the code gives way, so that nothing has to be scrolled.
+const (
+	qrLeast  float32 = 160
+	qrMost   float32 = 232
+	qrBeside float32 = 300
+)
+
+func (p *qrPicture) side() float32 { return min(max(p.canvas.Size().Height-qrBeside, qrLeast), qrMost) }
 
 // HeightFor is the same at every width.
-func (p *qrPicture) HeightFor(float32) float32 { return qrSide }
+func (p *qrPicture) HeightFor(float32) float32 { return p.side() }
 
 // CreateRenderer implements fyne.Widget.
 func (p *qrPicture) CreateRenderer() fyne.WidgetRenderer { return &qrRenderer{p} }
@@ -159,21 +168,21 @@ func (p *qrPicture) CreateRenderer() fyne.WidgetRenderer { return &qrRenderer{p}
 type qrRenderer struct{ *qrPicture }
 
 func (r *qrRenderer) Layout(size fyne.Size) {
-	x := float32(int((size.Width - qrSide) / 2))
+	field := r.side()
+	x := float32(int((size.Width - field) / 2))
 	r.back.Move(fyne.NewPos(x, 0))
-	r.back.Resize(fyne.NewSquareSize(qrSide))
+	r.back.Resize(fyne.NewSquareSize(field))
 	if r.code == nil {
 		return
 	}
 	// A whole number of pixels for each module keeps the edges sharp.
-	side := float32(r.code.size() * max(int(qrSide)/r.code.size(), 1))
-	side = min(side, qrSide)
-	edge := float32(int((qrSide - side) / 2))
+	side := min(float32(r.code.size()*max(int(field)/r.code.size(), 1)), field)
+	edge := float32(int((field - side) / 2))
 	r.image.Move(fyne.NewPos(x+edge, edge))
 	r.image.Resize(fyne.NewSquareSize(side))
 }
 
-func (r *qrRenderer) MinSize() fyne.Size { return fyne.NewSquareSize(qrSide) }
+func (r *qrRenderer) MinSize() fyne.Size { return fyne.NewSquareSize(qrLeast) }
 func (r *qrRenderer) Refresh() {
 	r.Layout(r.Size())
 	r.image.Refresh()

@@ -73,6 +73,10 @@ func (p *Page) Reach(controls ...fyne.CanvasObject) {
 			o.OnFocus = reveal
 		case *look.Button:
 			o.OnFocus = reveal
+		case *Path:
+			for _, b := range o.buttons {
+				p.Reach(b)
+			}
 		}
 	}
 }

@@ -19,6 +19,7 @@ type backendRow struct {
 	profile string // "" is the built-in relay
 	chosen  bool
 	choose  func()
+	onFocus func() // the focus has come
 
 	hovered, focused bool
 
@@ -93,7 +94,13 @@ func (r *backendRow) MouseMoved(*desktop.MouseEvent) {}
 func (r *backendRow) MouseOut() { r.hovered = false; r.Refresh() }
 
 // FocusGained implements fyne.Focusable.
-func (r *backendRow) FocusGained() { r.focused = true; r.Refresh() }
+func (r *backendRow) FocusGained() {
+	r.focused = true
+	r.Refresh()
+	if r.onFocus != nil {
+		r.onFocus()
+	}
+}
 
 // FocusLost implements fyne.Focusable.
 func (r *backendRow) FocusLost() { r.focused = false; r.Refresh() }

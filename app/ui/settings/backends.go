@@ -36,7 +36,7 @@ func newBackends(s *Sheet) *backends {
 		p.list, look.NewRow(look.Gap, add), p.place)
 	p.page = form.NewPage(p.section)
 	e := p.editor
-	p.page.Reach(add, e.name, e.address, e.token, e.roots, e.removeToken, e.makeDefault, e.testButton, e.save, e.remove)
+	p.page.Reach(add, e.backButton, e.cancel, e.name, e.address, e.token, e.roots, e.removeToken, e.makeDefault, e.testButton, e.save, e.remove)
 	return p
 }
 
@@ -68,6 +68,10 @@ func (p *backends) build(names []string) {
 			func() { p.sheet.edit(func(c *config.Config) { c.Profile = name }) },
 			func() { p.open(name); p.editor.test() },
 			func() { p.open(name) })
+		r.onFocus = func() { p.page.Reveal(r) }
+		if r.test != nil {
+			p.page.Reach(r.test, r.edit)
+		}
 		p.rows = append(p.rows, r)
 		p.list.Objects = append(p.list.Objects, r)
 	}
@@ -104,4 +108,13 @@ func (p *backends) leave(then func()) {
 		p.page.Set(p.section)
 		then()
 	})
+}
+
+// closed is called when the sheet has gone, whatever was being done.
+func (p *backends) closed() {
+	p.editor.end()
+	if p.editing {
+		p.editing = false
+		p.page.Set(p.section)
+	}
 }

@@ -65,6 +65,7 @@ func newGeneral(s *Sheet) *general {
 			words.T("All of this is in one file that you may edit. Comments and keys that this version does not know are left alone."), p.file),
 		p.crashRow,
 		form.NewSection(words.T("About"), "", p.version, newLicences()))
+	p.page.Reach(p.launch, p.minimized, p.language, p.file, p.crash, p.version)
 	return p
 }
 

@@ -38,6 +38,9 @@ func newNoticesPage(s *Sheet) *noticesPage {
 	add(words.T("Messages of the backend"), words.T("Such as that it is about to be restarted."),
 		func(n *config.Notices) *bool { return &n.Messages })
 	p.page = form.NewPage(form.NewSection(words.T("Notices"), words.T("What the desktop tells you about while the window is closed."), options...))
+	for _, k := range p.kinds {
+		p.page.Reach(k.on)
+	}
 	return p
 }
 

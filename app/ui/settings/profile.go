@@ -32,6 +32,7 @@ type profileEditor struct {
 	rootsRow                      *look.FormRow
 	removeToken, makeDefault      *look.Check
 	testButton, save, remove      *look.Button
+	backButton, cancel            *look.Button
 	verdict                       *look.Text
 	checks                        *checklist
 	problem                       *look.Banner
@@ -57,20 +58,21 @@ func newProfileEditor(s *Sheet, back func()) *profileEditor {
 	e.testButton = look.NewButton(words.T("Test"), look.Middle, e.test)
 	e.save = look.NewFilledButton(words.T("Save"), look.Middle, e.trySave)
 	e.remove = look.NewButton(words.T("Remove…"), look.Middle, e.askRemove)
-	cancel := look.NewButton(words.T("Cancel"), look.Middle, func() { e.mayGo(e.back) })
+	e.cancel = look.NewButton(words.T("Cancel"), look.Middle, func() { e.mayGo(e.back) })
 	e.verdict = look.NewText("", look.ColorMuted, look.TextBody, fyne.TextStyle{})
 	e.checks = newChecklist()
 	e.checks.Hide()
 	e.problem = look.NewBanner(look.Bad, "")
 	e.problem.Hide()
 	e.remove.SetDanger(true)
-	backButton := look.NewIconButton(look.IconBack, words.T("Back to the list"), func() { e.mayGo(e.back) })
+	e.backButton = look.NewButton(words.T("Backends"), look.Low, func() { e.mayGo(e.back) })
+	e.backButton.SetIcon(look.IconBack)
 	e.content = look.NewStack(form.Loose,
-		look.NewRow(look.Gap, backButton, look.Grow(e.title)),
+		look.NewRow(look.Inset, e.backButton, look.Grow(e.title)),
 		e.nameRow, e.addressRow,
 		look.NewStack(look.Gap, e.tokenRow, e.removeToken),
 		e.rootsRow, e.makeDefault, e.problem,
-		look.NewRow(look.Gap, e.testButton, look.Grow(e.verdict), e.remove, cancel, e.save),
+		look.NewRow(look.Gap, e.testButton, look.Grow(e.verdict), e.remove, e.cancel, e.save),
 		e.checks.Container)
 	return e
 }

@@ -50,6 +50,7 @@ func newRequestsPage(s *Sheet) *requestsPage {
 			form.NewOption(words.T("For at most"), "", p.age, width)),
 		look.NewLine(),
 		p.kept)
+	p.page.Reach(p.enabled, p.redact, p.size, p.age, p.clear)
 	return p
 }
 

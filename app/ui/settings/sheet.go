@@ -46,7 +46,8 @@ func New(canvas fyne.Canvas, a Actions) *Sheet {
 	s.problem.Hide()
 	s.locked = look.NewBanner(look.Warn, "", look.NewButton(words.T("Open file"), look.Low, func() { a.OpenFile(s.state.ConfigFile) }))
 	s.locked.Hide()
-	s.pages = []page{newBackends(s), newTunnelPage(s), newRequestsPage(s), newNoticesPage(s), newGeneral(s)}
+	list := newBackends(s)
+	s.pages = []page{list, newTunnelPage(s), newRequestsPage(s), newNoticesPage(s), newGeneral(s)}
 	s.nav = newNav([]navItem{
 		{look.IconGlobe, words.T("Backends")},
 		{look.IconPlus, words.T("New tunnels")},
@@ -66,6 +67,7 @@ func New(canvas fyne.Canvas, a Actions) *Sheet {
 	s.sheet.Fill()
 	s.sheet.OnEscape(s.mayClose)
 	s.sheet.OnClose(func() {
+		list.closed()
 		s.setProblem(nil)
 		if a.Closed != nil {
 			a.Closed()
