@@ -14,12 +14,19 @@ import (
 // is beyond is not known, and so it is not kept.
 const maxDecoded = 16 << 20
 
+// Whoever sends what grows a thousandfold must not have us look at all of that: one
+// megabyte is always looked at, and beyond that what is in proportion.
+const (
+	freeDecoded = 1 << 20
+	maxGrowth   = 64
+)
+
 // message cleans the body of a message. cut: it is no longer whole.
 func (p painter) message(header http.Header, body []byte) (clean []byte, changed, cut bool) {
 	if len(body) == 0 {
 		return body, false, false
 	}
-	decoded := coding.Decode(context.Background(), header, body, maxDecoded)
+	decoded := coding.Decode(context.Background(), header, body, min(maxDecoded, max(freeDecoded, maxGrowth*len(body))))
 	clean, changed = p.body(header.Get("Content-Type"), decoded.Data)
 	if decoded.Limited {
 		return clean, true, true
