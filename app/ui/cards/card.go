@@ -186,13 +186,13 @@ type shape struct {
 	state       model.State
 	url         bool
 	why, hazard string
-	rate        bool
+	rate, any   bool
 	lights      bool
 }
 
 func shapeOf(t model.Tunnel) shape {
 	why, _ := causeText(t)
-	return shape{t.State, t.URL != "", why, hazardText(t), t.Rate != nil, calm(t)}
+	return shape{t.State, t.URL != "", why, hazardText(t), t.Rate != nil, t.Requests > 0, calm(t)}
 }
 
 func (c *card) paintEdge() {
@@ -283,6 +283,12 @@ func (c *card) move(by int) {
 		c.actions.Move(c.tunnel.Key, to)
 	}
 }
+
+// AccessibilityLabel implements fyne.Accessible.
+func (c *card) AccessibilityLabel() string { return c.tunnel.Name + ", " + c.status.Text() }
+
+// AccessibilityRole implements fyne.Accessible.
+func (c *card) AccessibilityRole() fyne.AccessibleRole { return fyne.AccessibleRoleContainer }
 
 // CreateRenderer implements fyne.Widget.
 func (c *card) CreateRenderer() fyne.WidgetRenderer { return &cardRenderer{c} }

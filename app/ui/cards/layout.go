@@ -197,7 +197,7 @@ func (c *card) planFoot(y, width float32, wide bool, put putter) float32 {
 	switch {
 	case online && t.Rate == nil && wide:
 		put(c.stats, true, left, row, room, look.Low) // where the line would be
-	case online:
+	case online && (wide || t.Requests > 0): // no room to say that there is nothing
 		put(c.stats, true, pad, y+4, width-2*pad, lampHeight)
 		y += 4 + lampHeight
 	default:

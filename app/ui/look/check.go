@@ -103,6 +103,12 @@ func (c *Check) TypedKey(ev *fyne.KeyEvent) {
 	}
 }
 
+// AccessibilityLabel implements fyne.Accessible.
+func (c *Check) AccessibilityLabel() string { return c.label }
+
+// AccessibilityRole implements fyne.Accessible.
+func (c *Check) AccessibilityRole() fyne.AccessibleRole { return fyne.AccessibleRoleButton }
+
 const checkBox float32 = 16
 
 // CreateRenderer implements fyne.Widget.

@@ -31,7 +31,7 @@ func contrast(a, b color.NRGBA) float64 {
 
 func TestTextIsReadable(t *testing.T) {
 	for name, p := range map[string]palette{"dark": dark, "light": light} {
-		surfaces := map[string]color.NRGBA{"base": p.base, "panel": p.panel, "card": p.card, "selected": p.selected}
+		surfaces := map[string]color.NRGBA{"base": p.base, "panel": p.panel, "card": p.card, "selected": p.selected, "raised": p.raised}
 		inks := map[string]color.NRGBA{"text": p.text, "muted": p.muted, "ok": p.ok, "warn": p.warn, "bad": p.bad, "info": p.info}
 		for sn, surface := range surfaces {
 			for in, ink := range inks {

@@ -3,6 +3,7 @@ package look
 import (
 	"image/color"
 	"slices"
+	"strings"
 
 	"fyne.io/fyne/v2"
 	"fyne.io/fyne/v2/canvas"
@@ -140,6 +141,12 @@ func (s *Select) TypedKey(ev *fyne.KeyEvent) {
 		escape(s, nil)
 	}
 }
+
+// AccessibilityLabel implements fyne.Accessible.
+func (s *Select) AccessibilityLabel() string { return strings.TrimSpace(s.prefix + " " + s.Text()) }
+
+// AccessibilityRole implements fyne.Accessible.
+func (s *Select) AccessibilityRole() fyne.AccessibleRole { return fyne.AccessibleRoleButton }
 
 // Natural is the size that the whole option needs.
 func (s *Select) Natural() fyne.Size {
