@@ -13,10 +13,26 @@ func speak(t testing.TB, tag string) {
 }
 
 func TestPlurals(t *testing.T) {
-	speak(t, "en")
-	for n, want := range map[int]string{0: "0 requests", 1: "1 request", 1284: "1,284 requests"} {
-		if got := T("%d requests", n); got != want {
-			t.Errorf("%d: %q, want %q", n, got, want)
+	for _, tt := range []struct {
+		tag  string
+		n    int
+		want string
+	}{
+		{"en", 0, "0 requests"},
+		{"en", 1, "1 request"},
+		{"en", 1284, "1,284 requests"},
+		{"zh", 1, "1 个请求"},
+		{"zh", 1284, "1,284 个请求"},
+		{"ja", 1, "リクエスト 1 件"},
+		{"cs", 0, "0 požadavků"},
+		{"cs", 1, "1 požadavek"},
+		{"cs", 4, "4 požadavky"},
+		{"cs", 5, "5 požadavků"},
+		{"cs", 1284, "1\u00a0284 požadavků"},
+	} {
+		speak(t, tt.tag)
+		if got := T("%d requests", tt.n); got != tt.want {
+			t.Errorf("%s: %d is %q, want %q", tt.tag, tt.n, got, tt.want)
 		}
 	}
 }
