@@ -11,6 +11,9 @@ import (
 // FrameTime is how often a visible window takes in what happened.
 const FrameTime = time.Second / 15
 
+// maxRest bounds how long the next frame waits after one that took long.
+const maxRest = 500 * time.Millisecond
+
 // Bridge is the only crossing between the toolkit's goroutine and all others:
 // this file holds every fyne.Do of the program.
 //
@@ -88,6 +91,7 @@ func (b *Bridge) run(changed <-chan struct{}, frame func()) {
 	defer ticker.Stop()
 	pending := false // a change that no frame under way can have seen
 	var landed <-chan struct{}
+	var posted, rest time.Time // when the last frame began, and until when to leave the toolkit alone
 	post := func() {
 		if landed != nil {
 			pending = true
@@ -95,6 +99,7 @@ func (b *Bridge) run(changed <-chan struct{}, frame func()) {
 		}
 		done := make(chan struct{})
 		landed, pending = done, false
+		posted = time.Now()
 		b.Post(func() {
 			defer close(done)
 			frame()
@@ -116,11 +121,13 @@ func (b *Bridge) run(changed <-chan struct{}, frame func()) {
 		case <-changed:
 			post()
 		case <-ticker.C:
-			if landed == nil {
+			if landed == nil && !time.Now().Before(rest) {
 				post()
 			}
 		case <-landed:
 			landed = nil
+			// A frame that took long leaves as much time again for drawing and for the user.
+			rest = posted.Add(min(2*time.Since(posted), maxRest))
 			if pending {
 				post()
 			}

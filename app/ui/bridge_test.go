@@ -103,6 +103,38 @@ func TestBridgeHasOneFrameInFlight(t *testing.T) {
 	})
 }
 
+// A toolkit that is slow to draw gets half of the time for itself.
+func TestBridgeSlowsDownWithTheToolkit(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		kit := newToolkit()
+		b := newBridge(kit.do)
+		defer b.Close()
+		frames, each := 0, time.Duration(0)
+		b.Run(nil, func() { frames++; time.Sleep(each) })
+		b.SetVisible(true)
+		slow := func(takes, lasting time.Duration) int {
+			before := frames
+			each = takes
+			for end := time.Now().Add(lasting); time.Now().Before(end); {
+				synctest.Wait()
+				if kit.run() == 0 {
+					time.Sleep(time.Millisecond)
+				}
+			}
+			return frames - before
+		}
+		if n := slow(100*time.Millisecond, 10*time.Second); n > 51 || n < 30 {
+			t.Errorf("frames that take 100 ms come %d times in 10 s", n)
+		}
+		if n := slow(3*time.Second, 30*time.Second); n < 8 {
+			t.Errorf("frames that take 3 s come %d times in 30 s", n)
+		}
+		if n := slow(time.Millisecond, 10*time.Second); n < 130 {
+			t.Errorf("later there are only %d frames in 10 s", n)
+		}
+	})
+}
+
 func TestBridgeRunsWorkAside(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		kit := newToolkit()

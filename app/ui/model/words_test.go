@@ -16,7 +16,7 @@ func TestStatusWords(t *testing.T) {
 		{Tunnel{State: Stopped}, "Stopped"},
 		{Tunnel{State: Connecting}, "Connecting…"},
 		{Tunnel{State: Online, Since: ago(time.Second)}, "Online · just now"},
-		{Tunnel{State: Online, Since: ago(40 * time.Second)}, "Online · 40 s"},
+		{Tunnel{State: Online, Since: ago(59 * time.Second)}, "Online · just now"},
 		{Tunnel{State: Online, Since: ago(12*time.Minute + 59*time.Second)}, "Online · 12 min"},
 		{Tunnel{State: Online, Since: ago(26*time.Hour + 5*time.Minute)}, "Online · 1 d 2 h"},
 		{Tunnel{State: Reconnecting, Attempt: 3, NextTry: now.Add(4 * time.Second)}, "Reconnecting in 4 s · attempt 3"},
