@@ -6,6 +6,8 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -194,6 +196,30 @@ func TestEditUnderway(t *testing.T) {
 		t.Errorf("the request under way: %q", s)
 	}
 	http.DefaultClient.CloseIdleConnections()
+}
+
+// TestEditUnderwayFolder is the same for files, whose server is this process's.
+func TestEditUnderwayFolder(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	big := strings.Repeat("0123456789", 2_000_000) // more than all buffers on the way hold
+	if err := os.WriteFile(filepath.Join(dir, "big.bin"), []byte(big), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	e, l := start(t, Config{Dir: folder(t)})
+	tun := open(t, e, Spec{Target: target.Target{Scheme: "http", Folder: dir}})
+	url := state(t, l, session.Online).Established.PublicURL
+	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+	answer, err := client.Get(url + "/big.bin")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer answer.Body.Close()
+	edit(t, e, l, tun, func(s *Spec) { s.Target = saying(t, "other") })
+	wantWord(t, url, "other")
+	if body, err := io.ReadAll(answer.Body); len(body) != len(big) || err != nil {
+		t.Errorf("%d bytes, %v", len(body), err)
+	}
 }
 
 // TestEditStopped changes a tunnel that does not run, and leaves it so.

@@ -41,7 +41,8 @@ type Probed struct {
 	Lights Lights
 }
 
-// Edited says that the tunnel has another Spec.
+// Edited says that the tunnel has another Spec. It comes before what the session says
+// of that.
 type Edited struct{ Tunnel *Tunnel }
 
 // Dropped says that the records of N exchanges were left out of the log since the

@@ -13,8 +13,8 @@ import (
 )
 
 // Tunnel is one local service with its public URL. Its methods may be called by
-// any goroutine, as often as one likes, and none of them waits: what comes of a
-// call is told by events.
+// any goroutine, as often as one likes, and none of them but Replay waits: what comes
+// of a call is told by events.
 type Tunnel struct {
 	engine *Engine
 	key    string
@@ -246,7 +246,15 @@ func (t *Tunnel) onDropped(n int) {
 func (t *Tunnel) emit(event Event) {
 	t.events.Lock()
 	defer t.events.Unlock()
+	t.emitEdited()
 	t.engine.emit(event)
+}
+
+// emitEdited tells of an edit before anything that comes of it. It needs events.
+func (t *Tunnel) emitEdited() {
+	if t.edited.Swap(false) {
+		t.engine.emit(Edited{t})
+	}
 }
 
 // String names the tunnel in logs; it has no secret in it.

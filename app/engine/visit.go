@@ -214,9 +214,7 @@ func (t *Tunnel) Probe() { t.prober.ask(asked{service: true, url: true, person: 
 func (t *Tunnel) tellLights() {
 	t.events.Lock()
 	defer t.events.Unlock()
-	if t.edited.Swap(false) {
-		t.engine.emit(Edited{t})
-	}
+	t.emitEdited()
 	t.engine.emit(Probed{t, t.prober.state()})
 }
 
