@@ -3,6 +3,7 @@ package discover
 import (
 	"context"
 	"errors"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -12,22 +13,40 @@ import (
 
 func TestWatcher(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
+		var mu sync.Mutex // the race detector does not know that time orders what happens
 		var list []Service
 		var fail error
 		var scans int
 		var told [][]Service
 		var errs []error
 		w := NewWatcher(WatchConfig{
-			OnChange: func(s []Service) { told = append(told, s) },
-			OnError:  func(err error) { errs = append(errs, err) },
-			Scan: func(ctx context.Context) ([]Service, error) {
+			OnChange: func(s []Service) {
+				mu.Lock()
+				defer mu.Unlock()
+				told = append(told, s)
+			},
+			OnError: func(err error) {
+				mu.Lock()
+				defer mu.Unlock()
+				errs = append(errs, err)
+			},
+			Scan: func(context.Context) ([]Service, error) {
+				mu.Lock()
+				defer mu.Unlock()
 				scans++
 				return list, fail
 			},
 		})
+		set := func(l []Service, err error) {
+			mu.Lock()
+			defer mu.Unlock()
+			list, fail = l, err
+		}
 		expect := func(what string, wantScans int, want [][]Service) {
 			t.Helper()
 			synctest.Wait()
+			mu.Lock()
+			defer mu.Unlock()
 			if scans != wantScans {
 				t.Errorf("%s: %d scans, want %d", what, scans, wantScans)
 			}
@@ -46,23 +65,24 @@ func TestWatcher(t *testing.T) {
 		time.Sleep(3 * defaultInterval)
 		expect("nothing changes", 4, nil)
 		one := []Service{{Port: 3000}}
-		list = one
+		set(one, nil)
 		w.Refresh()
 		expect("something listens", 5, [][]Service{one})
-		list = []Service{{Port: 3000, Title: "vite"}}
+		two := []Service{{Port: 3000, Title: "vite"}}
+		set(two, nil)
 		time.Sleep(defaultInterval)
-		expect("it changed its title", 6, [][]Service{list})
-		fail = errors.New("no table")
+		expect("it changed its title", 6, [][]Service{two})
+		set(two, errors.New("no table"))
 		time.Sleep(3 * defaultInterval)
 		expect("scans fail", 9, nil)
 		if len(errs) != 1 {
 			t.Errorf("told errors %v, want one", errs)
 		}
-		fail = nil
+		set(two, nil)
 		time.Sleep(defaultInterval)
 		expect("they work again, with what was", 10, nil)
 		w.SetWatched(false)
-		list = nil
+		set(nil, nil)
 		time.Sleep(time.Minute)
 		expect("nobody watches any more", 10, nil)
 		w.SetWatched(true)

@@ -139,7 +139,7 @@ func TestDatabaseBreaksInUse(t *testing.T) {
 				if err := spoil(w.cfg.Path); err != nil {
 					return err
 				}
-				w.over = false // it would find out by itself
+				w.over = false                                               // it would find out by itself
 				_, err := w.db.conn.ExecContext(ctx, `PRAGMA shrink_memory`) // it would go on with what it remembers
 				return err
 			})

@@ -8,11 +8,9 @@ import (
 	"io/fs"
 	"os"
 	"os/exec"
-	"os/signal"
 	"path/filepath"
 	"strconv"
 	"strings"
-	"syscall"
 	"testing"
 
 	"go.uber.org/goleak"
@@ -141,10 +139,8 @@ func grep(args []string) error {
 
 // openReadOnly says what comes of a folder that may not be written.
 func openReadOnly(args []string) error {
-	if os.Getuid() == 0 { // who may everything
-		if err := errors.Join(syscall.Setgid(65534), syscall.Setuid(65534)); err != nil {
-			return err
-		}
+	if err := dropRights(); err != nil {
+		return err
 	}
 	for _, path := range args {
 		h, err := Open(context.Background(), Config{Path: path})
@@ -158,7 +154,6 @@ func openReadOnly(args []string) error {
 
 // fillDisk finds out what happens when the disk takes no more, and then takes it again.
 func fillDisk(args []string) error {
-	signal.Ignore(syscall.SIGXFSZ)
 	troubles := make(chan error, 10)
 	h, err := Open(context.Background(), Config{Path: args[0], OnTrouble: func(err error) { troubles <- err }})
 	if err != nil {

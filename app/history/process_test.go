@@ -6,9 +6,9 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"strings"
-	"syscall"
 	"testing"
 )
 
@@ -29,7 +29,7 @@ func TestKilledWriterLosesNothing(t *testing.T) {
 		if err != nil {
 			t.Fatal(lines.Text())
 		}
-		if err := cmd.Process.Signal(syscall.SIGKILL); err != nil {
+		if err := cmd.Process.Kill(); err != nil {
 			t.Fatal(err)
 		}
 		for lines.Scan() { // what it has still said before its end counts as well
@@ -152,8 +152,15 @@ func TestClearBesideAnotherProcess(t *testing.T) {
 	integral(t, h)
 }
 
+func onlyUnix(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("Unix has the means to bring this about")
+	}
+}
+
 func TestFolderThatCannotBeWritten(t *testing.T) {
 	t.Parallel()
+	onlyUnix(t)
 	folder := t.TempDir()
 	for _, f := range []func() error{
 		func() error { return os.Chmod(filepath.Dir(folder), 0o755) },
@@ -185,6 +192,7 @@ const refused = 20
 
 func TestDiskThatTakesNoMore(t *testing.T) {
 	t.Parallel()
+	onlyUnix(t)
 	path := filepath.Join(t.TempDir(), "history.db")
 	said := run(t, "full", path)
 	if len(said) != 3 || !strings.Contains(said[0], path) || said[1] != "trouble: <nil>" || said[2] != fmt.Sprintf("dropped: %d", refused) {
