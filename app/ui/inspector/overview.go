@@ -39,8 +39,8 @@ func (i *Inspector) overview(side int) doc {
 	}
 	header := i.message(side).Header
 	names := sortedNames(header)
+	slices.SortStableFunc(names, func(a, b string) int { return weight(a) - weight(b) })
 	if len(names) > overviewHeaders+1 {
-		slices.SortStableFunc(names, func(a, b string) int { return weight(a) - weight(b) })
 		names = names[:overviewHeaders]
 	}
 	f.add(i.headerLines(side, names)...)

@@ -96,6 +96,10 @@ func TestMarkingAndCopying(t *testing.T) {
 	}
 	down(2, 0)
 	p.sheet.Dragged(&fyne.DragEvent{PointEvent: fyne.PointEvent{Position: at(4)}})
+	p.sheet.DragEnd()
+	if w.Canvas().Focused() != fyne.Focusable(p.sheet) {
+		t.Error("what was marked cannot be copied by the keyboard")
+	}
 	copies("line 2\nline 3\nline 4\n")
 	down(1, fyne.KeyModifierShift)
 	copies("line 1\nline 2\n")

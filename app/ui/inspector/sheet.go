@@ -283,8 +283,8 @@ func (s *sheet) Dragged(ev *fyne.DragEvent) {
 	s.mark(s.anchor, i)
 }
 
-// DragEnd implements fyne.Draggable.
-func (s *sheet) DragEnd() {}
+// DragEnd leads the keyboard to what was marked: a drag is no tap, which would have.
+func (s *sheet) DragEnd() { s.focus() }
 
 func (s *sheet) mark(anchor, caret int) {
 	if s.anchor != anchor || s.caret != caret {
