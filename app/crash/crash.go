@@ -35,10 +35,11 @@ const (
 	report = ".txt"
 	// keep is how many reports there are at most.
 	keep = 5
-	// maxRaw bounds what is read of what the runtime wrote, in bytes, and maxReason
-	// the reason in a Report, in runes.
-	maxRaw    = 512 << 10
-	maxReason = 200
+	// maxRaw bounds what is read of what the runtime wrote, and maxMessage what is kept
+	// of its message, in bytes; maxReason the reason in a Report, in runes.
+	maxRaw     = 512 << 10
+	maxMessage = 32 << 10
+	maxReason  = 200
 	// stamp is the time in the names of files.
 	stamp = "2006-01-02T15-04-05"
 	// headEnd ends what Watch has written, before what the runtime writes.
@@ -174,6 +175,9 @@ func withoutSecrets(said string) string {
 	message, stacks := said, ""
 	if i := strings.Index(said, "\ngoroutine "); i >= 0 {
 		message, stacks = said[:i], said[i:]
+	}
+	if len(message) > maxMessage {
+		message = strings.ToValidUTF8(message[:maxMessage], "") + "…\n"
 	}
 	message = redact.Text(message)
 	return assignment.ReplaceAllString(message, "${1}${2}"+redact.Placeholder) + stacks

@@ -246,7 +246,7 @@ func TestKeep(t *testing.T) {
 	if len(left) != keep || left[keep-1] != r.Path {
 		t.Errorf("left %q", left)
 	}
-	if info, err := os.Stat(r.Path); err != nil || info.Size() > 2*maxRaw {
+	if info, err := os.Stat(r.Path); err != nil || info.Size() > 2*maxMessage {
 		t.Errorf("%d bytes, %v", info.Size(), err)
 	}
 }
