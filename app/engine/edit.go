@@ -23,17 +23,25 @@ func (e *Engine) Edit(key string, spec Spec) error {
 }
 
 func (t *Tunnel) edit(spec Spec) error {
+	old, err := t.rewire(spec)
+	if err == nil {
+		old.retire() // which may take a moment
+	}
+	return err
+}
+
+// rewire gives the wiring that is no longer in force.
+func (t *Tunnel) rewire(spec Spec) (old *wiring, err error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.ended {
-		return ErrNoTunnel
+		return nil, ErrNoTunnel
 	}
 	w, err := t.newWiring(spec)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	old := t.wired.Swap(w)
-	old.retire()
+	old = t.wired.Swap(w)
 
 	kept, relink := t.keepsURL(&old.spec, &spec), linksAnew(&old.spec, &spec)
 	if kept {
@@ -51,7 +59,7 @@ func (t *Tunnel) edit(spec Spec) error {
 	}
 	t.edited.Store(true)
 	t.prober.retarget(kept && !relink)
-	return nil
+	return old, nil
 }
 
 // keepsURL reports whether a session for the one Spec is one for the other.

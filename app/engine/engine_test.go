@@ -258,6 +258,7 @@ func TestBadSpecs(t *testing.T) {
 		says string
 	}{
 		"no target":       {Spec{}, "3000"},
+		"relative folder": {Spec{Target: target.Target{Scheme: "http", Folder: "site"}}, "whole path"},
 		"capitals":        {Spec{Target: good, Name: "Shop"}, "Shop"},
 		"host header":     {Spec{Target: good, HostHeader: "a b"}, "a b"},
 		"timeout":         {Spec{Target: good, Timeout: -time.Second}, "-1s"},

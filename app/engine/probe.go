@@ -13,8 +13,8 @@ import (
 // When a prober looks by itself. A look at the URL is a request to the backend, which
 // API Gateway charges for; one at the service is a connection on this machine.
 const (
-	serviceEvery = 5 * time.Second // while somebody watches
-	urlEvery     = 5 * time.Minute // while somebody watches
+	serviceEvery = 5 * time.Second // while somebody watches, at the most
+	urlEvery     = 5 * time.Minute // likewise
 	// urlAgain is when a URL that gave no answer is looked at once more: after a wake-up
 	// the network may not be back yet.
 	urlAgain     = 15 * time.Second
@@ -248,7 +248,7 @@ func (p *prober) run(ctx context.Context) {
 					next = due
 				}
 			default:
-				l.asked, l.person, l.begun, l.jitter = false, false, now, 0.9+0.2*rand.Float64()
+				l.asked, l.person, l.begun, l.jitter = false, false, now, 1+0.2*rand.Float64()
 				about := l.about
 				var looking context.Context
 				looking, l.stop = context.WithTimeout(ctx, probeTimeout)

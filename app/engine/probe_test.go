@@ -154,8 +154,15 @@ func TestWatched(t *testing.T) {
 		p.link(online)
 		p.watch(true)
 		time.Sleep(time.Hour)
+		l.set(func() {
+			for i := 1; i < len(l.urls); i++ {
+				if gap := l.urls[i] - l.urls[i-1]; gap < urlEvery {
+					t.Errorf("another look at the URL after %v", gap)
+				}
+			}
+		})
 		services, urls := l.counts()
-		if services < 640 || services > 810 || urls < 11 || urls > 14 {
+		if services < 600 || services > 720 || urls < 10 || urls > 13 {
 			t.Errorf("%d looks at the service, %d at the URL", services, urls)
 		}
 		told := l.tellings()

@@ -4,6 +4,7 @@ import (
 	"crypto/x509"
 	"fmt"
 	"net/url"
+	"path/filepath"
 	"time"
 
 	"culvert/app/forwarder"
@@ -43,6 +44,9 @@ const MaxGatewayTimeout = 27 * time.Second
 func (s *Spec) Validate() error {
 	if s.Target == (target.Target{}) {
 		return fmt.Errorf("no target: name the local service, such as 3000")
+	}
+	if s.Target.IsFolder() && !filepath.IsAbs(s.Target.Folder) {
+		return fmt.Errorf("the folder %s: write its whole path", s.Target.Folder)
 	}
 	if s.Name != "" {
 		if err := tunnel.ValidID(s.Name); err != nil {

@@ -174,12 +174,14 @@ func (t *Tunnel) live() {
 		}
 	}
 	t.mu.Lock()
-	t.ended = true
-	removed := t.removed
+	t.ended = true // nothing is wired any more
 	t.mu.Unlock()
 	probing.Wait()
 	t.wired.Load().close()
 	t.record.Close() // hands out what is still queued
+	t.mu.Lock()
+	removed := t.removed
+	t.mu.Unlock()
 	if removed {
 		t.emit(Removed{t})
 	}
