@@ -97,30 +97,6 @@ func prefix(runes []rune, suffix string, width, size float32, style fyne.TextSty
 	return lo
 }
 
-// Wrap breaks text into at most max lines of the width, between words where that is
-// possible; the last is cut with an ellipsis.
-func Wrap(text string, width, size float32, style fyne.TextStyle, max int) []string {
-	var lines []string
-	rest := strings.Fields(Clean(bound(text, width, size, max)))
-	for len(rest) > 0 {
-		if len(lines) == max-1 {
-			return append(lines, Ellipsis(strings.Join(rest, " "), width, size, style))
-		}
-		n := 1
-		for n < len(rest) && fyne.MeasureText(strings.Join(rest[:n+1], " "), size, style).Width <= width {
-			n++
-		}
-		line := strings.Join(rest[:n], " ")
-		if head, tail := split(line, width, size, style); n == 1 && tail != "" {
-			lines, rest[0] = append(lines, head), tail
-			continue
-		}
-		lines = append(lines, line)
-		rest = rest[n:]
-	}
-	return lines
-}
-
 // bound leaves out what cannot fit into so many lines: measuring a text takes as long
 // as it is. No letter worth reading is narrower than a quarter of its height.
 func bound(text string, width, size float32, lines int) string {
