@@ -90,7 +90,10 @@ func NewTunnelForm(canvas fyne.Canvas, a TunnelActions) *TunnelForm {
 
 	f.target.OnChanged = func(string) { f.mark(f.targetRow, "") }
 	f.name.OnChanged = func(string) { f.mark(f.nameRow, ""); f.warn() }
-	f.host.Name().OnChanged = func(string) { f.mark(f.hostRow, "") }
+	f.host.Name().OnChanged = func(string) {
+		f.host.Name().SetWrong(false)
+		f.mark(f.hostRow, "")
+	}
 	f.timeout.OnChanged = func(string) { f.mark(f.timeRow, "") }
 	for _, field := range []*look.Field{f.target, f.name, f.timeout, f.host.Name()} {
 		field.OnSubmitted = func(string) { f.trySave() }

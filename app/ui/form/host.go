@@ -1,6 +1,8 @@
 package form
 
 import (
+	"strings"
+
 	"culvert/app/forwarder"
 	"culvert/app/ui/look"
 	"culvert/app/ui/words"
@@ -79,7 +81,7 @@ func (h *Host) Set(header string) {
 }
 
 // Get is the header that is chosen, "" for the local one, or what is wrong with the
-// name.
+// name, which is marked then.
 func (h *Host) Get() (header, problem string) {
 	switch h.choice.Selected() {
 	case hostLocal:
@@ -87,7 +89,8 @@ func (h *Host) Get() (header, problem string) {
 	case hostPublic:
 		return string(forwarder.HostPublic), ""
 	}
-	parsed, err := forwarder.ParseHostHeader(h.name.Text)
+	parsed, err := forwarder.ParseHostHeader(strings.TrimSpace(h.name.Text))
+	h.name.SetWrong(err != nil)
 	if err != nil {
 		return "", words.T("Type a host name such as app.example.test, with a port if it needs one.")
 	}

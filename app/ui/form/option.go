@@ -20,6 +20,9 @@ type Option struct {
 // NewOption returns an option whose control is as wide as width, or as it likes to be
 // if width is 0. The note may be "".
 func NewOption(label, note string, control fyne.CanvasObject, width float32) *Option {
+	if s, ok := control.(*look.Switch); ok {
+		s.Name = label // it stands without one of its own
+	}
 	o := &Option{
 		label:   look.NewParagraph(label, look.ColorText, look.TextBody, 3),
 		note:    look.NewParagraph(note, look.ColorMuted, look.TextSmall, 4),

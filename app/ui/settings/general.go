@@ -50,7 +50,7 @@ func newGeneral(s *Sheet) *general {
 		look.NewButton(words.T("Copy path"), look.Low, func() { s.actions.Copy(s.state.CrashReport) }),
 		look.NewButton(words.T("Open"), look.Low, func() { s.actions.OpenFile(s.state.CrashReport) }))
 	p.version = form.NewPath(
-		look.NewButton(words.T("Copy"), look.Low, func() { s.actions.Copy("Culvert " + s.state.Version) }))
+		look.NewButton(words.T("Copy"), look.Low, func() { s.actions.Copy(s.state.Version) }))
 	p.crashRow = look.NewFormRow(words.T("Report of the last crash"), p.crash,
 		words.T("Please attach it when you report the problem. Look through it first: it names files and addresses."))
 	const width = 176

@@ -14,15 +14,13 @@ import (
 // requestsPage says what is kept of requests, and clears it.
 type requestsPage struct {
 	simplePage
-	sheet          *Sheet
-	enabled        *look.Switch
-	redact         *look.Switch
-	size, age      *look.Select
-	sizes, ages    []int
-	kept           *form.Option
-	clear          *look.Button
-	redactOption   *form.Option
-	sizeAndAgeRows []*form.Option
+	sheet       *Sheet
+	enabled     *look.Switch
+	redact      *look.Switch
+	size, age   *look.Select
+	sizes, ages []int
+	kept        *form.Option
+	clear       *look.Button
 }
 
 func newRequestsPage(s *Sheet) *requestsPage {
@@ -38,17 +36,16 @@ func newRequestsPage(s *Sheet) *requestsPage {
 		s.edit(func(c *config.Config) { c.History.MaxDays = days })
 	})
 	p.clear = look.NewButton(words.T("Clear all…"), look.Middle, p.askClear)
+	p.clear.SetDanger(true)
 	p.kept = form.NewOption("", "", p.clear, 0)
-	p.redactOption = form.NewOption(words.T("Take secrets out first"),
-		words.T("Tokens, cookies, passwords and the like never reach the disk. What was redacted cannot be replayed as it was."), p.redact, 0)
 	const width = 128
 	p.page = form.NewPage(
 		form.NewSection(words.T("Requests on disk"), words.T("Requests are kept on this computer only, so that yesterday's can still be looked up."),
 			form.NewOption(words.T("Keep requests"), words.T("Off: only those since the start of the program are shown."), p.enabled, 0),
-			p.redactOption,
+			form.NewOption(words.T("Take secrets out first"),
+				words.T("Tokens, cookies, passwords and the like never reach the disk. What was redacted cannot be replayed as it was."), p.redact, 0),
 			form.NewOption(words.T("At most"), words.T("The oldest leave first."), p.size, width),
 			form.NewOption(words.T("For at most"), "", p.age, width)),
-		look.NewLine(),
 		p.kept)
 	p.page.Reach(p.enabled, p.redact, p.size, p.age, p.clear)
 	return p

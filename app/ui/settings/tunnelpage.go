@@ -34,7 +34,10 @@ func newTunnelPage(s *Sheet) *tunnelPage {
 		s.edit(func(c *config.Config) { c.Profile = name })
 	})
 	p.host = form.NewHost(p.saveHost, s.relayout)
-	p.host.Name().OnChanged = func(string) { p.say(p.hostRow, "") }
+	p.host.Name().OnChanged = func(string) {
+		p.host.Name().SetWrong(false)
+		p.say(p.hostRow, "")
+	}
 	p.hostRow = look.NewFormRow(words.T("Host header"), p.host.Container,
 		words.T("What the service sees as the host. Development servers often refuse any but their own."))
 	p.timeout = look.NewField(words.T("60 s"))
@@ -46,7 +49,9 @@ func newTunnelPage(s *Sheet) *tunnelPage {
 		look.NewFormRow(words.T("Backend"), p.backend, ""), p.hostRow, p.timeRow))
 	p.page.Reach(p.backend)
 	p.host.Name().OnFocus = func(focused bool) {
-		if !focused && p.host.Name().Text != "" {
+		if focused {
+			p.page.Reveal(p.host.Name())
+		} else if p.host.Name().Text != "" {
 			p.saveHost()
 		}
 	}
