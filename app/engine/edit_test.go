@@ -155,6 +155,23 @@ func TestEditDoesNotLookLikeAStop(t *testing.T) {
 	}
 }
 
+// TestEditIsToldFirst, whoever is the first to tell anything.
+func TestEditIsToldFirst(t *testing.T) {
+	t.Parallel()
+	e, l := start(t, Config{Dir: folder(t)})
+	tun, err := e.OpenStopped(Spec{Target: saying(t, "hi")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	state(t, l, session.Stopped)
+	tun.edited.Store(true) // and the prober has not woken up yet
+	tun.Start()
+	state(t, l, session.Connecting)
+	if tun.edited.Load() {
+		t.Error("the session was told of before the edit")
+	}
+}
+
 // TestEditUnderway: who is being served is served to the end, by the old service.
 func TestEditUnderway(t *testing.T) {
 	t.Parallel()
