@@ -94,7 +94,7 @@ var (
 	firstRow  = image.Rect(372, 144, 1270, 171)
 	secondRow = image.Rect(372, 172, 1270, 199)
 	firstCard = image.Rect(13, 78, 358, 300)
-	detail    = image.Rect(372, 640, 1170, 767) // of the selected row
+	inspector = image.Rect(372, 400, 1270, 767) // of the selected row
 	okInk     = color.RGBA{0x3f, 0xb6, 0x7f, 0xff}
 	warnInk   = color.RGBA{0xe0, 0xa6, 0x3a, 0xff}
 	badInk    = color.RGBA{0xee, 0x77, 0x70, 0xff}
@@ -155,19 +155,17 @@ func TestDesktopFromFieldToClipboard(t *testing.T) {
 	dt.awaitInk(t, "the card of a service that has gone", firstCard, warnInk, true)
 
 	dt.xdotool(t, "mousemove", "--window", window, "700", "157", "click", "1") // the failed request
-	dt.awaitInk(t, "the cause of the failure", detail, badInk, true)
+	dt.awaitInk(t, "the cause of the failure", inspector, badInk, true)
 	keep(t, dt.picture(t), "desktop.png")
-	cause := "nothing is listening on localhost:" + port + ": start the service"
-	dt.xdotool(t, "mousemove", "--window", window, "1220", "722") // Copy error
 	eventually(t, func() error {
-		dt.xdotool(t, "click", "1")
-		if got := dt.clipboard(); !strings.Contains(strings.ToLower(got), cause) || !strings.Contains(got, "connection refused") {
-			return fmt.Errorf("the clipboard holds %q, want the cause", got)
+		dt.xdotool(t, "key", "ctrl+c") // the row, as cURL
+		if got := dt.clipboard(); !strings.HasPrefix(got, "curl ") || !strings.Contains(got, public+"/second") {
+			return fmt.Errorf("the clipboard holds %q, want the request", got)
 		}
 		return nil
 	})
 	dt.xdotool(t, "key", "Escape")
-	dt.awaitInk(t, "the detail of no request", detail, badInk, false)
+	dt.awaitInk(t, "the inspector of no request", inspector, badInk, false)
 	dt.stop(t)
 }
 
