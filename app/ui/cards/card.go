@@ -165,6 +165,7 @@ func (c *card) set(t model.Tunnel, selected, first bool, now time.Time) bool {
 	if c.flashing = now.Sub(c.copied) < copiedFor; c.flashing {
 		copyWord = words.T("Copied")
 	}
+	moved = moved || c.copy.Text() != copyWord
 	c.copy.SetText(copyWord)
 	c.copy.SetFilled(first)
 	c.paintEdge()

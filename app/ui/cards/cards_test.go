@@ -7,6 +7,7 @@ import (
 
 	"culvert/app/ui/look"
 	"culvert/app/ui/model"
+	"culvert/app/ui/words"
 
 	"fyne.io/fyne/v2"
 	"fyne.io/fyne/v2/driver/desktop"
@@ -130,6 +131,24 @@ func checkInside(t *testing.T, c *card) {
 			q, r := other.Position(), other.Size()
 			if p.X < q.X+r.Width && q.X < p.X+s.Width && p.Y < q.Y+r.Height && q.Y < p.Y+s.Height {
 				t.Errorf("%T at %v, %v lies over %T at %v, %v", o, p, s, other, q, r)
+			}
+		}
+	}
+}
+
+// Other languages have longer words: everything must still have its place.
+func TestCardsInEveryLanguage(t *testing.T) {
+	defer words.Set("en")
+	for _, l := range words.Languages() {
+		words.Set(l.Tag)
+		col, _, w := newTestColumn(t)
+		for _, s := range states() {
+			for _, width := range []float32{372, 272} {
+				t.Run(fmt.Sprintf("%s, %s at %v", l.Tag, s.name, width), func(t *testing.T) {
+					w.Resize(fyne.NewSize(width, 700))
+					col.Sync([]model.Tunnel{s.tunnel}, "", now)
+					checkInside(t, col.stack.cards[0])
+				})
 			}
 		}
 	}

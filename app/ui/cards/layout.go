@@ -171,7 +171,11 @@ func (c *card) planFoot(y, width float32, wide bool, put putter) float32 {
 		used = true
 	}
 	if !wide && c.hasURL() {
-		button(c.copy, true, false, c.copyWidth())
+		w := c.copyWidth()
+		if c.brief(width) {
+			w = look.Low
+		}
+		button(c.copy, true, false, w)
 	}
 	if t.State != model.Stopped { // else it stands beside the status
 		button(c.start, refused, false, c.start.WidthFor(c.start.Text()))
@@ -211,6 +215,12 @@ const (
 	sparkMost  float32 = 168
 )
 
+// brief reports whether Copy is just its icon: in a narrow card whose tunnel is down,
+// other buttons need the room for their words more.
+func (c *card) brief(width float32) bool {
+	return width-2*pad < wideFrom && c.tunnel.State != model.Online
+}
+
 // copyWidth is enough for "Copied", so that nothing moves under the pointer.
 func (c *card) copyWidth() float32 {
 	return max(c.copy.WidthFor(words.T("Copy")), c.copy.WidthFor(words.T("Copied")))
@@ -228,6 +238,14 @@ func (r *cardRenderer) Layout(size fyne.Size) {
 	wide := size.Width-2*pad >= wideFrom
 	c.open.SetCompact(!wide)
 	c.qr.SetCompact(!wide)
+	icon := look.Icon("")
+	if c.brief(size.Width) {
+		if icon = look.IconCopy; c.flashing {
+			icon = look.IconCheck
+		}
+	}
+	c.copy.SetIcon(icon)
+	c.copy.SetCompact(icon != "")
 	c.plan(size.Width, place)
 	for _, l := range c.lights.all() {
 		l.SetBrief(l.Size().Width < l.WidthFor(false))

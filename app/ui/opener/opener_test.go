@@ -7,6 +7,7 @@ import (
 
 	"culvert/app/discover"
 	"culvert/app/ui/look"
+	"culvert/app/ui/words"
 
 	"fyne.io/fyne/v2"
 	"fyne.io/fyne/v2/driver/desktop"
@@ -161,6 +162,23 @@ func TestChipsWithoutRoom(t *testing.T) {
 	w.Canvas().Focused().TypedKey(&fyne.KeyEvent{Name: fyne.KeyReturn})
 	if diff := cmp.Diff([]string{"service localhost:9039"}, []string(*c)); diff != "" {
 		t.Errorf("the last item asked for (-want +got):\n%s", diff)
+	}
+}
+
+func TestBarInEveryLanguage(t *testing.T) {
+	newApp(t)
+	defer words.Set("en")
+	for _, l := range words.Languages() {
+		words.Set(l.Tag)
+		o, _ := newTestOpener(t)
+		s := services()
+		s.Busy = 1
+		o.Sync(s)
+		w := show(t, o, 1280)
+		for _, width := range []float32{720, 900, 1280} {
+			w.Resize(fyne.NewSize(width, o.HeightFor(width)))
+			checkInside(t, o, width)
+		}
 	}
 }
 
