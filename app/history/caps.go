@@ -9,8 +9,10 @@ import (
 )
 
 const (
-	// trimStep is how many exchanges leave in one transaction.
-	trimStep = 500
+	// trimStep is how many exchanges leave in one transaction, and trimBytes about how
+	// many bytes: as much is written to the log.
+	trimStep  = 500
+	trimBytes = 8 << 20
 	// shrinkStep is how many pages the file loses in one.
 	shrinkStep = 1000
 	// slack is the part of the size that is made room for at once, so that not every
@@ -32,23 +34,19 @@ func (db *database) pages(ctx context.Context) (p pages, err error) {
 // trim takes one step towards the limits, and reports whether there are more to take.
 // What is removed is overwritten: see secure_delete in open.
 func (db *database) trim(ctx context.Context, limits *Limits, now time.Time) (more bool, err error) {
-	aged, err := db.remove(ctx, `SELECT seq FROM exchanges WHERE start < ? ORDER BY start LIMIT ?`, now.Add(-limits.MaxAge).UnixMicro(), trimStep)
-	if err != nil {
-		return false, err
+	aged, err := db.remove(ctx, `SELECT seq, bytes, start AS place FROM exchanges WHERE start < ? ORDER BY start LIMIT ?`, trimBytes,
+		now.Add(-limits.MaxAge).UnixMicro(), trimStep)
+	if err != nil || aged > 0 {
+		return aged > 0, err
 	}
 	p, err := db.pages(ctx)
 	if err != nil {
 		return false, err
 	}
 	if excess := p.used() - limits.MaxBytes; excess > 0 {
-		// The sum of what came before a row is what its removal frees, about.
-		gone, err := db.remove(ctx, `SELECT seq FROM (
-			SELECT seq, sum(bytes) OVER (ORDER BY seq) - bytes AS before FROM (SELECT seq, bytes FROM exchanges ORDER BY seq LIMIT ?))
-			WHERE before < ?`, trimStep, excess+limits.MaxBytes/slack)
+		gone, err := db.remove(ctx, `SELECT seq, bytes, seq AS place FROM exchanges ORDER BY seq LIMIT ?`,
+			min(excess+limits.MaxBytes/slack, trimBytes), trimStep)
 		return gone > 0, err
-	}
-	if aged == trimStep {
-		return true, nil
 	}
 	if p.free > 0 && p.all*p.size > limits.MaxBytes || p.free > max(shrinkStep, p.all/2) {
 		return p.free > shrinkStep, db.shrink(ctx, shrinkStep)
@@ -61,10 +59,13 @@ func (db *database) trim(ctx context.Context, limits *Limits, now time.Time) (mo
 	return false, nil
 }
 
-// remove deletes the exchanges that a query names.
-func (db *database) remove(ctx context.Context, query string, args ...any) (n int64, err error) {
+// remove deletes, of the exchanges that a query names, the first ones until about
+// that many bytes are free.
+func (db *database) remove(ctx context.Context, query string, bytes int64, args ...any) (n int64, err error) {
 	err = db.transaction(ctx, func() error {
-		result, err := db.conn.ExecContext(ctx, `DELETE FROM exchanges WHERE seq IN (`+query+`)`, args...)
+		result, err := db.conn.ExecContext(ctx, `DELETE FROM exchanges WHERE seq IN (
+			SELECT seq FROM (SELECT seq, sum(bytes) OVER (ORDER BY place, seq) - bytes AS before FROM (`+query+`)) WHERE before < ?)`,
+			append(args, bytes)...)
 		if err != nil {
 			return err
 		}

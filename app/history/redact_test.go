@@ -94,6 +94,9 @@ func TestSecretsDoNotReachTheDisk(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
+			if n := max(len(got.Request.Body), len(got.Response.Body)); n > DefaultMaxBody {
+				t.Errorf("exchange %s has a body of %d bytes, more than is kept", x.ID, n)
+			}
 			if got.Redacted == secrets {
 				t.Errorf("exchange %s with secrets kept %v: redacted is %v", x.ID, secrets, got.Redacted)
 			}
