@@ -11,6 +11,8 @@ import (
 	"strings"
 
 	"github.com/BurntSushi/toml"
+
+	"culvert/app/config/tomledit"
 )
 
 // Config is what a person has written into the config file. Keys that this
@@ -106,36 +108,41 @@ func (d *Dir) parse(text string) (*Config, error) {
 	if err := spelledTwice(text); err != nil {
 		return nil, &FileError{Path: d.ConfigFile(), Problem: err.Error()}
 	}
-	if err := d.check(c); err != nil {
+	if err := d.check(c, text); err != nil {
 		return nil, err
 	}
 	d.absolute(c)
 	return c, nil
 }
 
-// check finds what a decoder cannot know to be wrong.
-func (d *Dir) check(c *Config) error {
-	wrong := func(format string, args ...any) error {
-		return &FileError{Path: d.ConfigFile(), Problem: fmt.Sprintf(format, args...)}
+// check finds what a decoder cannot know to be wrong. text is what c was read from,
+// for the line; "" if it was not read.
+func (d *Dir) check(c *Config, text string) error {
+	wrong := func(at tomledit.Path, format string, args ...any) error {
+		return &FileError{Path: d.ConfigFile(), Line: tomledit.Line(text, at), Problem: fmt.Sprintf(format, args...)}
 	}
+	profiles := tomledit.Path{known("profiles")}
 	for _, name := range slices.Sorted(maps.Keys(c.Profiles)) {
+		at := profiles.Append(tomledit.Step{Key: name})
 		if name == "" {
-			return wrong("a profile has an empty name: give it one, as in [profiles.work]")
+			return wrong(at, "a profile has an empty name: give it one, as in [profiles.work]")
 		}
 		if c.Profiles[name].Backend.URL == nil {
-			return wrong("profile %q has no backend: add a line such as backend = \"https://tunnel.example.com\"", name)
+			return wrong(at, "profile %q has no backend: add a line such as backend = \"https://tunnel.example.com\"", name)
 		}
 	}
 	if _, ok := c.Profiles[c.Profile]; c.Profile != "" && !ok {
-		return wrong("profile = %q, but there is no [profiles.%s]", c.Profile, c.Profile)
+		return wrong(tomledit.Path{known("profile")}, "profile = %q, but there is no [profiles.%s]", c.Profile, tomledit.Key(c.Profile))
 	}
 	for i, t := range c.Tunnels {
 		if t.Target == "" {
-			return wrong("entry %d of [[tunnels]] has no target: add a line such as target = \"3000\"", i+1)
+			return wrong(tomledit.Path{known("tunnels"), {Elem: i + 1}}, "entry %d of [[tunnels]] has no target: add a line such as target = \"3000\"", i+1)
 		}
 	}
-	if c.History.MaxMB < 1 || c.History.MaxDays < 1 {
-		return wrong("history.max_mb and history.max_days must be 1 or more: to keep nothing, write enabled = false")
+	for key, n := range map[string]int{"max_mb": c.History.MaxMB, "max_days": c.History.MaxDays} {
+		if n < 1 {
+			return wrong(tomledit.Path{known("history"), known(key)}, "%s must be 1 or more: to keep nothing, write enabled = false", key)
+		}
 	}
 	return nil
 }

@@ -76,8 +76,8 @@ func TestLoadBroken(t *testing.T) {
 		"wrong type":          {"\nprofile = 3\n", 2, "string"},
 		"backend no URL":      {"[profiles.a]\nbackend = \"tunnel.example.com\"\n", 2, "https://"},
 		"backend scheme":      {"[profiles.a]\n\nbackend = \"ftp://tunnel.example.com\"\n", 3, "https://"},
-		"no backend":          {"[profiles.a]\ntoken_file = \"x\"\n", 0, `"a"`},
-		"profile is not here": {"profile = \"b\"\n[profiles.a]\nbackend = \"http://a\"\n", 0, "profiles.b"},
+		"no backend":          {"\n[profiles.a]\ntoken_file = \"x\"\n", 2, `"a"`},
+		"profile is not here": {"profile = \"b\"\n[profiles.a]\nbackend = \"http://a\"\n", 1, "profiles.b"},
 		"given twice":         {"profile = \"a\"\nprofile = \"b\"\n", 2, "profile"},
 	} {
 		t.Run(name, func(t *testing.T) {

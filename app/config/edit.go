@@ -58,7 +58,7 @@ func (d *Dir) edited(text string, change func(*Config) error) (string, error) {
 		return "", err
 	}
 	d.absolute(after)
-	if err := d.check(after); err != nil {
+	if err := d.check(after, ""); err != nil {
 		return "", d.refused(err)
 	}
 	edited, err := rewrite(text, before, after)

@@ -254,8 +254,8 @@ func TestEditRefuses(t *testing.T) {
 		"the caller's":    {full, func(c *Config) error { c.Theme = "dark"; return ours }, "ours"},
 		"profile of none": {full, func(c *Config) error { delete(c.Profiles, "work"); return nil }, `profile = "work"`},
 		"no backend":      {full, func(c *Config) error { c.Profiles["x"] = Profile{}; return nil }, "has no backend"},
-		"no target":       {full, func(c *Config) error { c.Tunnels[2].Target = ""; return nil }, "entry 3"},
-		"nothing kept":    {full, func(c *Config) error { c.History.MaxDays = 0; return nil }, "enabled = false"},
+		":1: entry 1 of [[tunnels]] has no target": {full, func(c *Config) error { c.Tunnels[2].Target = ""; return nil }, "entry 3"},
+		"nothing kept": {full, func(c *Config) error { c.History.MaxDays = 0; return nil }, "enabled = false"},
 		"another scheme": {full, func(c *Config) error {
 			c.Profiles["x"] = Profile{Backend: Address{&url.URL{Scheme: "ftp", Host: "x"}}}
 			return nil
@@ -392,8 +392,8 @@ start = true
 		"[defaults]\ntimeout = 30\n":                     ":2: ",
 		"[defaults]\ntimeout = \"-1s\"\n":                ":2: ",
 		"Theme = \"a\"\ntheme = \"b\"\n":                 "the same one",
-		"[[tunnels]]\n":                                  "no target",
-		"[history]\nmax_mb = -1\n":                       "max_mb",
+		"[[tunnels]]\n":                                  ":1: entry 1 of [[tunnels]] has no target",
+		"[history]\nmax_mb = -1\n":                       ":2: max_mb",
 		"[profiles.\"\"]\nbackend = \"http://a\"\n":      "empty name",
 		"[profiles.a]\nbackend='http://a'\nBackend=''\n": "",
 	} {
@@ -435,7 +435,7 @@ func FuzzEdit(f *testing.F) {
 		alter(want, change)
 		edited, err := dir.edited(text, func(c *Config) error { alter(c, change); return nil })
 		if err != nil {
-			if dir.check(want) == nil {
+			if dir.check(want, "") == nil {
 				t.Fatalf("%v: in\n%s", err, text)
 			}
 			return

@@ -36,14 +36,21 @@ var ends = map[string]func(){
 	"map": func() { var m map[string]int; m["x"] = 1 },
 	"stack": func() {
 		debug.SetMaxStack(1 << 16)
-		deeper(1)
+		fmt.Println(deeper(1))
 	},
 	"secrets": func() { withArguments(plantedToken, []byte(plantedToken), map[string]string{"token": plantedToken}) },
 	"exit":    func() { os.Exit(0) },
 	"stop":    func() {},
 }
 
-func deeper(n int) int { return deeper(n+1) + n }
+func fill(m map[string]int) { m["x"] = 1 }
+
+func deeper(n int) int {
+	if n < 0 {
+		return 0
+	}
+	return deeper(n+1) + n
+}
 
 //go:noinline
 func withArguments(token string, bytes []byte, fields map[string]string) {

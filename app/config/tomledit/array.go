@@ -28,8 +28,10 @@ func Append(text string, key Step, values []Value) (string, error) {
 // the number that order begins with, and so on. The numbers count from 1, and each
 // stands in it once.
 func Order(text string, key Step, order []int) (string, error) {
-	if sorted := slices.Sorted(slices.Values(order)); slices.ContainsFunc(order, func(n int) bool { return n < 1 || sorted[n-1] != n }) {
-		return "", errors.New("the order does not name every element once")
+	for i, n := range slices.Sorted(slices.Values(order)) {
+		if n != i+1 {
+			return "", errors.New("the order does not name every element once")
+		}
 	}
 	d, err := scan(text)
 	if err != nil {
@@ -46,7 +48,7 @@ func Order(text string, key Step, order []int) (string, error) {
 	var swaps []swap
 	for slot, n := range order {
 		if n != slot+1 {
-			swaps = append(swaps, swap{elements[slot][0], d.join(elements[n-1])})
+			swaps = append(swaps, swap{elements[slot][0], d.join(elements[n-1], i >= 0)})
 			for _, rest := range elements[slot][1:] {
 				swaps = append(swaps, swap{rest, ""})
 			}
@@ -88,19 +90,19 @@ func (d *doc) pieces(p Path, inline bool) (all []extent) {
 	return all
 }
 
-// join is the text of pieces, one below the other.
-func (d *doc) join(pieces []extent) string {
+// join is the text of pieces: a value, or sections one below the other.
+func (d *doc) join(pieces []extent, inline bool) string {
+	if inline {
+		return d.text[pieces[0].from:pieces[0].to]
+	}
 	var b strings.Builder
 	for i, e := range pieces {
 		if i > 0 {
 			b.WriteString(d.newline())
 		}
 		b.WriteString(d.text[e.from:e.to])
-		if strings.HasPrefix(strings.TrimSpace(d.text[e.from:e.to]), "{") {
-			continue // a value
-		}
 		if !strings.HasSuffix(b.String(), "\n") {
-			b.WriteString(d.newline())
+			b.WriteString(d.newline()) // it was the end of the text
 		}
 	}
 	return b.String()

@@ -49,14 +49,16 @@ func Line(text string, p Path) int {
 	if err != nil {
 		return 0
 	}
-	for _, i := range d.tops(d.spell(p)) {
-		at := d.items[i].from
-		if !d.items[i].isHeader() {
-			at = d.items[i].value[0]
-		}
-		return 1 + strings.Count(text[:at], "\n")
+	tops := d.tops(d.spell(p))
+	if len(tops) == 0 {
+		return 0
 	}
-	return 0
+	it := d.items[tops[0]]
+	at := it.from
+	if !it.isHeader() {
+		at = it.value[0]
+	}
+	return 1 + strings.Count(text[:at], "\n")
 }
 
 // spell gives p as the text spells it, where it has it, without any Fold.

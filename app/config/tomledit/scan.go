@@ -306,7 +306,9 @@ func (d *doc) quoted() (string, error) {
 			switch {
 			case d.accept(three):
 				// Up to two quotes may stand before the three that end it.
-				_ = d.accept(quote) && d.accept(quote)
+				for range 2 {
+					d.accept(quote)
+				}
 				return "", nil
 			case quote == `"` && d.peek() == '\\':
 				d.pos = min(d.pos+2, len(d.text))
