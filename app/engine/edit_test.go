@@ -165,10 +165,12 @@ func TestEditIsToldFirst(t *testing.T) {
 	}
 	state(t, l, session.Stopped)
 	tun.edited.Store(true) // and the prober has not woken up yet
-	tun.Start()
-	state(t, l, session.Connecting)
-	if tun.edited.Load() {
-		t.Error("the session was told of before the edit")
+	tun.emit(Notice{tun, "news"})
+	tun.emit(Notice{tun, "more"})
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if want := []Event{Edited{tun}, Notice{tun, "news"}, Notice{tun, "more"}}; !slices.Equal(l.events, want) {
+		t.Errorf("events %v, want %v", l.events, want)
 	}
 }
 
