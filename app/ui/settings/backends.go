@@ -58,7 +58,7 @@ func (p *backends) sync(s *State) {
 		}
 		r.set(address, s.Tokens[r.profile], r.profile == s.Config.Profile)
 	}
-	p.place.Set(s.TokenPlace, look.ColorMuted)
+	p.place.Set(placeWords(s.TokenPlace), look.ColorMuted)
 }
 
 func (p *backends) build(names []string) {
@@ -117,4 +117,13 @@ func (p *backends) closed() {
 		p.editing = false
 		p.page.Set(p.section)
 	}
+}
+
+// placeWords translates what package secret says when all is well; about trouble it
+// speaks English, as errors do.
+func placeWords(place string) string {
+	if place == "Tokens are kept in this system's keychain." {
+		return words.T("Tokens are kept in this system's keychain.")
+	}
+	return place
 }

@@ -55,7 +55,7 @@ func newGeneral(s *Sheet) *general {
 		words.T("Please attach it when you report the problem. Look through it first: it names files and addresses."))
 	const width = 176
 	p.page = form.NewPage(
-		form.NewSection(words.T("Start"), "",
+		form.NewSection(words.T("Startup"), "",
 			p.launchOption,
 			form.NewOption(words.T("Start in the tray"), words.T("Without the window. Where the desktop shows no tray icons, the window opens."), p.minimized, 0)),
 		form.NewSection(words.T("Appearance"), "",

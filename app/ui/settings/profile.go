@@ -125,7 +125,7 @@ func (e *profileEditor) sync(s *State) {
 		hint = words.T("Leave it empty if the backend needs none.")
 	}
 	if s.TokenPlace != "" {
-		hint += " " + s.TokenPlace
+		hint += " " + placeWords(s.TokenPlace)
 	}
 	e.tokenRow.SetHint(hint)
 	placeholder := ""

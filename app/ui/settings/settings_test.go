@@ -95,7 +95,7 @@ func sample(t *testing.T) State {
 	c.Profile = "My AWS"
 	return State{
 		Config: c, Tokens: map[string]Token{"My AWS": TokenKept, "relay": TokenInFile},
-		TokenPlace: "Tokens are kept in the keychain.", History: Usage{Exchanges: 12842, Bytes: 48 << 20},
+		TokenPlace: "Tokens are kept in this system's keychain.", History: Usage{Exchanges: 12842, Bytes: 48 << 20},
 		ConfigFile: "/home/me/.config/culvert/config.toml", Version: "0.1.0 (1234567890ab) go1.26.0 linux/amd64",
 	}
 }
