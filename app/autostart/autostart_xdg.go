@@ -17,11 +17,11 @@ import (
 func (e *Entry) path() (string, error) {
 	dir := e.place
 	if dir == "" {
-		config, err := os.UserConfigDir()
+		user, err := os.UserConfigDir()
 		if err != nil {
 			return "", err
 		}
-		dir = filepath.Join(config, "autostart")
+		dir = filepath.Join(user, "autostart")
 	}
 	return filepath.Join(dir, label+".desktop"), nil
 }

@@ -33,7 +33,7 @@ var ends = map[string]func(){
 		var p *Report
 		fmt.Println(p.Path)
 	},
-	"map": func() { var m map[string]int; m["x"] = 1 },
+	"map": func() { fill(nil) },
 	"stack": func() {
 		debug.SetMaxStack(1 << 16)
 		fmt.Println(deeper(1))
