@@ -5,6 +5,7 @@ import (
 	"image"
 	"strings"
 
+	"culvert/app/exchange"
 	"culvert/app/inspect"
 	"culvert/app/ui/look"
 	"culvert/app/ui/words"
@@ -21,12 +22,11 @@ type bodyView struct {
 	in *Inspector
 	// prepare returns the body in a mode, or nil and calls then later.
 	prepare func(mode inspect.Mode, then func()) *prepared
-	// save keeps the whole of it, nil where that is not offered.
-	save func(data []byte)
+	// save keeps the whole of an exchange's body, nil where that is not offered.
+	save func(x *exchange.Exchange, data []byte)
 	// empty says why there is none.
 	empty func() string
 
-	what    string
 	title   *look.Text
 	modes   *look.Segmented
 	copyAll *look.IconButton
@@ -43,7 +43,7 @@ type bodyView struct {
 
 const toolHeight float32 = 36
 
-func newBodyView(i *Inspector, prepare func(inspect.Mode, func()) *prepared, save func([]byte)) *bodyView {
+func newBodyView(i *Inspector, prepare func(inspect.Mode, func()) *prepared, save func(*exchange.Exchange, []byte)) *bodyView {
 	v := &bodyView{in: i, prepare: prepare, save: save, empty: func() string { return words.T("No body.") }}
 	v.title = look.NewText("", look.ColorMuted, look.TextSmall, fyne.TextStyle{})
 	v.modes = look.NewSegmented([]string{words.T("Pretty"), words.T("Raw"), words.T("Hex")}, func(int) { v.fill(false) })
@@ -61,7 +61,6 @@ func newBodyView(i *Inspector, prepare func(inspect.Mode, func()) *prepared, sav
 
 // tell says above the text what it is.
 func (v *bodyView) tell(what string) {
-	v.what = what
 	v.title.Set(what, look.ColorMuted)
 }
 
@@ -192,9 +191,12 @@ func (v *bodyView) copyTip() string {
 }
 
 func (v *bodyView) saveBody() {
-	if p := v.ready; p != nil && !p.partial && v.save != nil {
-		v.save(p.view.Body())
+	p, x := v.ready, v.in.exchange
+	if p == nil || p.partial || v.save == nil {
+		return
 	}
+	var data []byte
+	v.in.run(func(context.Context) { data = p.view.Body() }, func() { v.save(x, data) })
 }
 
 // CreateRenderer implements fyne.Widget.

@@ -28,9 +28,9 @@ type bodyPage struct {
 func newBodyPage(i *Inspector) *bodyPage {
 	p := &bodyPage{in: i, line: look.NewLine()}
 	for side := range p.sides {
-		var save func([]byte)
+		var save func(*exchange.Exchange, []byte)
 		if i.actions.Save != nil {
-			save = func(data []byte) { i.actions.Save(fileName(i.exchange, side), data) }
+			save = func(x *exchange.Exchange, data []byte) { i.actions.Save(fileName(x, side), data) }
 		}
 		p.sides[side] = newBodyView(i, func(mode inspect.Mode, then func()) *prepared { return i.view(side, mode, then) }, save)
 	}

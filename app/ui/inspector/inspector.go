@@ -81,6 +81,7 @@ type Inspector struct {
 	head  *head
 	tab   tab
 	pages map[tab]page
+	told  map[tab]*exchange.Exchange // what each page was filled with last
 	back  *look.Shape
 	lines [2]*look.Shape
 }
@@ -106,7 +107,7 @@ func New(a Actions) *Inspector {
 	if a.Now == nil {
 		a.Now = time.Now
 	}
-	i := &Inspector{actions: a, shown: map[string]bool{}}
+	i := &Inspector{actions: a, shown: map[string]bool{}, told: map[tab]*exchange.Exchange{}}
 	i.back = look.NewPanel(look.ColorPanel, "", 0)
 	i.lines = [2]*look.Shape{look.NewLine(), look.NewLine()}
 	i.head = newHead(i)
@@ -138,6 +139,7 @@ func (i *Inspector) Inspect(x *exchange.Exchange, live Live) {
 		i.bodies[side].reset()
 	}
 	if x == nil {
+		clear(i.told)
 		i.stopComparing()
 		return
 	}
@@ -145,18 +147,25 @@ func (i *Inspector) Inspect(x *exchange.Exchange, live Live) {
 		i.secrets = false
 		clear(i.shown)
 	}
-	i.fill(keep)
+	i.fill()
 }
 
 func same(a, b *exchange.Exchange) bool {
 	return a != nil && b != nil && (a == b || a.ID != "" && a.ID == b.ID)
 }
 
-// fill brings everything up to date with the exchange.
-func (i *Inspector) fill(keep bool) {
+// fill brings what is in sight up to date with the exchange. A page that has shown it
+// before stays where it was scrolled to.
+func (i *Inspector) fill() {
 	i.head.fill()
-	if p := i.pages[i.tab]; i.exchange != nil {
-		p.fill(keep)
+	i.fillPage()
+}
+
+func (i *Inspector) fillPage() {
+	if i.exchange != nil {
+		keep := same(i.exchange, i.told[i.tab])
+		i.told[i.tab] = i.exchange
+		i.pages[i.tab].fill(keep)
 	}
 }
 
@@ -209,9 +218,7 @@ func (i *Inspector) turn(t tab) {
 	i.tab = t
 	i.head.fill()
 	i.pages[t].Show()
-	if i.exchange != nil {
-		i.pages[t].fill(true)
-	}
+	i.fillPage()
 	i.Refresh()
 }
 
@@ -226,7 +233,7 @@ func (i *Inspector) reveal(name string) {
 	} else {
 		i.shown[name] = !i.shown[name]
 	}
-	i.fill(true)
+	i.fill()
 }
 
 func (i *Inspector) message(side int) exchange.Message {
@@ -276,8 +283,8 @@ func (r *inspectorRenderer) Layout(size fyne.Size) {
 	for _, p := range r.pages {
 		place(p, 0, headHeight+1, size.Width, max(size.Height-headHeight-1, 0))
 	}
-	if changed && r.exchange != nil {
-		r.pages[r.tab].fill(true)
+	if changed {
+		r.fillPage()
 	}
 }
 

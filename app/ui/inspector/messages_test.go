@@ -124,6 +124,25 @@ func TestEndedStreamStaysAsItWas(t *testing.T) {
 	}
 }
 
+func TestAnotherStreamHasItsOwnMessages(t *testing.T) {
+	i, m := streaming(t, &flowing{messages: frames(40)})
+	m.list.pick(3)
+	i.Inspect(webhook(), nil)
+	other := socket()
+	other.ID = "other"
+	i.Inspect(other, &flowing{messages: frames(2)})
+	i.turn(messagesTab)
+	if m.log.len() != 2 || m.chosen != -1 || m.detail.Visible() {
+		t.Errorf("the second stream shows %d messages, number %d is chosen", m.log.len(), m.chosen)
+	}
+	i.turn(overviewTab)
+	m.list.pick(1)
+	i.turn(messagesTab)
+	if m.chosen != 1 {
+		t.Error("back in the same stream, what was chosen is not any more")
+	}
+}
+
 func TestNarrowListStandsAboveItsMessage(t *testing.T) {
 	i, _ := newInspector(t, narrowSize, theme.VariantDark, nil)
 	i.turn(messagesTab)

@@ -155,7 +155,7 @@ func (i *Inspector) bodyStart(side int) doc {
 	if m.Size == 0 && len(m.Body) == 0 {
 		return f
 	}
-	p := i.view(side, inspect.Pretty, func() { i.fill(true) })
+	p := i.view(side, inspect.Pretty, i.fill)
 	if p == nil || p.view == nil {
 		f.add(say(look.ColorMuted, words.T("Reading the body…")))
 		return f
