@@ -22,6 +22,7 @@ type profileEditor struct {
 	old     string  // the profile's name in the config, "" for a new one
 	was     Profile // as the fields were filled
 	saving  bool
+	begun   int    // counts how often it was filled, so that a late answer is known
 	stop    func() // ends the test that is under way; nil if none is
 	run     int    // counts the tests, so that an earlier one is not listened to
 	content *fyne.Container
@@ -80,6 +81,7 @@ func newProfileEditor(s *Sheet, back func()) *profileEditor {
 // begin fills the fields from the config.
 func (e *profileEditor) begin(name string) {
 	e.end()
+	e.begun++
 	e.old, e.saving = name, false
 	s := &e.sheet.state
 	p := s.Config.Profiles[name]
@@ -204,7 +206,12 @@ func (e *profileEditor) trySave() {
 		return
 	}
 	e.setSaving(true)
+	begun := e.begun
 	e.sheet.actions.SaveProfile(e.old, p, func(err error) {
+		if begun != e.begun {
+			e.sheet.done(err) // the person is elsewhere by now
+			return
+		}
 		e.setSaving(false)
 		if err != nil {
 			e.problem.Set(look.Bad, words.T("It was not saved. %s", model.Sentence(err.Error())))

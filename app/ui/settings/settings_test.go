@@ -362,8 +362,19 @@ func TestProfileIsSaved(t *testing.T) {
 	}
 	test.Tap(e.removeToken)
 	test.Tap(e.save)
+	late := d.saveDone
+	d.answer = true
+	test.Tap(e.cancel)
+	p.open("relay")
+	late(errors.New("too late"))
+	if !p.editing || e.problem.Visible() || !d.sheet.problem.Visible() {
+		t.Errorf("a late failure: editing %v, said of the wrong backend %v, said at all %v", p.editing, e.problem.Visible(), d.sheet.problem.Visible())
+	}
+	p.open("My AWS")
+	test.Tap(e.removeToken)
+	test.Tap(e.save)
 	d.saveDone(nil)
-	if got := d.saved[2]; d.old != "My AWS" || !got.RemoveToken || d.state.Config.Profile != "New" {
+	if got := d.saved[3]; d.old != "My AWS" || !got.RemoveToken || d.state.Config.Profile != "New" {
 		t.Errorf("saved %+v for %q", got, d.old)
 	}
 }
