@@ -78,12 +78,13 @@ type Inspector struct {
 	flashed  func() // takes back what a button says for a moment, or nil
 	flashEnd time.Time
 
-	head  *head
-	tab   tab
-	pages map[tab]page
-	told  map[tab]*exchange.Exchange // what each page was filled with last
-	back  *look.Shape
-	lines [2]*look.Shape
+	head   *head
+	tab    tab
+	wanted tab // by the user
+	pages  map[tab]page
+	told   map[tab]*exchange.Exchange // what each page was filled with last
+	back   *look.Shape
+	lines  [2]*look.Shape
 }
 
 // page is what a tab shows.
@@ -209,14 +210,18 @@ func (i *Inspector) Focus() {
 	}
 }
 
-// turn shows another tab.
+// turn shows another tab. It is come back to after exchanges that do not have it.
 func (i *Inspector) turn(t tab) {
+	i.wanted = t
+	i.head.fill()
+}
+
+func (i *Inspector) switchTo(t tab) {
 	if i.tab == t {
 		return
 	}
 	i.pages[i.tab].Hide()
 	i.tab = t
-	i.head.fill()
 	i.pages[t].Show()
 	i.fillPage()
 	i.Refresh()

@@ -124,6 +124,20 @@ func TestEndedStreamStaysAsItWas(t *testing.T) {
 	}
 }
 
+func TestTheTabIsComeBackTo(t *testing.T) {
+	i := newWide(t, nil)
+	i.Inspect(webhook(), nil)
+	i.turn(bodyTab)
+	for _, step := range []struct {
+		x    *exchange.Exchange
+		want tab
+	}{{socket(), overviewTab}, {picture(), bodyTab}, {socket(), overviewTab}, {webhook(), bodyTab}} {
+		if i.Inspect(step.x, nil); i.tab != step.want || i.head.all[i.head.tabs.Selected()] != step.want || !i.pages[step.want].inner().Visible() {
+			t.Errorf("%s: tab %v, want %v", step.x.Path, i.tab, step.want)
+		}
+	}
+}
+
 func TestAnotherStreamHasItsOwnMessages(t *testing.T) {
 	i, m := streaming(t, &flowing{messages: frames(40)})
 	m.list.pick(3)

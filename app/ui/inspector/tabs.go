@@ -101,18 +101,15 @@ func (i *Inspector) streams() bool {
 func (h *head) fill() {
 	i := h.in
 	h.all = i.available()
-	labels, selected := make([]string, len(h.all)), -1
+	labels, selected := make([]string, len(h.all)), 0
 	for n, t := range h.all {
 		labels[n] = t.label()
-		if t == i.tab {
+		if t == i.wanted {
 			selected = n
 		}
 	}
+	i.switchTo(h.all[selected])
 	h.tabs.SetLabels(labels)
-	if selected < 0 { // the exchange does not have it
-		i.turn(overviewTab)
-		return
-	}
 	h.tabs.Select(selected)
 	h.pick.SetOptions(labels, selected)
 
