@@ -124,8 +124,8 @@ func HazardOf(t target.Target) Hazard {
 		return hazardOfFolder(t.Folder, home)
 	}
 	host := strings.TrimSuffix(t.Host, ".")
-	if addr, err := netip.ParseAddr(host); err == nil && (addr.Unmap().IsLinkLocalUnicast() && slices.Contains(metadata, addr.Unmap().WithZone("")) || slices.Contains(metadata, addr)) ||
-		host == "metadata.google.internal" || host == "metadata" {
+	addr, _ := netip.ParseAddr(host)
+	if slices.Contains(metadata, addr.Unmap().WithZone("")) || host == "metadata.google.internal" || host == "metadata" {
 		return hazard(Credentials, "cloud metadata")
 	}
 	return HazardOfPort(t.Port)

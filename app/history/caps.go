@@ -32,7 +32,7 @@ func (db *database) pages(ctx context.Context) (p pages, err error) {
 }
 
 // trim takes one step towards the limits, and reports whether there are more to take.
-// What is removed is overwritten: see secure_delete in open.
+// What is removed is overwritten: see secure_delete in pragmas.
 func (db *database) trim(ctx context.Context, limits *Limits, now time.Time) (more bool, err error) {
 	aged, err := db.remove(ctx, `SELECT seq, bytes, start AS place FROM exchanges WHERE start < ? ORDER BY start LIMIT ?`, trimBytes,
 		now.Add(-limits.MaxAge).UnixMicro(), trimStep)

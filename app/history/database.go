@@ -22,8 +22,9 @@ const (
 	schemaVersion = 1
 )
 
-// schema is form 1. Times are microseconds since 1970, durations nanoseconds.
-// Secrets have no index of their own, and neither has anything that a visitor sent.
+// schema is form 1. Times are microseconds since 1970, durations nanoseconds; bytes
+// is about what an exchange takes. What is long lies in tables of its own, so that
+// rows of the log are read fast.
 const schema = `
 CREATE TABLE exchanges (
 	seq INTEGER PRIMARY KEY AUTOINCREMENT,
