@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net/url"
@@ -11,6 +12,7 @@ import (
 	"culvert/app/config"
 	"culvert/app/engine"
 	"culvert/app/forwarder"
+	"culvert/app/secret"
 )
 
 // spec makes of flags, environment and config file what the engine is asked for,
@@ -40,6 +42,11 @@ func (c *httpCmd) spec(dir *config.Dir, envToken string) (spec engine.Spec, noti
 		spec.Backend, where.backend = p.Backend.URL, fmt.Sprintf("%s: profile %q", dir.ConfigFile(), file.Profile)
 		if tokenFile == "" && c.Token == "" && envToken == "" {
 			tokenFile, where.tokenFile = p.TokenFile, where.backend
+			if tokenFile == "" && p.Keychain {
+				if envToken, err = keptToken(dir, file.Profile); err != nil {
+					return spec, nil, fmt.Errorf("%s: %w", where.backend, err)
+				}
+			}
 		}
 		if caFile == "" {
 			caFile, where.caFile = p.CAFile, where.backend
@@ -55,7 +62,7 @@ func (c *httpCmd) spec(dir *config.Dir, envToken string) (spec engine.Spec, noti
 		if loose := config.LooseMode(tokenFile); loose != "" {
 			notices = append(notices, loose)
 		}
-	default:
+	default: // the environment's, or the kept one
 		spec.Token = envToken
 	}
 	if caFile != "" {
@@ -67,6 +74,18 @@ func (c *httpCmd) spec(dir *config.Dir, envToken string) (spec engine.Spec, noti
 		return spec, nil, blame(where.backend, err)
 	}
 	return spec, append(notices, c.surprises(&spec)...), nil
+}
+
+// keptToken is the token that the desktop application has put into the keychain, or
+// into a file of its own where there is none.
+func keptToken(dir *config.Dir, profile string) (string, error) {
+	store := secret.New(secret.Config{Folder: filepath.Join(dir.Path(), "tokens")})
+	defer func() {
+		ctx, cancel := context.WithTimeout(context.Background(), flushTimeout)
+		defer cancel()
+		_ = store.Close(ctx) // what hangs in there ends with the program
+	}()
+	return store.Get(context.Background(), profile) // the store has its own limit
 }
 
 // blame names the profile, or the flag: what is wrong with a backend begins with

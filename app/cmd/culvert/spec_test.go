@@ -47,6 +47,22 @@ func TestTokenGoesWhereItBelongs(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	vault := t.TempDir()
+	for name, text := range map[string]string{
+		"config.toml": "profile = \"vault\"\n[profiles.vault]\nbackend = \"https://home.example.com\"\nkeychain = true\n", "tokens/vault": "kept\n",
+	} {
+		path := filepath.Join(vault, filepath.FromSlash(name))
+		if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	kept, err := config.Open(vault)
+	if err != nil {
+		t.Fatal(err)
+	}
 	const other = "https://other.example.com"
 	for name, c := range map[string]struct {
 		dir            *config.Dir
@@ -60,6 +76,9 @@ func TestTokenGoesWhereItBelongs(t *testing.T) {
 		"profile, environment":   {dir, httpCmd{}, "env", "https://home.example.com", "env", 0},
 		"profile, token file":    {dir, httpCmd{TokenFile: filePath(file)}, "env", "https://home.example.com", "file", 0},
 		"readable token file":    {dir, httpCmd{TokenFile: filePath(public)}, "", "https://home.example.com", "file", warnings},
+		"kept token":             {kept, httpCmd{}, "", "https://home.example.com", "kept", 0},
+		"kept, environment":      {kept, httpCmd{}, "env", "https://home.example.com", "env", 0},
+		"kept, another backend":  {kept, httpCmd{Backend: other}, "", other, "", 0},
 		"another backend":        {dir, httpCmd{Backend: other}, "", other, "", 0},
 		"another, environment":   {dir, httpCmd{Backend: other}, "env", other, "env", 0},
 		"a key misspelt":         {misspelt, httpCmd{Backend: other}, "", other, "", 1},
