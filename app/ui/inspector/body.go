@@ -250,4 +250,4 @@ func (r *bodyRenderer) Refresh()           { r.Layout(r.Size()); r.notes.Refresh
 func (r *bodyRenderer) Objects() []fyne.CanvasObject {
 	return []fyne.CanvasObject{r.title, r.modes, r.copyAll, r.saveAll, r.line, r.notes, r.pane, r.picture}
 }
-func (r *bodyRenderer) Destroy() { r.growing.stop() }
+func (r *bodyRenderer) Destroy() { r.stopGrowing() }

@@ -72,6 +72,9 @@ func TestLinesMoveWithTheirRows(t *testing.T) {
 	if fifth.line.text() != "line 5" {
 		t.Errorf("the row says %q now", fifth.line.text())
 	}
+	if drawn, again := test.WidgetRenderer(p.sheet).Objects(), p.sheet.CreateRenderer().Objects(); len(again) == 0 || len(again) != len(drawn) {
+		t.Errorf("a new renderer draws %d objects, want %d", len(again), len(drawn))
+	}
 	p.by(-3, 0)
 	if p.sheet.pool[5] != fifth || fifth.line.text() != "line 5" {
 		t.Errorf("scrolled back, the row says %q", fifth.line.text())

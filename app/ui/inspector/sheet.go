@@ -22,6 +22,7 @@ type sheet struct {
 	widget.BaseWidget
 	pane  *pane
 	pool  []*row
+	turn  int // counts changes of the pool and its objects
 	first int
 	char  float32
 
@@ -97,6 +98,7 @@ func (s *sheet) update(force bool) {
 		grown = r.show(index, l, float32(first+i)*lineHeight+topPad, width, s.char) || grown
 	}
 	if grown {
+		s.turn++
 		s.Refresh()
 	}
 }
@@ -107,6 +109,7 @@ func (s *sheet) rotate(by int) {
 	if n := len(s.pool); by != 0 && by > -n && by < n {
 		by = (by + n) % n
 		s.pool = slices.Concat(s.pool[by:], s.pool[:by])
+		s.turn++
 	}
 }
 
@@ -379,10 +382,11 @@ func (s *sheet) TypedShortcut(sc fyne.Shortcut) {
 }
 
 // CreateRenderer implements fyne.Widget.
-func (s *sheet) CreateRenderer() fyne.WidgetRenderer { return &sheetRenderer{owner: s} }
+func (s *sheet) CreateRenderer() fyne.WidgetRenderer { return &sheetRenderer{owner: s, turn: -1} }
 
 type sheetRenderer struct {
 	owner   *sheet
+	turn    int // of the pool that objects are from; the toolkit makes renderers anew at times
 	objects []fyne.CanvasObject
 }
 
@@ -401,17 +405,21 @@ func (r *sheetRenderer) Destroy() {}
 
 // Refresh follows rows that got more objects; the rows themselves are kept up to
 // date by update.
-func (r *sheetRenderer) Refresh() {
-	r.objects = r.objects[:0:0]
-	for _, row := range r.owner.pool {
-		r.objects = append(r.objects, row.back)
-	}
-	for _, row := range r.owner.pool {
-		for _, t := range row.texts {
-			r.objects = append(r.objects, t)
+func (r *sheetRenderer) Refresh() { canvas.Refresh(r.owner) }
+
+// Objects are backs before texts, both in the order of the screen.
+func (r *sheetRenderer) Objects() []fyne.CanvasObject {
+	if s := r.owner; r.turn != s.turn {
+		r.turn = s.turn
+		r.objects = make([]fyne.CanvasObject, 0, len(r.objects))
+		for _, row := range s.pool {
+			r.objects = append(r.objects, row.back)
+		}
+		for _, row := range s.pool {
+			for _, t := range row.texts {
+				r.objects = append(r.objects, t)
+			}
 		}
 	}
-	canvas.Refresh(r.owner)
+	return r.objects
 }
-
-func (r *sheetRenderer) Objects() []fyne.CanvasObject { return r.objects }

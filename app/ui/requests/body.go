@@ -17,7 +17,7 @@ type body struct {
 	widget.BaseWidget
 	table *Table
 	pool  []*row // in the order of the screen
-	made  []*row // in the order in which they were made
+	turn  int    // counts changes of the pool
 	n     int    // rows of the view
 	first int    // row of the view that pool[0] shows
 
@@ -66,11 +66,14 @@ func (b *body) update(force bool) {
 	}
 	grown := false
 	for want := int(size.Height/rowHeight) + 2; len(b.pool) < want; grown = true {
-		r := newRow(b.table.cols)
-		b.pool, b.made = append(b.pool, r), append(b.made, r)
+		b.pool = append(b.pool, newRow(b.table.cols))
 	}
 	first := max(int(b.table.scroll.Offset.Y/rowHeight), 0)
-	moved := b.rotate(first) || first != b.first || grown || force
+	rotated := b.rotate(first)
+	if rotated || grown {
+		b.turn++
+	}
+	moved := rotated || first != b.first || grown || force
 	b.first = first
 	for i, r := range b.pool {
 		if moved {
@@ -212,10 +215,11 @@ func (b *body) TypedShortcut(s fyne.Shortcut) {
 }
 
 // CreateRenderer implements fyne.Widget.
-func (b *body) CreateRenderer() fyne.WidgetRenderer { return &bodyRenderer{owner: b} }
+func (b *body) CreateRenderer() fyne.WidgetRenderer { return &bodyRenderer{owner: b, turn: -1} }
 
 type bodyRenderer struct {
 	owner   *body
+	turn    int // of the pool that objects are from; the toolkit makes renderers anew at times
 	objects []fyne.CanvasObject
 }
 
@@ -226,9 +230,14 @@ func (r *bodyRenderer) Destroy()           {}
 // Refresh follows a grown pool; the rows themselves are kept up to date by update.
 func (r *bodyRenderer) Refresh() { r.Objects() }
 
+// Objects stand in the order of the screen, whichever rows have moved.
 func (r *bodyRenderer) Objects() []fyne.CanvasObject {
-	for i := len(r.objects) / (2 + len(r.owner.table.cols)); i < len(r.owner.made); i++ {
-		r.objects = append(r.objects, r.owner.made[i].objects()...)
+	if r.turn != r.owner.turn {
+		r.turn = r.owner.turn
+		r.objects = make([]fyne.CanvasObject, 0, len(r.objects))
+		for _, row := range r.owner.pool {
+			r.objects = append(r.objects, row.objects()...)
+		}
 	}
 	return r.objects
 }

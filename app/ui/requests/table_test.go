@@ -142,14 +142,14 @@ func TestRowsMoveWithTheirRequests(t *testing.T) {
 	table.view.Freeze(false)
 	table.view.Sync()
 	w.Resize(fyne.NewSize(908, 600)) // more rows, while others move
-	drawn := map[fyne.CanvasObject]bool{}
-	for _, o := range test.WidgetRenderer(table.body).Objects() {
-		drawn[o] = true
-	}
+	drawn := test.WidgetRenderer(table.body).Objects()
 	for i, r := range table.body.pool {
-		if !drawn[r.back] {
-			t.Errorf("row %d of %d is not drawn", i, len(table.body.pool))
+		if at := i * len(r.objects()); at >= len(drawn) || drawn[at] != fyne.CanvasObject(r.back) {
+			t.Errorf("row %d of %d is not drawn in its turn", i, len(table.body.pool))
 		}
+	}
+	if again := table.body.CreateRenderer().Objects(); len(again) != len(drawn) {
+		t.Errorf("a new renderer draws %d objects, want %d", len(again), len(drawn))
 	}
 	fill(s, 500)
 	table.ShowNewest()
