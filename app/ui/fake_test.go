@@ -89,8 +89,8 @@ func (e *engine) Wish(key string) (model.Wish, bool) { w, ok := e.wishes[key]; r
 func (e *engine) Change(_ context.Context, key string, w model.Wish) (string, error) {
 	return key, e.note("change %q to %s", key, w.Target)
 }
-func (e *engine) Restore(_ context.Context, w model.Wish, index int) error {
-	return e.note("restore %s at %d", w.Target, index)
+func (e *engine) BringBack(_ context.Context, w model.Wish, index int) error {
+	return e.note("bring back %s at %d", w.Target, index)
 }
 func (e *engine) Check(_ context.Context, target string) (discover.Hazard, error) {
 	e.mu.Lock()

@@ -205,7 +205,7 @@ func (w *Window) undoRemove() {
 		return
 	}
 	w.command(words.T("The tunnel was not brought back."), func(ctx context.Context) error {
-		return w.cfg.Controller.Restore(ctx, r.wish, r.index)
+		return w.cfg.Controller.BringBack(ctx, r.wish, r.index)
 	})
 	w.Sync()
 }

@@ -116,7 +116,7 @@ func TestRemovedTunnelCanBeBroughtBack(t *testing.T) {
 	}
 	s.press("Undo")
 	s.settle()
-	if diff := cmp.Diff([]string{"remove 2", "restore http://localhost:8000 at 1"}, s.engine.took()); diff != "" {
+	if diff := cmp.Diff([]string{"remove 2", "bring back http://localhost:8000 at 1"}, s.engine.took()); diff != "" {
 		t.Errorf("asked for (-want +got):\n%s", diff)
 	}
 	if s.notice.Visible() {

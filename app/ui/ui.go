@@ -54,8 +54,8 @@ type Tunnels interface {
 	Wish(key string) (model.Wish, bool)
 	// Change opens a tunnel as wished, or with a key makes that one so. It returns the key.
 	Change(ctx context.Context, key string, w model.Wish) (string, error)
-	// Restore brings a tunnel back that was removed: stopped, and in its old place.
-	Restore(ctx context.Context, w model.Wish, index int) error
+	// BringBack opens a tunnel that was removed once more: stopped, in its old place.
+	BringBack(ctx context.Context, w model.Wish, index int) error
 	// Check says what is wrong with a target, and why it would be dangerous to let
 	// others reach it.
 	Check(ctx context.Context, target string) (discover.Hazard, error)

@@ -1,6 +1,7 @@
 package ui
 
 import (
+	"cmp"
 	"errors"
 	"slices"
 	"strings"
@@ -12,7 +13,7 @@ import (
 	"fyne.io/fyne/v2"
 	"fyne.io/fyne/v2/canvas"
 	"fyne.io/fyne/v2/test"
-	"github.com/google/go-cmp/cmp"
+	gocmp "github.com/google/go-cmp/cmp"
 )
 
 var (
@@ -53,10 +54,10 @@ func TestTrayMenuWorksWithoutTheWindow(t *testing.T) {
 		t.Errorf("Copy URL left %q on the clipboard", s.clipboard.text)
 	}
 	// With its slash: relative links of the page must stay inside the tunnel.
-	if diff := cmp.Diff([]string{"http://127.0.0.1:40001/shop/"}, s.opened); diff != "" {
+	if diff := gocmp.Diff([]string{"http://127.0.0.1:40001/shop/"}, s.opened); diff != "" {
 		t.Errorf("Open in browser opened (-want +got):\n%s", diff)
 	}
-	if diff := cmp.Diff([]string{"stop 1"}, s.engine.took()); diff != "" {
+	if diff := gocmp.Diff([]string{"stop 1"}, s.engine.took()); diff != "" {
 		t.Errorf("Stop asked for (-want +got):\n%s", diff)
 	}
 	if s.visible {
@@ -154,7 +155,7 @@ func TestLANSwitchSaysWhatIsInForce(t *testing.T) {
 	if !lan.On() || !strings.HasPrefix(s.reach.Text(), "Anyone on your network") {
 		t.Errorf("allowed: on %v, %q", lan.On(), s.reach.Text())
 	}
-	if diff := cmp.Diff([]string{"lan on", "lan on"}, s.engine.took()); diff != "" {
+	if diff := gocmp.Diff([]string{"lan on", "lan on"}, s.engine.took()); diff != "" {
 		t.Errorf("asked for (-want +got):\n%s", diff)
 	}
 	s.cfg.Store.SetBackend(model.Backend{Name: "https://tunnel.example.com"})
@@ -205,7 +206,7 @@ func TestOpenPrefersAnAddressOfItsOwn(t *testing.T) {
 	s.openURL("1")
 	s.copyURL("1")
 	s.settle()
-	if diff := cmp.Diff([]string{"http://shop.localhost:4000"}, s.opened); diff != "" || s.clipboard.text != "http://127.0.0.1:4000/shop" {
+	if diff := gocmp.Diff([]string{"http://shop.localhost:4000"}, s.opened); diff != "" || s.clipboard.text != "http://127.0.0.1:4000/shop" {
 		t.Errorf("copied %q, opened (-want +got):\n%s", s.clipboard.text, diff)
 	}
 }
@@ -280,13 +281,19 @@ func TestTunnelColumnOnlyAmongSeveral(t *testing.T) {
 	s.request("1", "/a", 200)
 	want := func(labels ...string) {
 		t.Helper()
-		var got []string
+		var texts []*canvas.Text
 		for _, o := range test.LaidOutObjects(s.table) {
 			if text, ok := o.(*canvas.Text); ok && slices.Contains([]string{"shop", "api", "k3v", "localhost:3000"}, text.Text) && text.Visible() {
-				got = append(got, text.Text)
+				texts = append(texts, text)
 			}
 		}
-		if diff := cmp.Diff(labels, got); diff != "" {
+		height := func(o fyne.CanvasObject) float32 { return fyne.CurrentApp().Driver().AbsolutePositionForObject(o).Y }
+		slices.SortFunc(texts, func(a, b *canvas.Text) int { return cmp.Compare(height(a), height(b)) })
+		var got []string
+		for _, text := range texts {
+			got = append(got, text.Text)
+		}
+		if diff := gocmp.Diff(labels, got); diff != "" {
 			t.Errorf("the tunnels' column (-want +got):\n%s", diff)
 		}
 	}
@@ -391,7 +398,7 @@ func TestSecondLaunch(t *testing.T) {
 	if text, _ := s.cfg.Store.Notice(); !s.visible || text != "Could not open 4000. The config folder is read-only." {
 		t.Errorf("visible %v, notice %q", s.visible, text)
 	}
-	if diff := cmp.Diff([]string{"open 3000", "open 3001", "open 3002", "open 4000"}, s.engine.took()); diff != "" {
+	if diff := gocmp.Diff([]string{"open 3000", "open 3001", "open 3002", "open 4000"}, s.engine.took()); diff != "" {
 		t.Errorf("asked for (-want +got):\n%s", diff)
 	}
 }

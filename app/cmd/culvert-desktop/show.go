@@ -36,10 +36,12 @@ func (p *program) show(signals context.Context, inst *instance.Instance) error {
 		w.HandleLaunch(l.Open, l.Minimized)
 	})
 	w.Run()
+	p.control.Restore()
+	w.OpenAll(p.flags.Open) // after the cards that are remembered: one of them may be meant
 	bridge.Go(func(ctx context.Context) error {
 		p.control.Begin(ctx)
 		return nil
-	}, func(error) { w.OpenAll(p.flags.Open) }) // after the cards that are remembered: one of them may be meant
+	}, nil)
 	switch {
 	case p.flags.Minimized:
 	case p.control.Config().Minimized:

@@ -140,11 +140,13 @@ func New(cfg Config) *Control {
 // Attach names the engine.
 func (c *Control) Attach(e Engine) { c.engine = e }
 
-// Begin begins what need not be there for the first frame: the history on disk, and
-// the tunnels that are remembered. It may block.
+// Begin opens the history, and starts those of the restored tunnels that are to be
+// open from the start on. It may block, also for the keychain.
 func (c *Control) Begin(ctx context.Context) {
-	c.past.open(ctx)
-	c.restore(ctx)
+	var history sync.WaitGroup
+	history.Go(func() { c.past.open(ctx) })
+	c.startRestored(ctx)
+	history.Wait()
 }
 
 // Close ends what Control has started, and writes what is queued for the history.

@@ -107,6 +107,7 @@ func moveIn(t *testing.T, folder string, cfg Config) *house {
 		t.Fatal(err)
 	}
 	h.Attach(h.engine)
+	h.Restore()
 	h.Begin(t.Context())
 	t.Cleanup(func() { h.moveOut(t) })
 	return h

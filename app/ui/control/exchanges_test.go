@@ -192,3 +192,34 @@ func TestStreamsGrowInTheirRow(t *testing.T) {
 		t.Errorf("at its end the exchange is %+v (%v)", x, err)
 	}
 }
+
+func TestExportAndImport(t *testing.T) {
+	t.Parallel()
+	service := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, "hello") }))
+	defer service.Close()
+	h := moveIn(t, t.TempDir(), Config{})
+	if _, err := h.Export(t.Context(), nil, false); err == nil {
+		t.Error("nothing was exported without a word")
+	}
+	if _, err := h.Open(t.Context(), service.URL, false); err != nil {
+		t.Fatal(err)
+	}
+	rows := h.visit(t, "/a", 1)
+	file, err := h.Export(t.Context(), rows, false)
+	if err != nil || strings.Contains(string(file), "very-secret") {
+		t.Fatalf("exported (%v)\n%s", err, file)
+	}
+	if whole, err := h.Export(t.Context(), rows, true); err != nil || !strings.Contains(string(whole), "very-secret") {
+		t.Errorf("with secrets (%v)\n%s", err, whole)
+	}
+	if n, err := h.Import(t.Context(), file); n != 1 || err != nil {
+		t.Fatalf("imported %d (%v)", n, err)
+	}
+	back := h.rows(t, 2)[1]
+	if x, err := h.Exchange(t.Context(), back); err != nil || !strings.HasSuffix(x.Path, "/a") || string(x.Response.Body) != "hello" {
+		t.Errorf("back came %+v (%v)", x, err)
+	}
+	if n, err := h.Import(t.Context(), []byte("no archive")); n != 0 || err == nil {
+		t.Errorf("of nonsense %d were imported (%v)", n, err)
+	}
+}

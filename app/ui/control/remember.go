@@ -15,31 +15,32 @@ import (
 // entry each. Entries are found again by what stands in them: a person may have
 // changed the file meanwhile, and then their word holds.
 
-// restore makes cards of the tunnels in the config file, in its order, and starts
-// those that are to be open from the start on.
-func (c *Control) restore(ctx context.Context) {
-	var start []string
+// Restore makes cards of the tunnels in the config file, in its order. It starts none:
+// that may have to wait for the keychain.
+func (c *Control) Restore() {
 	for _, entry := range c.Config().Tunnels {
-		key, err := c.restoreOne(entry)
-		if err != nil {
+		if err := c.restoreOne(entry); err != nil {
 			c.store.AddNotice(words.T("The tunnel to %s could not be brought back.", entry.Target) + " " + model.Sentence(err.Error()))
-			continue
-		}
-		if entry.Start {
-			start = append(start, key)
-		}
-	}
-	for _, key := range start {
-		if err := c.Start(ctx, key); err != nil {
-			c.store.AddNotice(words.T("The tunnel was not started.") + " " + model.Sentence(err.Error()))
 		}
 	}
 }
 
-func (c *Control) restoreOne(entry config.Tunnel) (key string, err error) {
+// startRestored starts those that are to be open from the start on.
+func (c *Control) startRestored(ctx context.Context) {
+	for _, t := range c.engine.Tunnels() {
+		if w, known := c.Wish(t.Key()); !known || !w.Start || running(t) {
+			continue
+		}
+		if err := c.Start(ctx, t.Key()); err != nil {
+			c.store.AddNotice(title(t) + ": " + words.T("The tunnel was not started.") + " " + model.Sentence(err.Error()))
+		}
+	}
+}
+
+func (c *Control) restoreOne(entry config.Tunnel) error {
 	to, err := target.Remembered(entry.Target)
 	if err != nil {
-		return "", err
+		return err
 	}
 	w := model.Wish{
 		Target: written(to), Name: entry.Name, Profile: entry.Profile, HostHeader: entry.HostHeader,
@@ -49,15 +50,15 @@ func (c *Control) restoreOne(entry config.Tunnel) (key string, err error) {
 	// keychain may have to be unlocked for it.
 	p, ok := c.Config().Profiles[entry.Profile]
 	if entry.Profile != "" && !ok {
-		return "", fmt.Errorf("there is no backend called %q: correct the tunnel in %s", entry.Profile, c.cfg.Dir.ConfigFile())
+		return fmt.Errorf("there is no backend called %q: correct the tunnel in %s", entry.Profile, c.cfg.Dir.ConfigFile())
 	}
 	t, err := c.engine.OpenStopped(c.specWith(backend{URL: p.Backend.URL}, to, w))
 	if err != nil {
-		return "", err
+		return err
 	}
 	c.put(t, &card{wish: w, kept: &entry})
 	c.store.PutTunnel(c.shown(t, t.Status()))
-	return t.Key(), nil
+	return nil
 }
 
 // entry is a wish as it is written down, or nil if that cannot be: a backend that was

@@ -92,7 +92,7 @@ func TestTunnelsAreRememberedInOrder(t *testing.T) {
 	if diff := cmp.Diff([]string{"localhost:3004", "localhost:3003"}, again.targets(t)); diff != "" {
 		t.Errorf("after removing (-want +got):\n%s", diff)
 	}
-	if err := again.Restore(t.Context(), model.Wish{Target: "3001"}, 1); err != nil {
+	if err := again.BringBack(t.Context(), model.Wish{Target: "3001"}, 1); err != nil {
 		t.Fatal(err)
 	}
 	if diff := cmp.Diff([]string{"localhost:3004", "localhost:3001", "localhost:3003"}, again.targets(t)); diff != "" {

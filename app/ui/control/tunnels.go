@@ -187,8 +187,8 @@ func (c *Control) Change(ctx context.Context, key string, w model.Wish) (string,
 	return key, nil
 }
 
-// Restore brings a tunnel back that was removed.
-func (c *Control) Restore(ctx context.Context, w model.Wish, index int) error {
+// BringBack opens a tunnel that was removed once more: stopped, in its old place.
+func (c *Control) BringBack(ctx context.Context, w model.Wish, index int) error {
 	to, err := target.Remembered(w.Target)
 	if err != nil {
 		return err

@@ -1,6 +1,7 @@
 package frame
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -73,6 +74,31 @@ func TestFootSaysWhereAndHowMuch(t *testing.T) {
 	f.Sync(state)
 	if !f.lan.Visible() || !f.lan.On() || f.Text() != "via the built-in relay · this network · round trip 38 ms" {
 		t.Errorf("built-in: switch %v, %v, text %q", f.lan.Visible(), f.lan.On(), f.Text())
+	}
+}
+
+// A command that is too long shows both its ends, and is copied as a whole.
+func TestLongCommandKeepsItsEnds(t *testing.T) {
+	test.NewTempApp(t).Settings().SetTheme(look.Theme{})
+	copied := ""
+	l := NewLesson(func(_ *look.Button, text string) { copied = text })
+	w := test.NewTempWindow(t, l)
+	w.SetPadded(false)
+	long := "curl https://abcdefghij.execute-api.eu-west-1.amazonaws.com/production/v4nhypkf342j/"
+	for _, size := range []fyne.Size{{Width: 900, Height: 600}, {Width: 440, Height: 300}} {
+		w.Resize(size)
+		l.Set("title", "text", long)
+		shown := l.command.Text()
+		if l.command.Natural().Width > l.command.Size().Width+0.5 || !strings.HasPrefix(shown, "curl https://") || !strings.HasSuffix(shown, "v4nhypkf342j/") {
+			t.Errorf("at %v: %q is %v wide in room for %v", size, shown, l.command.Natural().Width, l.command.Size().Width)
+		}
+		if x := l.copy.Position().X + l.copy.Size().Width; x > size.Width-20 {
+			t.Errorf("at %v: the button ends at %v", size, x)
+		}
+		test.Tap(l.copy)
+		if copied != long || l.Command() != long {
+			t.Errorf("at %v: copied is %q", size, copied)
+		}
 	}
 }
 

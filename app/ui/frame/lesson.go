@@ -19,6 +19,7 @@ type Lesson struct {
 	text    *look.Paragraph
 	box     *look.Shape
 	command *look.Text
+	whole   string // the command, of which a narrow box shows both ends
 	copy    *look.Button
 }
 
@@ -33,7 +34,7 @@ func NewLesson(copyWith func(b *look.Button, text string)) *Lesson {
 		command: look.NewText("", look.ColorText, look.TextSmall, fyne.TextStyle{Monospace: true}),
 	}
 	l.copy = look.NewButton(words.T("Copy"), look.Middle, func() {
-		copyWith(l.copy, l.command.Text())
+		copyWith(l.copy, l.whole)
 	})
 	l.ExtendBaseWidget(l)
 	return l
@@ -41,12 +42,12 @@ func NewLesson(copyWith func(b *look.Button, text string)) *Lesson {
 
 // Set changes the words; command may be "".
 func (l *Lesson) Set(title, text, command string) {
-	if l.title.Text() == title && l.text.Text() == text && l.command.Text() == command {
+	if l.title.Text() == title && l.text.Text() == text && l.whole == command {
 		return
 	}
 	l.title.Set(title, look.ColorText)
 	l.text.Set(text, look.ColorMuted)
-	l.command.Set(command, look.ColorText)
+	l.whole = command
 	l.Refresh()
 }
 
@@ -60,7 +61,7 @@ func (r *lessonRenderer) Layout(size fyne.Size) {
 	x := (size.Width - w) / 2
 	textHeight := r.text.HeightFor(w)
 	h := 20 + 8 + textHeight
-	if r.command.Text() != "" {
+	if r.whole != "" {
 		h += 16 + look.Middle
 	}
 	// A little above the middle, where the eye looks first.
@@ -69,9 +70,18 @@ func (r *lessonRenderer) Layout(size fyne.Size) {
 	y += 28
 	place(r.text, x, y, w, textHeight)
 	y += textHeight + 16
-	shown := r.command.Text() != ""
+	shown := r.whole != ""
 	r.box.Hidden, r.command.Hidden, r.copy.Hidden = !shown, !shown, !shown
 	const button float32 = 84
+	if shown { // a long command takes what room there is
+		r.command.Set(r.whole, look.ColorText)
+		wide := min(max(r.command.Natural().Width+20+look.Gap+button, w), size.Width-2*24)
+		x, w = (size.Width-wide)/2, wide
+		if wide > lessonWidth {
+			x = min(x, (size.Width-lessonWidth)/2)
+		}
+		r.command.Set(fitEnds(r.command, r.whole, w-button-look.Gap-20), look.ColorText)
+	}
 	place(r.box, x, y, w-button-look.Gap, look.Middle)
 	place(r.command, x+10, y, w-button-look.Gap-20, look.Middle)
 	place(r.copy, x+w-button, y, button, look.Middle)
@@ -84,11 +94,23 @@ func (r *lessonRenderer) Objects() []fyne.CanvasObject {
 }
 func (r *lessonRenderer) Destroy() {}
 
+// fitEnds cuts a text in its middle until it fits: the end of a URL tells tunnels apart.
+func fitEnds(t *look.Text, text string, width float32) string {
+	r := []rune(text)
+	natural := t.Natural().Width
+	if natural <= width || len(r) == 0 {
+		return text
+	}
+	keep := max(int(float32(len(r))*width/natural)-1, 8) // the letters are all as wide
+	tail := keep * 2 / 3
+	return string(r[:keep-tail]) + "…" + string(r[len(r)-tail:])
+}
+
 // Title is what the lesson is about.
 func (l *Lesson) Title() string { return l.title.Text() }
 
 // Command is the command line that it shows, or "".
-func (l *Lesson) Command() string { return l.command.Text() }
+func (l *Lesson) Command() string { return l.whole }
 
 // CopyButton copies the command line.
 func (l *Lesson) CopyButton() *look.Button { return l.copy }

@@ -80,9 +80,6 @@ func (v *View) SetFilter(f Filter) {
 	v.rebuild()
 }
 
-// Filter narrows the view to one tunnel ("" for all) and to rows with the words.
-func (v *View) Filter(tunnel, text string) { v.SetFilter(Filter{Tunnel: tunnel, Text: text}) }
-
 // Filtered reports whether anything but the choice of a tunnel narrows the view.
 func (v *View) Filtered() bool { return v.sieve.Narrows() }
 

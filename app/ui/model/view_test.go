@@ -51,12 +51,12 @@ func TestViewFilters(t *testing.T) {
 		{"every word must match", "", "get admin 404", "/admin"},
 		{"nothing", "", "nowhere", ""},
 	} {
-		v.Filter(tt.tunnel, tt.text)
+		v.SetFilter(Filter{Tunnel: tt.tunnel, Text: tt.text})
 		if got := paths(v); got != tt.want {
 			t.Errorf("%s: rows %q, want %q", tt.name, got, tt.want)
 		}
 	}
-	v.Filter("2", "")
+	v.SetFilter(Filter{Tunnel: "2"})
 	add(s, "1", "/other", 200)
 	if v.Sync() {
 		t.Error("a request of another tunnel changed the filtered view")
@@ -130,7 +130,7 @@ func TestViewFindsRowsByID(t *testing.T) {
 			odd = append(odd, r)
 		}
 	}
-	v.Filter("", "/b")
+	v.SetFilter(Filter{Text: "/b"})
 	for i, r := range odd {
 		if got := v.Index(r.ID); got != len(odd)-1-i || v.At(got) != r {
 			t.Errorf("request %d is at %d, want %d", r.ID, got, len(odd)-1-i)

@@ -122,11 +122,3 @@ func Sentence(text string) string {
 	}
 	return text
 }
-
-// Plural is "1 tunnel", "2 tunnels".
-func Plural(n int, noun string) string {
-	if n == 1 {
-		return "1 " + noun
-	}
-	return Number(n) + " " + noun + "s"
-}
