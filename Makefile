@@ -22,7 +22,7 @@ test: ## run every test, end to end included
 build: ## build culvert and culvert-desktop into bin/
 	@.ci/setup build
 	CGO_ENABLED=0 go build -o bin/culvert ./app/cmd/culvert
-	CGO_ENABLED=1 go build -o bin/culvert-desktop ./app/cmd/culvert-desktop
+	CGO_ENABLED=1 go build -tags no_animations -o bin/culvert-desktop ./app/cmd/culvert-desktop
 
 bootstrap: ## build the Lambda functions' program for this machine, beside culvert: for culvert aws-local
 	@.ci/setup
@@ -38,7 +38,7 @@ icons: ## draw the icons anew from their SVG sources
 
 bench-ui: ## measure the window on a private screen: start, idle, a storm of requests, large bodies
 	@.ci/setup build test
-	CGO_ENABLED=1 go build -tags migrated_fynedo,release,no_emoji -o bin/ ./app/cmd/culvert-desktop ./app/ui/bench
+	CGO_ENABLED=1 go build -tags migrated_fynedo,release,no_emoji,no_animations -o bin/ ./app/cmd/culvert-desktop ./app/ui/bench
 	env -u WAYLAND_DISPLAY LIBGL_ALWAYS_SOFTWARE=1 xvfb-run -a -s '-screen 0 1280x800x24 -ac' dbus-run-session -- bin/bench $(ARGS)
 
 bench-aws: bootstrap ## measure what requests cost on AWS, and how much latency they gain
