@@ -24,7 +24,8 @@ type dialog struct {
 	page    *form.Page
 	problem *look.Banner
 	busy    bool
-	shown   int // counts how often it has been opened, so that late answers are known
+	rest    func() // ends being busy; nil unless it is
+	shown   int    // counts how often it has been opened, so that late answers are known
 }
 
 func (d *dialog) init(canvas fyne.Canvas, title string, closed func(), sections []fyne.CanvasObject, buttons ...fyne.CanvasObject) {
@@ -35,7 +36,7 @@ func (d *dialog) init(canvas fyne.Canvas, title string, closed func(), sections 
 	d.sheet = look.NewSheet(title, d.page, buttons...)
 	d.sheet.Fill()
 	d.sheet.OnClose(func() {
-		d.busy = false
+		d.idle()
 		if closed != nil {
 			closed()
 		}
@@ -45,7 +46,6 @@ func (d *dialog) init(canvas fyne.Canvas, title string, closed func(), sections 
 // open shows the sheet from its top.
 func (d *dialog) open(title string, focus fyne.Focusable) {
 	d.shown++
-	d.busy = false
 	d.say(nil)
 	d.sheet.SetTitle(title)
 	d.relayout()
@@ -89,18 +89,27 @@ func (d *dialog) run(button *look.Button, meanwhile string, start func(done func
 	d.say(nil)
 	label, shown := button.Text(), d.shown
 	button.SetText(meanwhile)
+	d.rest = func() { button.SetText(label) }
 	start(func(err error) {
-		button.SetText(label)
 		if shown != d.shown || !d.sheet.Shown() {
 			return
 		}
-		d.busy = false
+		d.idle()
 		if err != nil {
 			d.say(err)
 			return
 		}
 		d.sheet.Close()
 	})
+}
+
+// idle gives the button its own words back.
+func (d *dialog) idle() {
+	d.busy = false
+	if d.rest != nil {
+		d.rest()
+		d.rest = nil
+	}
 }
 
 // mark shows what is wrong with a row, or "".

@@ -127,14 +127,18 @@ func TestTunnelIsSaved(t *testing.T) {
 	test.Tap(f.save)
 	late := done
 	f.Hide()
-	f.Show(shop())
+	twin := shop()
+	twin.Key = ""
+	f.Show(twin)
 	late(errors.New("too late"))
-	if f.problem.Visible() || !f.sheet.Shown() {
-		t.Error("the answer to an earlier form reaches the next")
+	if f.problem.Visible() || !f.sheet.Shown() || f.save.Text() != "Open tunnel" {
+		t.Errorf("the answer to an earlier form reaches the next, whose button says %q", f.save.Text())
 	}
+	f.Hide()
+	f.Show(shop())
 	test.Tap(f.save)
 	done(nil)
-	if closed != 2 || f.sheet.Shown() {
+	if closed != 3 || f.sheet.Shown() {
 		t.Errorf("saved, the form was closed %d times", closed)
 	}
 }
