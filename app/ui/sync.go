@@ -1,11 +1,8 @@
 package ui
 
 import (
-	"runtime"
-	"strconv"
 	"time"
 
-	"culvert/app/discover"
 	"culvert/app/ui/frame"
 	"culvert/app/ui/look"
 	"culvert/app/ui/model"
@@ -29,20 +26,6 @@ func (w *Window) syncTunnels(tunnels []model.Tunnel, backend model.Backend, now 
 	if w.syncBanner(now) || relayout {
 		w.root.Refresh()
 	}
-}
-
-// teachTunnels says how to open the first tunnel, with what could be meant.
-func (w *Window) teachTunnels() {
-	text := words.T("A tunnel gives a service on this computer a public URL. Type the port that the service listens on into the field above, " +
-		"for example 3000, and press Enter.")
-	services, _ := w.cfg.Store.Services()
-	for _, s := range services {
-		if s.Hazard.Kind == discover.NoHazard && s.Title != "" {
-			text += " " + words.T("Or click one that was found, such as %s.", strconv.Itoa(s.Port)+" · "+s.Title)
-			break
-		}
-	}
-	w.noTunnels.Set(words.T("No tunnels yet"), text+" "+words.T("A folder is served as a website."), "")
 }
 
 func (w *Window) syncOpener(tunnels []model.Tunnel, backend model.Backend) {
@@ -131,14 +114,6 @@ func (w *Window) syncRequests(tunnels []model.Tunnel, backend model.Backend) {
 	}
 	show(w.noRequests, empty)
 	show(w.table, !empty)
-}
-
-// modifier is the name of the key that the window's shortcuts are pressed with.
-func modifier() string {
-	if runtime.GOOS == "darwin" {
-		return "Cmd"
-	}
-	return "Ctrl"
 }
 
 // hideable is a part that can be left out.

@@ -44,29 +44,13 @@ func (w *Window) unlessHazardous(target string, h discover.Hazard, then func()) 
 	}
 	frame.Ask(w.win.Canvas(), frame.Question{
 		Title: words.T("Open a tunnel to %s?", target),
-		Text:  h.Name + ": " + hazardWords(h) + " " + reach,
+		Text:  h.Name + ". " + model.HazardWhy(h) + " " + reach,
 		Yes:   words.T("Open anyway"), No: words.T("Cancel"),
 	}, func(yes bool) {
 		if yes {
 			then()
 		}
 	})
-}
-
-// hazardWords are why a kind of service should not be exposed.
-func hazardWords(h discover.Hazard) string {
-	switch h.Kind {
-	case discover.Database:
-		return words.T("a database lets whoever reaches it read or change data, often without a password.")
-	case discover.Debugger:
-		return words.T("a debugger runs any code that it is sent on this computer.")
-	case discover.Containers:
-		return words.T("whoever reaches it commands this computer.")
-	case discover.RemoteAccess:
-		return words.T("it lets people work on this computer from afar.")
-	default:
-		return words.T("it is meant for this computer or its network only.")
-	}
 }
 
 func (w *Window) openChecked(text string) {

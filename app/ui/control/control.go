@@ -169,7 +169,7 @@ func (c *Control) found(services []discover.Service) {
 	c.store.SetServices(services)
 	for _, t := range c.engine.Tunnels() {
 		framework, hazard := c.describe(t.Spec().Target)
-		c.store.ChangeTunnel(t.Key(), func(m *model.Tunnel) { m.Framework, m.Hazard = framework, hazard.Why })
+		c.store.ChangeTunnel(t.Key(), func(m *model.Tunnel) { m.Framework, m.Hazard = framework, model.HazardWhy(hazard) })
 	}
 }
 

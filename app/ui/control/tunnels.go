@@ -248,7 +248,7 @@ func (c *Control) shown(t *engine.Tunnel, s session.Status) model.Tunnel {
 	framework, hazard := c.describe(spec.Target)
 	m := model.Tunnel{
 		Key: t.Key(), Name: spec.Title(), Detail: s.Established.TunnelID, Target: spec.Target.Short(),
-		Framework: framework, Folder: spec.Target.IsFolder(), Profile: spec.Profile, Hazard: hazard.Why,
+		Framework: framework, Folder: spec.Target.IsFolder(), Profile: spec.Profile, Hazard: model.HazardWhy(hazard),
 		State: state(s.State), Since: s.Since, Attempt: s.Attempt, NextTry: s.NextTry, Lights: lights(t.Lights(), s),
 		URL: webURL(s.Established.PublicURL), StreamURL: webURL(s.Established.StreamURL),
 	}
