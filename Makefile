@@ -39,7 +39,7 @@ icons: ## draw the icons anew from their SVG sources
 bench-ui: ## measure the window on a private screen: start, idle, a storm of requests, large bodies
 	@.ci/setup build test
 	CGO_ENABLED=1 go build -tags migrated_fynedo,release,no_emoji,no_animations -o bin/ ./app/cmd/culvert-desktop ./app/ui/bench
-	env -u WAYLAND_DISPLAY LIBGL_ALWAYS_SOFTWARE=1 xvfb-run -a -s '-screen 0 1280x800x24 -ac' dbus-run-session -- bin/bench $(ARGS)
+	env -u WAYLAND_DISPLAY LIBGL_ALWAYS_SOFTWARE=1 xvfb-run -a -s '-screen 0 1280x800x24 -ac -noreset' dbus-run-session -- bin/bench $(ARGS)
 
 bench-aws: bootstrap ## measure what requests cost on AWS, and how much latency they gain
 	go run ./backend/awslocal/bench -culvert bin/culvert -bootstrap bin/bootstrap
