@@ -246,7 +246,14 @@ func placePicture(p *canvas.Image, top float32, room fyne.Size) {
 }
 
 func (r *bodyRenderer) MinSize() fyne.Size { return fyne.NewSize(160, toolHeight+2*lineHeight) }
-func (r *bodyRenderer) Refresh()           { r.Layout(r.Size()); r.notes.Refresh() }
+
+// Refresh has the parts lay themselves out, too, as headRenderer's does.
+func (r *bodyRenderer) Refresh() {
+	r.Layout(r.Size())
+	for _, o := range r.Objects() {
+		o.Refresh()
+	}
+}
 func (r *bodyRenderer) Objects() []fyne.CanvasObject {
 	return []fyne.CanvasObject{r.title, r.modes, r.copyAll, r.saveAll, r.line, r.notes, r.pane, r.picture}
 }

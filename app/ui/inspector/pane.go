@@ -167,7 +167,9 @@ func (r *paneRenderer) MinSize() fyne.Size { return fyne.NewSize(80, 2*lineHeigh
 
 func (r *paneRenderer) Refresh() {
 	r.paint()
+	r.ring.Resize(r.owner.Size())
 	r.ring.Refresh()
+	r.owner.scroll.Refresh()
 	r.owner.sheet.update(true)
 }
 

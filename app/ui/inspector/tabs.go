@@ -213,7 +213,15 @@ func (r *headRenderer) widthOf(objects []fyne.CanvasObject, offered map[fyne.Can
 }
 
 func (r *headRenderer) MinSize() fyne.Size { return fyne.NewSize(0, headHeight) }
-func (r *headRenderer) Refresh()           { r.Layout(r.Size()) }
+
+// Refresh has the parts lay themselves out, too: the toolkit throws away the renderers
+// of what has been hidden for a minute, and new ones know no size.
+func (r *headRenderer) Refresh() {
+	r.Layout(r.Size())
+	for _, o := range r.Objects() {
+		o.Refresh()
+	}
+}
 func (r *headRenderer) Objects() []fyne.CanvasObject {
 	return []fyne.CanvasObject{r.tabs, r.pick, r.secrets, r.replay, r.edit, r.compare, r.copyAs, r.again, r.more, r.closeIcon}
 }

@@ -161,6 +161,18 @@ func (b *Bar) FocusText() {
 	}
 }
 
+// Show implements fyne.CanvasObject. The toolkit throws away the renderers of what has
+// been hidden for a minute, and new ones know no size until they are refreshed.
+func (b *Bar) Show() {
+	if b.Visible() {
+		return
+	}
+	b.BaseWidget.Show()
+	for _, o := range []fyne.CanvasObject{b.source, b.title, b.scope, b.all, b.fresh, b.text.Box, b.classes, b.narrow, b.pause, b.hold, b.clear, b.more} {
+		o.Refresh()
+	}
+}
+
 func (b *Bar) changed() {
 	b.Refresh()
 	if b.actions.Filter != nil {

@@ -295,6 +295,7 @@ func (r *tableRenderer) MinSize() fyne.Size { return fyne.NewSize(240, 3*rowHeig
 
 func (r *tableRenderer) Refresh() {
 	r.paint()
+	r.owner.scroll.Refresh() // its bars, should it have been hidden for long
 	r.Layout(r.owner.Size())
 	canvas.Refresh(r.owner)
 }
