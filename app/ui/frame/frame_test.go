@@ -122,3 +122,41 @@ func TestDividerByKeyAndMouse(t *testing.T) {
 		t.Error("Escape does not give the focus away")
 	}
 }
+
+// Whatever closes a question but its yes is a no.
+func TestQuestionIsAnsweredOnce(t *testing.T) {
+	test.NewTempApp(t).Settings().SetTheme(look.Theme{})
+	for name, tt := range map[string]struct {
+		do   func(c fyne.Canvas)
+		want bool
+	}{
+		"yes":    {func(c fyne.Canvas) { tap(t, c, "Do it") }, true},
+		"no":     {func(c fyne.Canvas) { tap(t, c, "Leave it") }, false},
+		"escape": {func(c fyne.Canvas) { c.Focused().TypedKey(&fyne.KeyEvent{Name: fyne.KeyEscape}) }, false},
+		"enter":  {func(c fyne.Canvas) { c.Focused().TypedKey(&fyne.KeyEvent{Name: fyne.KeyReturn}) }, false},
+	} {
+		w := test.NewTempWindow(t, look.NewRoot(look.NewPanel(look.ColorBase, "", 0)))
+		w.Resize(fyne.NewSize(720, 480))
+		var answers []bool
+		Ask(w.Canvas(), Question{Title: "Really?", Text: strings.Repeat("It cannot be undone. ", 8), Yes: "Do it", No: "Leave it"},
+			func(yes bool) { answers = append(answers, yes) })
+		if !look.Covered(w.Canvas()) {
+			t.Fatalf("%s: there is no question", name)
+		}
+		tt.do(w.Canvas())
+		if len(answers) != 1 || answers[0] != tt.want || look.Covered(w.Canvas()) {
+			t.Errorf("%s: answered %v, still there %v", name, answers, look.Covered(w.Canvas()))
+		}
+	}
+}
+
+func tap(t *testing.T, c fyne.Canvas, label string) {
+	t.Helper()
+	for _, o := range test.LaidOutObjects(c.Overlays().Top()) {
+		if b, ok := o.(*look.Button); ok && b.Text() == label {
+			test.Tap(b)
+			return
+		}
+	}
+	t.Fatalf("there is no button %q", label)
+}
