@@ -133,6 +133,7 @@ const (
 func (r *backendRow) CreateRenderer() fyne.WidgetRenderer {
 	p := &backendRowRenderer{backendRow: r, ring: &canvas.Circle{StrokeWidth: 1.5}, dot: &canvas.Circle{}}
 	p.paint()
+	p.Layout(r.Size()) // it may follow one that was forgotten, see nav
 	return p
 }
 

@@ -139,6 +139,9 @@ func (n *nav) CreateRenderer() fyne.WidgetRenderer {
 		r.labels = append(r.labels, look.NewText("", look.ColorText, look.TextBody, fyne.TextStyle{}))
 	}
 	r.paint()
+	// The toolkit forgets renderers of what was hidden for long, and does not lay out
+	// what the next one shows.
+	r.Layout(n.Size())
 	return r
 }
 

@@ -486,3 +486,21 @@ func TestTabLeadsToWhatIsSeen(t *testing.T) {
 		}
 	}
 }
+
+// The toolkit drops the renderers of what was hidden for a minute. What the next ones
+// draw must stand where it stood.
+func TestPartsComeBackAsTheyWere(t *testing.T) {
+	d := open(t, wide, Backends)
+	for name, w := range map[string]fyne.Widget{"nav": d.sheet.nav, "row": d.backends().rows[1]} {
+		want := test.WidgetRenderer(w).Objects()
+		got := w.CreateRenderer().Objects()
+		if len(got) != len(want) {
+			t.Fatalf("%s: %d objects, want %d", name, len(got), len(want))
+		}
+		for i := range want {
+			if got[i].Position() != want[i].Position() || got[i].Size() != want[i].Size() {
+				t.Errorf("%s: object %d stands at %v, %v; want %v, %v", name, i, got[i].Position(), got[i].Size(), want[i].Position(), want[i].Size())
+			}
+		}
+	}
+}
