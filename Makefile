@@ -4,10 +4,10 @@
 # clone needs nothing but Go, git and make.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test build bootstrap package icons bench-ui bench-aws deploy clean
+.PHONY: help setup run test build bootstrap package icons screenshots bench-ui bench-aws deploy clean
 
 help: ## list these commands
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: ## install what building and testing need (says what before it does)
 	@.ci/setup build test
@@ -35,6 +35,9 @@ package: ## build what users install into dist/: a tarball and a .deb (ARGS='lin
 
 icons: ## draw the icons anew from their SVG sources
 	@assets/icons/render
+
+screenshots: ## draw every state of the window into dist/screenshots
+	CGO_ENABLED=0 go test -count=1 -run 'TestScreenshots$$' ./app/ui -args -screenshots '$(CURDIR)/dist/screenshots'
 
 bench-ui: ## measure the window on a private screen: start, idle, a storm of requests, large bodies
 	@.ci/setup build test
