@@ -79,7 +79,7 @@ func (b *Badge) CreateRenderer() fyne.WidgetRenderer {
 	r := &badgeRenderer{owner: b, back: &canvas.Rectangle{CornerRadius: 4, StrokeWidth: 1},
 		label: &canvas.Text{TextSize: TextSmall, Alignment: fyne.TextAlignCenter}}
 	r.paint()
-	return r
+	return laid(r, b)
 }
 
 type badgeRenderer struct {

@@ -218,7 +218,7 @@ func (b *Button) CreateRenderer() fyne.WidgetRenderer {
 		icon:  &canvas.Image{FillMode: canvas.ImageFillContain},
 	}
 	r.paint()
-	return r
+	return laid(r, b)
 }
 
 type buttonRenderer struct {

@@ -116,7 +116,7 @@ func (c *Check) CreateRenderer() fyne.WidgetRenderer {
 	r := &checkRenderer{owner: c, box: &canvas.Rectangle{CornerRadius: 4, StrokeWidth: 1},
 		tick: NewImage(IconCheck, ColorOnFill), label: &canvas.Text{Text: c.label, TextSize: TextBody}}
 	r.paint()
-	return r
+	return laid(r, c)
 }
 
 type checkRenderer struct {

@@ -108,7 +108,7 @@ func (c *Chip) CreateRenderer() fyne.WidgetRenderer {
 	r := &chipRenderer{owner: c, back: &canvas.Rectangle{StrokeWidth: 1},
 		dot: &canvas.Circle{}, icon: NewImage(IconWarning, ColorWarn), label: &canvas.Text{TextSize: TextBody}}
 	r.paint()
-	return r
+	return laid(r, c)
 }
 
 type chipRenderer struct {

@@ -133,7 +133,7 @@ func (b *IconButton) AccessibilityRole() fyne.AccessibleRole { return fyne.Acces
 func (b *IconButton) CreateRenderer() fyne.WidgetRenderer {
 	r := &iconButtonRenderer{owner: b, back: &canvas.Rectangle{CornerRadius: Radius}, icon: NewImage(b.icon, ColorMuted)}
 	r.paint()
-	return r
+	return laid(r, b)
 }
 
 type iconButtonRenderer struct {

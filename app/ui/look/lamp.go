@@ -111,7 +111,7 @@ func (l *Lamp) CreateRenderer() fyne.WidgetRenderer {
 		label: &canvas.Text{TextSize: TextSmall}, word: &canvas.Text{TextSize: TextSmall},
 		ring: &canvas.Circle{}, point: &canvas.Circle{}, a: &canvas.Line{StrokeWidth: 1.75}, b: &canvas.Line{StrokeWidth: 1.75}}
 	r.paint()
-	return r
+	return laid(r, l)
 }
 
 type lampRenderer struct {

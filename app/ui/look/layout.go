@@ -198,3 +198,13 @@ func place(o fyne.CanvasObject, x, y, w, h float32) {
 
 func floor(v float32) float32 { return float32(math.Floor(float64(v))) }
 func ceil(v float32) float32  { return float32(math.Ceil(float64(v))) }
+
+// laid lays a new renderer out where its widget has a size already. Fyne drops the
+// renderer of what has been hidden for a minute, makes another when it is shown again,
+// and gives that one no layout, because the size has not changed.
+func laid(r fyne.WidgetRenderer, owner fyne.CanvasObject) fyne.WidgetRenderer {
+	if size := owner.Size(); !size.IsZero() {
+		r.Layout(size)
+	}
+	return r
+}

@@ -296,7 +296,7 @@ func (p *menuPanel) TypedKey(ev *fyne.KeyEvent) {
 func (p *menuPanel) CreateRenderer() fyne.WidgetRenderer {
 	r := &menuPanelRenderer{owner: p, active: &canvas.Rectangle{CornerRadius: 4}}
 	r.build()
-	return r
+	return laid(r, p)
 }
 
 type menuPanelRenderer struct {

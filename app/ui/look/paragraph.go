@@ -51,7 +51,9 @@ func (p *Paragraph) HeightFor(width float32) float32 {
 func (p *Paragraph) lineHeight() float32 { return p.size + 6 }
 
 // CreateRenderer implements fyne.Widget.
-func (p *Paragraph) CreateRenderer() fyne.WidgetRenderer { return &paragraphRenderer{owner: p} }
+func (p *Paragraph) CreateRenderer() fyne.WidgetRenderer {
+	return laid(&paragraphRenderer{owner: p}, p)
+}
 
 type paragraphRenderer struct {
 	owner *Paragraph

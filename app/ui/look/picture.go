@@ -31,7 +31,7 @@ func (p *Picture) Set(icon Icon, color fyne.ThemeColorName) {
 
 // CreateRenderer implements fyne.Widget.
 func (p *Picture) CreateRenderer() fyne.WidgetRenderer {
-	return &pictureRenderer{p, NewImage(p.icon, p.color)}
+	return laid(&pictureRenderer{p, NewImage(p.icon, p.color)}, p)
 }
 
 type pictureRenderer struct {

@@ -178,7 +178,7 @@ func (c *Choice) TypedKey(ev *fyne.KeyEvent) {
 func (c *Choice) CreateRenderer() fyne.WidgetRenderer {
 	r := &choiceRenderer{owner: c}
 	r.build()
-	return r
+	return laid(r, c)
 }
 
 type choiceRenderer struct {

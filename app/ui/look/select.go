@@ -162,7 +162,7 @@ func (s *Select) CreateRenderer() fyne.WidgetRenderer {
 	r := &selectRenderer{owner: s, back: &canvas.Rectangle{CornerRadius: Radius, StrokeWidth: 1},
 		prefix: &canvas.Text{TextSize: TextBody}, text: &canvas.Text{TextSize: TextBody}, arrow: NewImage(IconChevron, ColorMuted)}
 	r.paint()
-	return r
+	return laid(r, s)
 }
 
 type selectRenderer struct {

@@ -47,7 +47,7 @@ func (s *Shape) Set(fill, stroke fyne.ThemeColorName) {
 func (s *Shape) CreateRenderer() fyne.WidgetRenderer {
 	r := &shapeRenderer{owner: s, rect: &canvas.Rectangle{CornerRadius: s.radius}}
 	r.paint()
-	return r
+	return laid(r, s)
 }
 
 type shapeRenderer struct {

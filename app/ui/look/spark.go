@@ -37,7 +37,7 @@ func (s *Spark) Set(values []float32, color fyne.ThemeColorName) {
 
 // CreateRenderer implements fyne.Widget.
 func (s *Spark) CreateRenderer() fyne.WidgetRenderer {
-	return &sparkRenderer{owner: s, raster: canvas.NewRaster(s.draw)}
+	return laid(&sparkRenderer{owner: s, raster: canvas.NewRaster(s.draw)}, s)
 }
 
 type sparkRenderer struct {

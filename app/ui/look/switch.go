@@ -99,7 +99,7 @@ func (s *Switch) CreateRenderer() fyne.WidgetRenderer {
 		label: &canvas.Text{Text: s.label, TextSize: TextSmall},
 	}
 	r.paint()
-	return r
+	return laid(r, s)
 }
 
 type switchRenderer struct {

@@ -45,7 +45,7 @@ func (t *Text) Natural() fyne.Size { return fyne.MeasureText(t.text, t.size, t.s
 func (t *Text) CreateRenderer() fyne.WidgetRenderer {
 	r := &textRenderer{owner: t, line: &canvas.Text{TextSize: t.size, TextStyle: t.style}}
 	r.fit(t.Size().Width)
-	return r
+	return laid(r, t)
 }
 
 type textRenderer struct {

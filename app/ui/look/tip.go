@@ -109,7 +109,7 @@ func (b *tipBox) show(text string, over fyne.CanvasObject, origin fyne.Position,
 func (b *tipBox) CreateRenderer() fyne.WidgetRenderer {
 	r := &tipRenderer{b}
 	r.paint()
-	return r
+	return laid(r, b)
 }
 
 type tipRenderer struct{ *tipBox }
