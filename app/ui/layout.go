@@ -63,7 +63,10 @@ func (l rootLayout) Layout(o []fyne.CanvasObject, size fyne.Size) {
 	x, rw := lw+1, size.Width-lw-1
 	inspecting := w.inspector.Visible()
 	covered := inspecting && bottom-y-requests.BarHeight-1 < shareLeast
-	w.bar.Hidden, barLine.Hidden, tables.Hidden, w.divider.Hidden = covered, covered, covered, covered || !inspecting
+	for _, part := range []hideable{w.bar, barLine, tables} {
+		show(part, !covered)
+	}
+	show(w.divider, inspecting && !covered)
 	place(w.bar, x, y, rw, requests.BarHeight)
 	place(barLine, x, y+requests.BarHeight, rw, 1)
 	top := y + requests.BarHeight + 1

@@ -58,6 +58,14 @@ func TestThemeIsAppliedLive(t *testing.T) {
 			t.Errorf("%s: the base is %v, want %v", tt.name, got, want)
 		}
 	}
+	form, sheet := s.form, s.settings
+	s.showSettings(settings.General)
+	_ = s.engine.Edit(context.Background(), func(c *config.Config) { c.Theme = "light" })
+	s.Sync()
+	if s.form == form || s.settings != sheet || !s.settings.Visible() {
+		t.Error("sheets that are closed keep the old colours, or the open one has gone")
+	}
+	s.settings.Hide()
 	_ = s.engine.Edit(context.Background(), func(c *config.Config) { c.Theme = "" })
 	s.Sync()
 	if _, ok := s.app.Settings().Theme().(look.Theme); !ok {

@@ -10,6 +10,7 @@ import (
 	"culvert/app/exchange"
 	"culvert/app/ui/editor"
 	"culvert/app/ui/frame"
+	"culvert/app/ui/look"
 	"culvert/app/ui/model"
 	"culvert/app/ui/settings"
 )
@@ -18,6 +19,21 @@ import (
 const generalPage = settings.General
 
 func (w *Window) buildSheets() {
+	w.buildSettings()
+	w.buildForms()
+}
+
+// buildClosedSheets makes those anew that are not on the screen. One of the forms may
+// be: what was typed into it is worth more than its colours.
+func (w *Window) buildClosedSheets() {
+	if !look.Covered(w.win.Canvas()) {
+		w.buildSheets()
+	} else if w.settings.Visible() {
+		w.buildForms()
+	}
+}
+
+func (w *Window) buildSettings() {
 	c := w.win.Canvas()
 	w.settings = settings.New(c, settings.Actions{
 		Edit: func(change func(*config.Config), done func(error)) {
@@ -40,6 +56,10 @@ func (w *Window) buildSheets() {
 			frame.Ask(c, frame.Question{Title: title, Text: text, Yes: yes, No: no}, answer)
 		},
 	})
+}
+
+func (w *Window) buildForms() {
+	c := w.win.Canvas()
 	w.form = editor.NewTunnelForm(c, editor.TunnelActions{
 		CheckTarget: func(text string, done func(error)) {
 			w.cfg.Bridge.Go(func(ctx context.Context) error {

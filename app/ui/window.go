@@ -2,6 +2,7 @@ package ui
 
 import (
 	"context"
+	"image/color"
 	"time"
 
 	"culvert/app/config"
@@ -40,6 +41,7 @@ type Window struct {
 	inspected inspected
 	search    search
 	applied   applied
+	base      color.Color // the theme's background when sheets were built
 }
 
 // inspected is what the inspector shows, or is about to.
@@ -130,15 +132,18 @@ func wantedOf(c *config.Config) applied { return applied{c.Language, c.Theme} }
 // apply puts a changed language or theme in force. Parts take their words when they
 // are built, so another language builds them anew.
 func (w *Window) apply() {
-	wanted := wantedOf(w.cfg.Controller.Config())
-	if wanted == w.applied {
-		return
+	if wanted := wantedOf(w.cfg.Controller.Config()); wanted != w.applied {
+		spoken := words.Tag()
+		w.applied = wanted
+		w.wear()
+		if words.Tag() != spoken {
+			w.rebuild()
+		}
 	}
-	spoken := words.Tag()
-	w.applied = wanted
-	w.wear()
-	if words.Tag() != spoken {
-		w.rebuild()
+	// The toolkit repaints what is in the window; sheets that are closed are not.
+	if base := look.Color(look.ColorBase); base != w.base {
+		w.base = base
+		w.buildClosedSheets()
 	}
 }
 

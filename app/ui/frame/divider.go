@@ -87,7 +87,11 @@ func (d *Divider) paint() {
 }
 
 // CreateRenderer implements fyne.Widget.
-func (d *Divider) CreateRenderer() fyne.WidgetRenderer { return &dividerRenderer{d} }
+func (d *Divider) CreateRenderer() fyne.WidgetRenderer {
+	renderer := &dividerRenderer{d}
+	renderer.Layout(d.Size()) // Fyne forgets renderers of what was long hidden, and never lays out the new one
+	return renderer
+}
 
 type dividerRenderer struct{ *Divider }
 

@@ -93,7 +93,11 @@ func totalWords(t model.Total) string {
 }
 
 // CreateRenderer implements fyne.Widget.
-func (f *Foot) CreateRenderer() fyne.WidgetRenderer { return &footRenderer{f} }
+func (f *Foot) CreateRenderer() fyne.WidgetRenderer {
+	renderer := &footRenderer{f}
+	renderer.Layout(f.Size()) // Fyne forgets renderers of what was long hidden, and never lays out the new one
+	return renderer
+}
 
 type footRenderer struct{ *Foot }
 

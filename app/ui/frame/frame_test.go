@@ -62,7 +62,7 @@ func TestFootSaysWhereAndHowMuch(t *testing.T) {
 			t.Errorf("at %v the total covers the backend", tt.width)
 		}
 	}
-	for i, want := range []string{"1 online", "1 connecting", "1 refused"} {
+	for i, want := range []string{"1 online", "", "1 reconnecting", "1 refused"} {
 		if got := f.summary.texts[i].Text(); got != want {
 			t.Errorf("count %d is %q, want %q", i, got, want)
 		}

@@ -52,7 +52,11 @@ func (l *Lesson) Set(title, text, command string) {
 }
 
 // CreateRenderer implements fyne.Widget.
-func (l *Lesson) CreateRenderer() fyne.WidgetRenderer { return &lessonRenderer{l} }
+func (l *Lesson) CreateRenderer() fyne.WidgetRenderer {
+	renderer := &lessonRenderer{l}
+	renderer.Layout(l.Size()) // Fyne forgets renderers of what was long hidden, and never lays out the new one
+	return renderer
+}
 
 type lessonRenderer struct{ *Lesson }
 

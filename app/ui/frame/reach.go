@@ -73,7 +73,11 @@ func (r *Reach) HeightFor(width float32) float32 {
 }
 
 // CreateRenderer implements fyne.Widget.
-func (r *Reach) CreateRenderer() fyne.WidgetRenderer { return &reachRenderer{r} }
+func (r *Reach) CreateRenderer() fyne.WidgetRenderer {
+	renderer := &reachRenderer{r}
+	renderer.Layout(r.Size()) // Fyne forgets renderers of what was long hidden, and never lays out the new one
+	return renderer
+}
 
 type reachRenderer struct{ *Reach }
 

@@ -12,22 +12,25 @@ import (
 // summary counts the tunnels by state: a dot and words for each state that occurs.
 type summary struct {
 	*fyne.Container
-	dots  [3]*look.Shape
-	texts [3]*look.Text
+	dots  [4]*look.Shape
+	texts [4]*look.Text
 }
 
-var summaryColors = [3]fyne.ThemeColorName{look.ColorOK, look.ColorWarn, look.ColorBad}
+var summaryColors = [4]fyne.ThemeColorName{look.ColorOK, look.ColorWarn, look.ColorWarn, look.ColorBad}
 
 // summaryWords are what is said of each kind of state; "" where there is none.
-func summaryWords(tunnels []model.Tunnel) (texts [3]string) {
+func summaryWords(tunnels []model.Tunnel) (texts [4]string) {
 	if n := model.Count(tunnels, model.Online); n > 0 {
 		texts[0] = words.T("%d online", n)
 	}
-	if n := model.Count(tunnels, model.Connecting, model.Reconnecting); n > 0 {
+	if n := model.Count(tunnels, model.Connecting); n > 0 {
 		texts[1] = words.T("%d connecting", n)
 	}
+	if n := model.Count(tunnels, model.Reconnecting); n > 0 {
+		texts[2] = words.T("%d reconnecting", n)
+	}
 	if n := model.Count(tunnels, model.Refused); n > 0 {
-		texts[2] = words.T("%d refused", n)
+		texts[3] = words.T("%d refused", n)
 	}
 	return texts
 }
