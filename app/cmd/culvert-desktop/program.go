@@ -39,10 +39,11 @@ type program struct {
 	engine   *engine.Engine
 	window   atomic.Pointer[ui.Window]
 	unwatch  func() // ends the watch for crashes
+	deaf     func() // ends the handling of signals
 }
 
 func newProgram(f *flags, dir *config.Dir) (*program, error) {
-	p := &program{flags: f, store: model.NewStore(), unwatch: func() {}}
+	p := &program{flags: f, store: model.NewStore(), unwatch: func() {}, deaf: func() {}}
 	p.app = newApp()
 	words.SetDesktop(lang.SystemLocale().LanguageString())
 	report := p.watchCrashes(dir.Path())
@@ -104,6 +105,7 @@ func (p *program) close() error {
 	p.notifier.Close()
 	errs = append(errs, p.secrets.Close(ctx))
 	p.unwatch()
+	p.deaf()
 	return errors.Join(errs...)
 }
 

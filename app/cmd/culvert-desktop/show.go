@@ -2,6 +2,9 @@ package main
 
 import (
 	"context"
+	"os"
+	"os/signal"
+	"syscall"
 	"time"
 
 	"culvert/app/ui"
@@ -55,20 +58,37 @@ func (p *program) show(signals context.Context, inst *instance.Instance) error {
 	return nil
 }
 
-// quitOn ends the program on a signal. Fyne does that by itself once it runs; this is
-// for one that came before.
+// The toolkit has a handler of its own for signals, once it runs. It ends the main loop
+// without a word, and whatever is posted from then on would run in the wrong goroutine.
+const (
+	handlerPatience = time.Second     // until the toolkit's handler stands
+	earlyPatience   = 3 * time.Second // for the toolkit to end on a signal that came before
+)
+
+// quitOn ends the program on a signal, in the toolkit's place: the bridge first.
 func (p *program) quitOn(signals context.Context, bridge *ui.Bridge) {
 	bridge.Go(func(ctx context.Context) error {
 		select {
-		case <-signals.Done():
+		case <-signals.Done(): // it may have come before the toolkit could hear it
+			wait(ctx, earlyPatience)
+			return nil
 		case <-ctx.Done():
+			return nil
+		case <-time.After(handlerPatience):
 		}
-		select {
-		case <-time.After(time.Second):
-		case <-ctx.Done():
-		}
+		signal.Reset(os.Interrupt, syscall.SIGTERM)
+		again, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
+		p.deaf = stop
+		<-again.Done()
 		return nil
-	}, func(error) { p.app.Quit() })
+	}, func(error) { bridge.Shut(); p.app.Quit() })
+}
+
+func wait(ctx context.Context, d time.Duration) {
+	select {
+	case <-time.After(d):
+	case <-ctx.Done():
+	}
 }
 
 // showUnlessHosted shows the window if nothing on this desktop shows the tray icon:
@@ -80,10 +100,7 @@ func (p *program) showUnlessHosted(w *ui.Window, bridge *ui.Bridge) {
 		defer cancel()
 		for !hosted && ctx.Err() == nil {
 			hosted = tray.HasHost(ctx)
-			select {
-			case <-time.After(time.Second):
-			case <-ctx.Done():
-			}
+			wait(ctx, time.Second)
 		}
 		return nil
 	}, func(error) {
