@@ -28,6 +28,23 @@ var desktopTools = map[string]string{
 	"Xvfb": "xvfb", "dbus-daemon": "dbus-daemon", "xdotool": "xdotool", "xclip": "xclip", "import": "imagemagick",
 }
 
+// busConfig is a session bus that starts no services: a keychain or notifications of
+// the machine would else come into the tests, and the tests into them.
+const busConfig = `<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-Bus Bus Configuration 1.0//EN"
+ "http://www.freedesktop.org/standards/dbus/1.0/busconfig.dtd">
+<busconfig>
+  <type>session</type>
+  <listen>unix:tmpdir=/tmp</listen>
+  <auth>EXTERNAL</auth>
+  <policy context="default">
+    <allow send_destination="*"/>
+    <allow receive_sender="*"/>
+    <allow own="*"/>
+    <allow user="*"/>
+  </policy>
+</busconfig>
+`
+
 func startDisplay(t testing.TB) *display {
 	t.Helper()
 	for tool, pkg := range desktopTools {
@@ -49,7 +66,11 @@ func startDisplay(t testing.TB) *display {
 	write.Close()
 	d.screen = ":" + firstLine(t, "Xvfb", read)
 
-	bus := exec.Command("dbus-daemon", "--session", "--nofork", "--nopidfile", "--print-address=1")
+	config := filepath.Join(t.TempDir(), "bus.conf")
+	if err := os.WriteFile(config, []byte(busConfig), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	bus := exec.Command("dbus-daemon", "--config-file="+config, "--nofork", "--nopidfile", "--print-address=1")
 	bus.Env = append(os.Environ(), "DBUS_SESSION_BUS_ADDRESS=")
 	address, err := bus.StdoutPipe()
 	if err != nil {
@@ -142,6 +163,16 @@ func (d *display) xdotool(t testing.TB, args ...string) {
 func (d *display) clipboard() string {
 	out, _ := d.run("xclip", "-o", "-selection", "clipboard") // fails when it is empty
 	return out
+}
+
+// forget empties the clipboard, so that what is in it later is new.
+func (d *display) forget(t testing.TB) {
+	t.Helper()
+	cmd := exec.Command("xclip", "-selection", "clipboard")
+	cmd.Env = append(os.Environ(), d.env()...)
+	if err := cmd.Run(); err != nil { // a child of it stays until something is copied
+		t.Fatalf("xclip: %v", err)
+	}
 }
 
 // picture is the whole screen.
