@@ -193,6 +193,7 @@ func (r *bannerRenderer) Layout(size fyne.Size) {
 func (r *bannerRenderer) MinSize() fyne.Size { return fyne.NewSize(120, 0) }
 func (r *bannerRenderer) Refresh() {
 	r.Layout(r.Size())
+	r.icon.Refresh() // it may be another one
 	canvas.Refresh(r.Banner)
 }
 func (r *bannerRenderer) Objects() []fyne.CanvasObject {

@@ -164,6 +164,7 @@ func (r *checkRenderer) MinSize() fyne.Size {
 func (r *checkRenderer) Refresh() {
 	r.paint()
 	r.Layout(r.owner.Size())
+	r.tick.Refresh() // the theme may be another one
 	canvas.Refresh(r.owner)
 }
 

@@ -168,6 +168,7 @@ func (r *chipRenderer) MinSize() fyne.Size {
 func (r *chipRenderer) Refresh() {
 	r.paint()
 	r.Layout(r.owner.Size())
+	r.icon.Refresh() // it may be another one
 	canvas.Refresh(r.owner)
 }
 

@@ -208,6 +208,7 @@ func (r *selectRenderer) MinSize() fyne.Size { return fyne.NewSize(80, r.owner.h
 func (r *selectRenderer) Refresh() {
 	r.paint()
 	r.Layout(r.owner.Size())
+	r.arrow.Refresh() // the theme may be another one
 	canvas.Refresh(r.owner)
 }
 func (r *selectRenderer) Objects() []fyne.CanvasObject {

@@ -180,13 +180,14 @@ func (r *sheetRenderer) Layout(size fyne.Size) {
 	place(s.shut, x+w-12-Low, y+(sheetHead-Low)/2, Low, Low)
 	place(s.lines[0], x, y+sheetHead-1, w, 1)
 	room := h - sheetHead - foot
-	place(s.scroll, x+1, y+sheetHead, w-2, room)
-	// The content's height follows from its width, which the scroll does not know.
+	// The content's height follows from its width, which the scroll does not know; it
+	// asks when it gets its size.
 	s.inner.Layout = sheetInner{height: content}
 	if s.fill {
 		s.inner.Layout = growLayout{}
 		content = room
 	}
+	place(s.scroll, x+1, y+sheetHead, w-2, room)
 	s.inner.Resize(fyne.NewSize(w-2, max(content, room)))
 	s.lines[1].Hidden = foot == 0
 	if foot > 0 {

@@ -36,8 +36,8 @@ func newChips(open func(discover.Service)) *chips {
 	return c
 }
 
-// any reports whether there is something to show.
-func (c *chips) any() bool { return len(c.services) > 0 }
+// any reports whether there is something to show: services, or that there are none.
+func (c *chips) any() bool { return len(c.services) > 0 || c.scanned }
 
 // set reports whether the chips have changed.
 func (c *chips) set(s State) bool {
