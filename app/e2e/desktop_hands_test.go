@@ -26,15 +26,15 @@ var (
 	languageChoice = image.Pt(971, 356)
 	clearAll       = image.Pt(1016, 423) // in the settings, page Requests
 
-	centre = image.Rect(400, 300, 880, 500) // where questions stand
-	table  = image.Rect(372, 112, 1270, 767)
-	topBar = image.Rect(0, 0, 1280, 66)
+	centre    = image.Rect(400, 300, 880, 500) // where questions stand
+	noticeBar = image.Rect(0, 66, 360, 100)    // its left end: farther right there may be a chosen tab of this colour
 )
 
 // Colours of the dark theme, and of the light one.
 var (
 	accentFill = color.RGBA{0x2f, 0x6f, 0xe4, 0xff} // of the answer that does it
 	lightPanel = color.RGBA{0xff, 0xff, 0xff, 0xff}
+	noticeBack = color.RGBA{0x26, 0x32, 0x4a, 0xff}
 )
 
 // Steps from the settings' first page to others.
@@ -93,6 +93,17 @@ func (dt *desktop) awaitQuestion(t testing.TB, want bool) {
 	eventually(t, func() error {
 		if n := inked(dt.picture(t), centre, accentFill); n > 300 != want {
 			return fmt.Errorf("there are %d pixels of a button in the middle; wanted a question: %v", n, want)
+		}
+		return nil
+	})
+}
+
+// awaitNotice waits for a message above the cards, or for none.
+func (dt *desktop) awaitNotice(t testing.TB, want bool) {
+	t.Helper()
+	eventually(t, func() error {
+		if n := inked(dt.picture(t), noticeBar, noticeBack); n > 1000 != want {
+			return fmt.Errorf("the bar of notices has %d pixels; wanted a notice: %v", n, want)
 		}
 		return nil
 	})

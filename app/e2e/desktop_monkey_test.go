@@ -59,7 +59,7 @@ func (m *monkey) action() []string {
 	case roll < 62:
 		return append(at, "click", "3")
 	case roll < 72:
-		return append(at, "click", "--repeat", strconv.Itoa(1 + m.random.IntN(8)), "--delay", "5", []string{"4", "5"}[m.random.IntN(2)])
+		return append(at, "click", "--repeat", strconv.Itoa(1+m.random.IntN(8)), "--delay", "5", []string{"4", "5"}[m.random.IntN(2)])
 	case roll < 76:
 		return slices.Concat(at, []string{"mousedown", "1", "mousemove", "--window", m.window, n(900), n(760), "mouseup", "1"})
 	case roll < 92:

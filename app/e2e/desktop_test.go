@@ -72,20 +72,11 @@ func tunnelItems(port, status string) []string {
 	return []string{"localhost:" + port + " — " + status, "> Copy URL", "> Open in browser", toggle}
 }
 
-// copyURL copies a tunnel's URL by the tray and reads it as another program would.
+// copyURL copies the URL of a tunnel without a name by the tray, and reads it as another
+// program would.
 func (dt *desktop) copyURL(t testing.TB, port string) (url string) {
 	t.Helper()
-	eventually(t, func() error {
-		if err := dt.tray.click("localhost:"+port+" — Online", "Copy URL"); err != nil {
-			return err
-		}
-		url = dt.clipboard()
-		if !strings.HasPrefix(url, "http") {
-			return fmt.Errorf("the clipboard holds %q", url)
-		}
-		return nil
-	})
-	return url
+	return dt.urlOf(t, "localhost:"+port+" — Online")
 }
 
 // Where the table's rows begin in a window of 1280 × 800, and what colours its
@@ -262,7 +253,6 @@ func TestDesktopClosedWithoutATray(t *testing.T) {
 	mustGet(t, http.StatusOK, public)
 	before := dt.awaitRows(t, okInk) // a table of few rows: what follows leaves its middle as it is
 	dt.closeWindow(t, window)
-	centre := image.Rect(400, 300, 880, 500) // where the question stands
 	eventually(t, func() error {
 		if samePixels(before, dt.picture(t), centre) {
 			return fmt.Errorf("no question is asked")
@@ -326,14 +316,7 @@ func TestDesktopStartsOnABrokenConfig(t *testing.T) {
 	dt.tray.awaitMenu(t, append(tunnelItems(port, "Online"), ownItems...)...)
 	mustGet(t, http.StatusOK, dt.copyURL(t, port))
 	dt.awaitWindow(t)
-	banner := image.Rect(0, 66, 1280, 100)
-	notice := color.RGBA{0x26, 0x32, 0x4a, 0xff}
-	eventually(t, func() error {
-		if n := inked(dt.picture(t), banner, notice); n < 1000 {
-			return fmt.Errorf("the window says nothing (%d pixels)", n)
-		}
-		return nil
-	})
+	dt.awaitNotice(t, true)
 	keep(t, dt.picture(t), "desktop-broken-config.png")
 	dt.stop(t)
 	if text, err := os.ReadFile(file); err != nil || string(text) != broken {
