@@ -66,7 +66,7 @@ func (p Profile) settings() []setting {
 func (t Tunnel) settings() []setting {
 	return []setting{
 		str("target", t.Target), str("name", t.Name), str("profile", t.Profile),
-		str("host_header", t.HostHeader), duration("timeout", t.Timeout), boolean("start", t.Start),
+		str("id", t.ID), str("host_header", t.HostHeader), duration("timeout", t.Timeout), boolean("start", t.Start),
 	}
 }
 

@@ -12,6 +12,9 @@ type Tunnel struct {
 	Target string `toml:"target"`
 	// Name is the wanted tunnel ID; "" lets the backend choose.
 	Name string `toml:"name"`
+	// ID is the one that the backend has chosen the last time, where there is no Name: it
+	// is asked for again, so that the URL stays.
+	ID string `toml:"id"`
 	// Profile is a name among Config.Profiles; "" is the relay that is built in.
 	Profile string `toml:"profile"`
 	// HostHeader and Timeout are the tunnel's own; "" and 0 are the defaults.

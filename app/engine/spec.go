@@ -19,6 +19,9 @@ type Spec struct {
 	Target target.Target
 	// Name is the wanted tunnel ID; "" lets the backend choose.
 	Name string
+	// LastID is the tunnel ID that the backend chose another time. Without a Name it is
+	// asked for again; if it is not to be had, the backend chooses.
+	LastID string
 	// Backend is a relay (http, https) or a WebSocket API (ws, wss); nil is the
 	// relay that is built into this process.
 	Backend *url.URL

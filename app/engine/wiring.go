@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"sync"
 	"sync/atomic"
@@ -10,6 +11,8 @@ import (
 	"culvert/app/link"
 	"culvert/app/session"
 	"culvert/app/version"
+	"culvert/backend/tunnel"
+	"culvert/backend/wire"
 )
 
 // wiring is what follows from a Spec and serves requests. Edit puts another one in its
@@ -71,18 +74,40 @@ type dialFunc = func(context.Context, link.Hello) (session.Link, error)
 type leg struct {
 	session *session.Session
 	dial    atomic.Pointer[dialFunc]
+	// lastID is asked for by first connections; nil if none is, or no longer.
+	lastID atomic.Pointer[string]
 }
 
 func (t *Tunnel) newLeg(w *wiring) *leg {
 	l := &leg{}
 	l.wire(t.dialer(w))
+	if w.spec.Name == "" && tunnel.ValidID(w.spec.LastID) == nil {
+		l.lastID.Store(&w.spec.LastID)
+	}
 	l.session = session.New(session.Config{
-		Dial: func(ctx context.Context, h link.Hello) (session.Link, error) {
-			return (*l.dial.Load())(ctx, h)
-		},
+		Dial:     l.connect,
 		TunnelID: w.spec.Name, OnStatus: t.onStatus, Watcher: t.engine.watcher, Logger: w.log,
 	})
 	return l
+}
+
+// connect makes a connection. Where no name is wished, the ID of another time will do
+// as well as one that the backend chooses, and no worse: if it is not to be had, there
+// is a connection all the same.
+func (l *leg) connect(ctx context.Context, h link.Hello) (session.Link, error) {
+	dial, last := *l.dial.Load(), l.lastID.Load()
+	if last == nil || h.TunnelID != "" {
+		return dial(ctx, h)
+	}
+	again := h
+	again.TunnelID = *last
+	made, err := dial(ctx, again)
+	var refusal *wire.Error
+	if errors.As(err, &refusal) && (refusal.Code == wire.CodeNameTaken || refusal.Code == wire.CodeForbidden || refusal.Code == wire.CodeInvalidRequest) {
+		l.lastID.Store(nil)
+		return dial(ctx, h)
+	}
+	return made, err
 }
 
 // wire says how connections are made from now on.

@@ -94,6 +94,12 @@ type Control struct {
 
 	editing sync.Mutex // held while the config file is changed
 
+	// online has a mark when a tunnel has come online; see keepIDs.
+	online chan struct{}
+	ctx    context.Context // ends with Close
+	end    context.CancelFunc
+	wg     sync.WaitGroup
+
 	mu sync.Mutex
 	// chosen is the profile that new tunnels use; override the backend that --backend
 	// has put in its place, nil for none.
@@ -119,7 +125,8 @@ func New(cfg Config) *Control {
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
-	c := &Control{cfg: cfg, store: cfg.Store, override: cfg.Backend, lan: cfg.LAN, cards: map[string]*card{}}
+	c := &Control{cfg: cfg, store: cfg.Store, override: cfg.Backend, lan: cfg.LAN, cards: map[string]*card{}, online: make(chan struct{}, 1)}
+	c.ctx, c.end = context.WithCancel(context.Background())
 	c.services.Store(&[]discover.Service{})
 	file, err := cfg.Dir.Load()
 	if err != nil {
@@ -138,7 +145,10 @@ func New(cfg Config) *Control {
 }
 
 // Attach names the engine.
-func (c *Control) Attach(e Engine) { c.engine = e }
+func (c *Control) Attach(e Engine) {
+	c.engine = e
+	c.wg.Go(func() { c.keepIDs(c.ctx) })
+}
 
 // Begin opens the history, and starts those of the restored tunnels that are to be
 // open from the start on. It may block, also for the keychain.
@@ -152,6 +162,8 @@ func (c *Control) Begin(ctx context.Context) {
 // Close ends what Control has started, and writes what is queued for the history.
 // The engine must have been closed.
 func (c *Control) Close(ctx context.Context) error {
+	c.end()
+	c.wg.Wait()
 	c.finder.Close()
 	return c.past.close(ctx)
 }

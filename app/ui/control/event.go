@@ -19,6 +19,12 @@ func (c *Control) OnEvent(event engine.Event) {
 		shown := c.shown(e.Tunnel, e.Status)
 		c.store.PutTunnel(shown)
 		c.cfg.Notices.Status(shown)
+		if shown.State == model.Online {
+			select {
+			case c.online <- struct{}{}:
+			default:
+			}
+		}
 	case engine.Probed:
 		status := e.Tunnel.Status()
 		c.store.ChangeTunnel(e.Tunnel.Key(), func(t *model.Tunnel) { t.Lights = lights(e.Lights, status) })

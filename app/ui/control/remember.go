@@ -52,7 +52,9 @@ func (c *Control) restoreOne(entry config.Tunnel) error {
 	if entry.Profile != "" && !ok {
 		return fmt.Errorf("there is no backend called %q: correct the tunnel in %s", entry.Profile, c.cfg.Dir.ConfigFile())
 	}
-	t, err := c.engine.OpenStopped(c.specWith(backend{URL: p.Backend.URL}, to, w))
+	spec := c.specWith(backend{URL: p.Backend.URL}, to, w)
+	spec.LastID = entry.ID
+	t, err := c.engine.OpenStopped(spec)
 	if err != nil {
 		return err
 	}
@@ -86,6 +88,7 @@ func (c *Control) remember(key string) {
 	if next == nil {
 		return
 	}
+	next.ID = c.lastID(key, k)
 	err := c.edit(func(f *config.Config) {
 		if i := c.place(f, k); i >= 0 {
 			f.Tunnels[i] = *next
@@ -101,6 +104,12 @@ func (c *Control) remember(key string) {
 	k.kept = next
 	c.mu.Unlock()
 	c.store.ChangeTunnel(key, func(t *model.Tunnel) { t.Remembered = true })
+	if c.lastID(key, k) != next.ID { // it came online meanwhile
+		select {
+		case c.online <- struct{}{}:
+		default:
+		}
+	}
 }
 
 // place is where a card's entry stands in the file, or -1.
@@ -152,4 +161,50 @@ func (c *Control) arrange(keys []string) error {
 			f.Tunnels[i] = entries[n]
 		}
 	})
+}
+
+// lastID is the tunnel ID that a card's backend has chosen, or "" if a name was wished.
+func (c *Control) lastID(key string, k *card) string {
+	c.mu.Lock()
+	wish, kept := k.wish, k.kept
+	c.mu.Unlock()
+	if wish.Name != "" {
+		return ""
+	}
+	if t := c.engine.Tunnel(key); t != nil {
+		if id := t.Status().Established.TunnelID; id != "" {
+			return id
+		}
+	}
+	if kept != nil && kept.Profile == wish.Profile {
+		return kept.ID
+	}
+	return ""
+}
+
+// keepIDs writes down the IDs that backends have chosen for tunnels which are
+// remembered, whenever one has come online, until ctx ends.
+func (c *Control) keepIDs(ctx context.Context) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-c.online:
+		}
+		for _, t := range c.engine.Tunnels() {
+			c.mu.Lock()
+			k := c.cards[t.Key()]
+			stale := k != nil && k.kept != nil
+			c.mu.Unlock()
+			if stale && c.lastID(t.Key(), k) != c.keptID(k) {
+				c.remember(t.Key())
+			}
+		}
+	}
+}
+
+func (c *Control) keptID(k *card) string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return k.kept.ID
 }

@@ -178,3 +178,31 @@ func TestBrokenConfig(t *testing.T) {
 		t.Errorf("the file is %q (%v)", text, err)
 	}
 }
+
+// A tunnel without a name has the same URL after a restart: the ID that the backend has
+// chosen is remembered, too.
+func TestURLsAreTheSameAfterARestart(t *testing.T) {
+	t.Parallel()
+	folder := t.TempDir()
+	h := moveIn(t, folder, Config{})
+	if _, err := h.Open(t.Context(), "3001", true); err != nil {
+		t.Fatal(err)
+	}
+	url := func(h *house) string { return h.store.Tunnels()[0].URL }
+	eventually(t, "online", func() bool { return url(h) != "" })
+	before := url(h)
+	eventually(t, "the ID in the file", func() bool {
+		file, err := h.dir.Load()
+		return err == nil && len(file.Tunnels) == 1 && file.Tunnels[0].ID != "" && strings.HasSuffix(before, file.Tunnels[0].ID)
+	})
+	h.moveOut(t)
+
+	again := moveIn(t, folder, Config{})
+	if err := again.Start(t.Context(), again.store.Tunnels()[0].Key); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "online again", func() bool { return url(again) != "" })
+	if after := url(again); after != before {
+		t.Errorf("the URL was %s and is now %s", before, after)
+	}
+}
