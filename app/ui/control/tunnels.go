@@ -257,9 +257,7 @@ func (c *Control) shown(t *engine.Tunnel, s session.Status) model.Tunnel {
 	if spec.Name != "" {
 		m.Detail = m.Target
 	}
-	if s.Cause != nil {
-		m.Cause = s.Cause.Error()
-	}
+	m.Cause = cause(s.Cause)
 	c.mu.Lock()
 	k := c.cards[t.Key()]
 	m.Remembered = k != nil && k.kept != nil
@@ -276,10 +274,7 @@ func lights(found engine.Lights, s session.Status) model.Lights {
 	case session.Connecting:
 		l.Link = model.Light{State: model.LightChecking, At: s.Since}
 	case session.Reconnecting, session.Refused:
-		l.Link = model.Light{State: model.LightDown, At: s.Since}
-		if s.Cause != nil {
-			l.Link.Cause = s.Cause.Error()
-		}
+		l.Link = model.Light{State: model.LightDown, At: s.Since, Cause: cause(s.Cause)}
 	}
 	return l
 }
