@@ -4,6 +4,7 @@
 package requests
 
 import (
+	"cmp"
 	"maps"
 	"time"
 
@@ -54,13 +55,16 @@ type Table struct {
 // NewTable returns a table over the rows.
 func NewTable(view Rows) *Table {
 	t := &Table{view: view, now: time.Now}
-	t.cols = columns(func(r *model.Request) string { return t.labels[r.Tunnel] }, func() time.Time { return t.now() })
+	t.cols = columns(t.label, func() time.Time { return t.now() })
 	t.body = newBody(t)
 	t.scroll = container.NewVScroll(t.body)
 	t.scroll.OnScrolled = func(fyne.Position) { t.scrolled() }
 	t.ExtendBaseWidget(t)
 	return t
 }
+
+// label is what the column of tunnels says: of a tunnel that has gone, its name is left.
+func (t *Table) label(r *model.Request) string { return cmp.Or(t.labels[r.Tunnel], r.Name) }
 
 // Sync takes in new requests and draws what changed.
 func (t *Table) Sync() {

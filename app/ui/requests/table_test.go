@@ -81,6 +81,11 @@ func TestNarrowTableKeepsWhatMatters(t *testing.T) {
 			t.Errorf("at 908: column %s is hidden or empty (%q)", table.cols[i].title, c.Text)
 		}
 	}
+	table.view.At(0).Name = "gone"
+	table.SetLabels(map[string]string{"2": "another"})
+	if got := table.body.pool[0].cells[tunnelColumn].Text; got != "gone" {
+		t.Errorf("of a tunnel that has gone the column says %q, want its name", got)
+	}
 	table.SetLabels(nil)
 	if !table.body.pool[0].cells[tunnelColumn].Hidden {
 		t.Error("without labels the tunnels' column stays")
