@@ -141,7 +141,7 @@ func (e *examination) insecure(err error) Check {
 	case errors.As(err, &invalid) && invalid.Reason == x509.Expired:
 		return failed("the certificate is not valid today", "Check this computer's clock. If it is right, the backend's certificate must be renewed.")
 	case errors.As(err, &invalid):
-		return failed("the certificate is not valid: "+plain(invalid.Error()), "Give the backend a certificate that is.")
+		return failed("the certificate is not valid: "+tidy(invalid.Error()), "Give the backend a certificate that is.")
 	case errors.As(err, &record), errors.Is(err, http.ErrSchemeMismatch):
 		return failed(host+" does not speak TLS", "Try "+map[string]string{"https": "http://", "wss": "ws://"}[e.URL.Scheme]+" if it is meant to be so, or check the port.")
 	case errors.As(err, &alert):

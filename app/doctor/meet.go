@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"culvert/app/link"
+	"culvert/app/plain"
 	"culvert/backend/wire"
 )
 
@@ -52,20 +53,20 @@ func (e *examination) handshake(ctx context.Context) Check {
 	}
 	var refusal *wire.Error
 	if !errors.As(err, &refusal) {
-		return Check{State: Failed, Detail: plain(err.Error()), Advice: "Check that the address is a tunnel backend's, and that it runs."}
+		return Check{State: Failed, Detail: tidy(err.Error()), Advice: "Check that the address is a tunnel backend's, and that it runs."}
 	}
 	e.met = &meeting{refusal: refusal}
 	switch refusal.Code {
 	case wire.CodeUnauthorized, wire.CodeForbidden:
 		return Check{State: OK, Detail: "the backend answered, and does not let this computer in"} // see token
 	case wire.CodeNameTaken:
-		return Check{State: OK, Detail: "the backend answered: " + plain(refusal.Message)}
+		return Check{State: OK, Detail: "the backend answered: " + tidy(refusal.Message)}
 	case wire.CodeTooManyTunnels:
-		return Check{State: Warn, Detail: plain(refusal.Message), Advice: "Close a tunnel, or ask the backend's owner for more."}
+		return Check{State: Warn, Detail: tidy(refusal.Message), Advice: "Close a tunnel, or ask the backend's owner for more."}
 	case wire.CodeThrottled:
 		return Check{State: Failed, Detail: "the backend has too much to do", Advice: "Try again in a minute."}
 	}
-	return Check{State: Failed, Detail: plain(refusal.Message), Advice: "See the backend's log."}
+	return Check{State: Failed, Detail: tidy(refusal.Message), Advice: "See the backend's log."}
 }
 
 // slow is a round trip that people notice in every request.
@@ -91,7 +92,7 @@ func (e *examination) roundTrip(ctx context.Context) Check {
 		case errors.Is(err, context.DeadlineExceeded):
 			return Check{State: Failed, Detail: "the backend fell silent", Advice: "Something on the way, such as a proxy, may hold WebSockets back."}
 		case err != nil:
-			return Check{State: Failed, Detail: plain(err.Error()), Advice: "Something on the way, such as a proxy, may hold WebSockets back."}
+			return Check{State: Failed, Detail: tidy(err.Error()), Advice: "Something on the way, such as a proxy, may hold WebSockets back."}
 		}
 		if took := time.Since(begun); best == 0 || took < best {
 			best = took
@@ -110,7 +111,7 @@ func (e *examination) version(context.Context) Check {
 		return Check{State: Skipped, Detail: "the backend does not let this computer in"}
 	}
 	est := e.met.link.Established()
-	name := cmp.Or(plain(est.Backend), "a backend that does not say its version")
+	name := cmp.Or(tidy(est.Backend), "a backend that does not say its version")
 	if est.Protocol < wire.ProtocolVersion {
 		return Check{State: Warn, Detail: name + ", which speaks the first form of the protocol", Advice: "Update the backend: requests are smaller and slower with this one."}
 	}
@@ -120,16 +121,10 @@ func (e *examination) version(context.Context) Check {
 	return Check{State: OK, Detail: name}
 }
 
-// plain makes text from elsewhere safe to show, and takes out of it how the command
+// tidy makes text from elsewhere safe to show, and takes out of it how the command
 // line would be told, which is no help in a window.
-func plain(s string) string {
-	s = strings.Map(func(r rune) rune {
-		if r < ' ' || r >= 0x7f && r < 0xa0 {
-			return ' '
-		}
-		return r
-	}, s)
-	return flags.Replace(s)
+func tidy(s string) string {
+	return flags.Replace(plain.Line(s))
 }
 
 var flags = strings.NewReplacer(

@@ -96,7 +96,7 @@ func (e *examination) run(ctx context.Context, report func(Check)) (results []Ch
 // dns looks the backend's name up.
 func (e *examination) dns(ctx context.Context) Check {
 	if err := link.ValidateBackend(e.URL, e.Backend.Token); err != nil {
-		return Check{State: Failed, Detail: plain(err.Error()), Advice: "Correct the backend's address."}
+		return Check{State: Failed, Detail: tidy(err.Error()), Advice: "Correct the backend's address."}
 	}
 	host := e.URL.Hostname()
 	if _, err := netip.ParseAddr(host); err == nil {

@@ -68,7 +68,7 @@ func (e *examination) token(context.Context) Check {
 	}
 	switch {
 	case refused:
-		return Check{State: Failed, Detail: "the backend does not accept it: " + plain(e.met.refusal.Message), Advice: "Ask the backend's owner for a new one."}
+		return Check{State: Failed, Detail: "the backend does not accept it: " + tidy(e.met.refusal.Message), Advice: "Ask the backend's owner for a new one."}
 	case !accepted && e.met == nil:
 		return Check{State: Skipped, Detail: "the backend could not be asked; " + detail}
 	}
@@ -83,7 +83,7 @@ func (e *examination) token(context.Context) Check {
 func goodFor(c claims) string {
 	what := "for any tunnel name"
 	if n := len(c.Tunnels); n > 0 {
-		what = "for the tunnel names " + plain(strings.Join(c.Tunnels[:min(n, 5)], ", "))
+		what = "for the tunnel names " + tidy(strings.Join(c.Tunnels[:min(n, 5)], ", "))
 		if n > 5 {
 			what += fmt.Sprintf(" and %d more", n-5)
 		}

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"golang.org/x/time/rate"
+
+	"culvert/app/plain"
 )
 
 // Notification is one. Its texts are plain: no markup.
@@ -93,10 +95,14 @@ func start(d desk) *Notifier {
 }
 
 // Show shows note soon, without waiting for it. Of several with the same key that
-// wait, the last one is shown.
+// wait, the last one is shown. Its texts may come from strangers: no desktop gets what
+// would break their line or turn their direction.
 func (n *Notifier) Show(note Notification) {
-	note.Title, note.Body = cut(note.Title, maxTitle), cut(note.Body, maxBody)
+	note.Title, note.Body = plain.Cut(plain.Line(note.Title), maxTitle), plain.Cut(plain.Line(note.Body), maxBody)
 	note.Actions = slices.Clone(note.Actions)
+	for i := range note.Actions {
+		note.Actions[i].Title = plain.Cut(plain.Line(note.Actions[i].Title), maxTitle)
+	}
 	n.put(order{note.Key, &note})
 }
 
@@ -194,16 +200,4 @@ func (n *Notifier) work(ctx context.Context) bool {
 func (n *Notifier) Close() {
 	n.stop()
 	<-n.ended
-}
-
-// cut shortens s to so many runes.
-func cut(s string, limit int) string {
-	n := 0
-	for i := range s {
-		if n == limit {
-			return s[:i] + "…"
-		}
-		n++
-	}
-	return s
 }

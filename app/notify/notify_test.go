@@ -79,13 +79,8 @@ func TestWaitingIsBounded(t *testing.T) {
 	})
 }
 
-func TestCut(t *testing.T) {
+func TestLongTextsAreCut(t *testing.T) {
 	t.Parallel()
-	for in, want := range map[string]string{"": "", "abc": "abc", "ábčd": "ábč…", "日本語": "日本語"} {
-		if got := cut(in, 3); got != want {
-			t.Errorf("%q: %q", in, got)
-		}
-	}
 	synctest.Test(t, func(t *testing.T) {
 		w := &wall{from: time.Now()}
 		n := start(w)
@@ -97,3 +92,29 @@ func TestCut(t *testing.T) {
 		}
 	})
 }
+
+// What visitors and backends send is no layout of a notification.
+func TestTextsOfStrangers(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		d := &reader{}
+		n := start(d)
+		n.Show(Notification{
+			Key: "k", Title: "First request\nto \u202eevil", Body: "GET /\u202egnp.exe\x1b[31m\n\n<b>\u2028Culvert\ufeff",
+			Actions: []Action{{Title: "Open\u061c\r" + strings.Repeat("x", maxTitle)}},
+		})
+		synctest.Wait()
+		n.Close()
+		want := "First request to evil|GET /gnp.exe [31m  <b> Culvert|Open " + strings.Repeat("x", maxTitle-5) + "…"
+		if got := d.note.Title + "|" + d.note.Body + "|" + d.note.Actions[0].Title; got != want {
+			t.Errorf("the desktop got %q, want %q", got, want)
+		}
+	})
+}
+
+// reader is a desk that remembers what it was given last.
+type reader struct{ note Notification }
+
+func (r *reader) show(_ context.Context, n Notification) { r.note = n }
+func (r *reader) withdraw(context.Context, string)       {}
+func (r *reader) close(context.Context)                  {}

@@ -10,11 +10,11 @@ import (
 	"net/http"
 	"slices"
 	"strings"
-	"unicode"
 	"unicode/utf8"
 
 	"culvert/app/coding"
 	"culvert/app/exchange"
+	"culvert/app/plain"
 	"culvert/app/redact"
 )
 
@@ -95,10 +95,8 @@ func clean(s string) string {
 	}, strings.ReplaceAll(s, "\r\n", "\n"))
 }
 
-// isHidden: control characters, and those that turn the direction of writing.
-func isHidden(r rune) bool {
-	return unicode.IsControl(r) || r != '\u200c' && r != '\u200d' && unicode.Is(unicode.Cf, r)
-}
+// isHidden: what would do something else in a terminal than to be seen.
+func isHidden(r rune) bool { return plain.Hidden(r) }
 
 func statusLine(status int) string {
 	return strings.TrimSpace(fmt.Sprintf("%d %s", status, http.StatusText(status)))

@@ -6,8 +6,8 @@ import (
 
 	"culvert/app/capture"
 	"culvert/app/engine"
+	"culvert/app/plain"
 	"culvert/app/session"
-	"culvert/app/ui/look"
 	"culvert/app/ui/model"
 	"culvert/app/ui/words"
 )
@@ -101,7 +101,7 @@ func browse(text string) string {
 // paste anywhere, else "".
 func webURL(text string) string {
 	u, err := url.Parse(text)
-	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || look.Clean(text) != text {
+	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || plain.Line(text) != text {
 		return ""
 	}
 	return text

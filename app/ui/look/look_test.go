@@ -69,11 +69,12 @@ func TestThemeKnowsItsColours(t *testing.T) {
 
 func TestClean(t *testing.T) {
 	for in, want := range map[string]string{
-		"plain /päth":          "plain /päth",
-		"two\r\nlines\tand":    "two  lines and",
-		"esc\x1b[31m":          "esc [31m",
-		"abc\u202egnp.exe":     "abcgnp.exe",
-		"\u2066isolated\u2069": "isolated",
+		"plain /päth":            "plain /päth",
+		"two\r\nlines\tand":      "two  lines and",
+		"esc\x1b[31m":            "esc [31m",
+		"abc\u202egnp.exe":       "abcgnp.exe",
+		"\u2066isolated\u2069":   "isolated",
+		"a\u061cb\ufeffc\u2028d": "abc d",
 	} {
 		if got := Clean(in); got != want {
 			t.Errorf("Clean(%q) = %q, want %q", in, got, want)

@@ -1,11 +1,11 @@
 package look
 
 import (
-	"strings"
-
 	"fyne.io/fyne/v2"
 	"fyne.io/fyne/v2/canvas"
 	"fyne.io/fyne/v2/widget"
+
+	"culvert/app/plain"
 )
 
 // Text is one line of text without padding, cut with an ellipsis where it does
@@ -121,17 +121,6 @@ func split(word string, width, size float32, style fyne.TextStyle) (head, tail s
 	return string(runes[:n]), string(runes[n:])
 }
 
-// Clean makes text that came from elsewhere harmless to draw: one line, no
-// control characters, no marks that reverse the reading direction.
-func Clean(text string) string {
-	return strings.Map(func(r rune) rune {
-		switch {
-		case r < 0x20 || r >= 0x7f && r < 0xa0:
-			return ' '
-		case r >= 0x202a && r <= 0x202e, r >= 0x2066 && r <= 0x2069, r == 0x200e, r == 0x200f:
-			return -1
-		default:
-			return r
-		}
-	}, text)
-}
+// Clean makes text that came from elsewhere harmless to draw: one line, no control
+// characters, no marks that reverse the reading direction.
+func Clean(text string) string { return plain.Line(text) }

@@ -11,6 +11,7 @@ import (
 
 	"culvert/app/config"
 	"culvert/app/notify"
+	"culvert/app/plain"
 	"culvert/app/ui/model"
 	"culvert/app/ui/words"
 )
@@ -22,6 +23,9 @@ const patience = 5 * time.Second
 // maxMessages bounds the different messages of one backend that are told; they are in
 // the window, too.
 const maxMessages = 20
+
+// maxPath bounds what is told of a visitor's path, in runes.
+const maxPath = 80
 
 // Notifier shows notifications, as *notify.Notifier does.
 type Notifier interface {
@@ -155,7 +159,7 @@ func (p *Policy) Request(key, name string, r *model.Request) {
 	if !p.wanted.FirstRequest || p.looking || p.closed {
 		return
 	}
-	p.show(requestKey+key, words.T("First request to %s", name), r.Method+" "+clip(r.Path)+" · "+r.StatusText())
+	p.show(requestKey+key, words.T("First request to %s", name), r.Method+" "+plain.Cut(r.Path, maxPath)+" · "+r.StatusText())
 }
 
 // Message is what a backend has to say.
@@ -258,13 +262,4 @@ func (p *Policy) restored() {
 
 func (p *Policy) show(key, title, body string) {
 	p.notifier.Show(notify.Notification{Key: key, Title: title, Body: body, OnClick: p.onClick})
-}
-
-// clip is a path as far as a notification has room for it.
-func clip(path string) string {
-	const most = 80
-	if r := []rune(path); len(r) > most {
-		return string(r[:most]) + "…"
-	}
-	return path
 }
