@@ -61,6 +61,13 @@ func (b *Body) clear(pool *sync.Pool) {
 	b.parts, b.small, b.size = nil, nil, 0
 }
 
+// forget clears the body, whoever may have kept it.
+func (b *Body) forget(pool *sync.Pool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.clear(pool)
+}
+
 // release clears the body unless it is to be kept.
 func (b *Body) release(pool *sync.Pool) {
 	b.mu.Lock()
@@ -97,9 +104,7 @@ func (t *tee) write(r *Recorder, p []byte) {
 	for len(p) > 0 {
 		room := t.room(r)
 		if room == nil {
-			b.clear(&r.parts)
-			r.memory.Add(t.reserved)
-			t.reserved, t.keep = 0, false
+			t.drop(r)
 			b.Dropped, b.Truncated = true, false
 			return
 		}
@@ -107,6 +112,23 @@ func (t *tee) write(r *Recorder, p []byte) {
 		b.size += n
 		p = p[n:]
 	}
+}
+
+// drop gives back what is kept of the body, and keeps no more of it.
+func (t *tee) drop(r *Recorder) {
+	t.body.clear(&r.parts)
+	r.memory.Add(t.reserved)
+	t.reserved, t.keep = 0, false
+}
+
+// forget is drop for a body that is not to be seen any more. Nobody else can have
+// seen it yet.
+func (t *tee) forget(r *Recorder) {
+	if t.body.size > 0 {
+		t.drop(r)
+		t.body.Truncated = true
+	}
+	t.keep = false
 }
 
 // room is where the next bytes of the body go; nil if there is no memory for them.

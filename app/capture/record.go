@@ -28,6 +28,9 @@ func (rec *Record) RequestBody(p []byte) {
 		return
 	}
 	rec.request.write(rec.recorder, p)
+	if s := rec.stream.Load(); s != nil && s.forgotten.Load() {
+		rec.request.forget(rec.recorder)
+	}
 	if rec.request.count == rec.request.expected {
 		rec.requestFull.Store(true)
 	}
@@ -77,6 +80,9 @@ func (rec *Record) ResponseBody(p []byte) {
 	}
 	rec.response.write(rec.recorder, p)
 	if s := rec.stream.Load(); s != nil {
+		if s.forgotten.Load() {
+			rec.response.forget(rec.recorder)
+		}
 		s.write(exchange.FromService, p)
 	}
 }

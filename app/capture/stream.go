@@ -30,6 +30,7 @@ type Stream struct {
 	decoder   stream.Decoder // nil if nobody here speaks the protocol
 	both      bool           // the visitor's bytes are messages, too
 	announced atomic.Bool
+	forgotten atomic.Bool // Forget was called: no body is kept any more
 	in, out   atomic.Int64
 
 	mu       sync.Mutex
@@ -128,6 +129,10 @@ func (s *Stream) end(x *Exchange) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.exchange, s.done = *x, true
+	if s.forgotten.Load() {
+		s.rec.request.forget(s.rec.recorder)
+		s.rec.response.forget(s.rec.recorder)
+	}
 }
 
 // release gives the budget its bytes back. What is kept of the messages from now on
@@ -137,6 +142,21 @@ func (s *Stream) release() {
 	defer s.mu.Unlock()
 	s.rec.recorder.memory.Add(s.bytes)
 	s.bytes = 0
+}
+
+// Forget drops the messages that are kept, and what is kept of the bodies. The stream
+// goes on: its messages keep their numbers, and those that come from now on are kept
+// as before. It may be called at any time.
+func (s *Stream) Forget() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.forgotten.Store(true)
+	s.rec.recorder.memory.Add(s.bytes)
+	s.messages, s.bytes = nil, 0
+	if s.done { // and the exchange waits to be handed out
+		s.rec.request.body.forget(&s.rec.recorder.parts)
+		s.rec.response.body.forget(&s.rec.recorder.parts)
+	}
 }
 
 // Snapshot is the exchange so far; at its end, it is the one that OnExchange gets.
@@ -151,8 +171,8 @@ func (s *Stream) Snapshot() Exchange {
 	}
 	x.Duration = time.Since(x.Start)
 	x.BytesIn, x.BytesOut = s.in.Load(), s.out.Load()
-	if !s.rec.requestOver() {
-		x.RequestBody = new(Body)
+	if forgotten := s.forgotten.Load(); forgotten || !s.rec.requestOver() {
+		x.RequestBody = &Body{Truncated: forgotten && s.in.Load() > 0}
 	}
 	x.ResponseBody = new(Body)
 	return x
