@@ -205,7 +205,7 @@ func TestEditIsInForce(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := h.past.opened(); err == nil {
+	if _, err := h.past.opened(t.Context()); err == nil {
 		t.Error("the history is still on")
 	}
 	key, err := h.Open(t.Context(), "3001", false)
@@ -218,7 +218,7 @@ func TestEditIsInForce(t *testing.T) {
 	if err := h.Edit(t.Context(), func(c *config.Config) { c.History.Enabled = true }); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := h.past.opened(); err != nil {
+	if _, err := h.past.opened(t.Context()); err != nil {
 		t.Errorf("the history is off: %v", err)
 	}
 }

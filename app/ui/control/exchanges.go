@@ -43,7 +43,7 @@ func (c *Control) Recall(ctx context.Context, id string) (*exchange.Exchange, er
 	if x := c.store.ExchangeByID(id); x != nil {
 		return x, nil
 	}
-	h, err := c.past.opened()
+	h, err := c.past.opened(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("the request is no longer in memory, and %w", err)
 	}
@@ -82,7 +82,7 @@ func (c *Control) tunnelOf(x *exchange.Exchange) (best *engine.Tunnel) {
 
 // Search finds rows in the history.
 func (c *Control) Search(ctx context.Context, f model.Filter, before int64) (model.Page, error) {
-	h, err := c.past.opened()
+	h, err := c.past.opened(ctx)
 	if err != nil {
 		return model.Page{}, err
 	}
@@ -107,7 +107,7 @@ func (c *Control) Search(ctx context.Context, f model.Filter, before int64) (mod
 // Clear removes what is kept of all requests.
 func (c *Control) Clear(ctx context.Context) error {
 	c.store.ClearRequests("")
-	h, err := c.past.opened()
+	h, err := c.past.opened(ctx)
 	if errors.Is(err, errNoHistory) {
 		return c.past.clear(ctx)
 	}

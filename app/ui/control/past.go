@@ -33,6 +33,8 @@ type past struct {
 	log   *slog.Logger
 
 	turning sync.Mutex // held while it is switched on or off
+	begun   chan struct{}
+	begin   sync.Once // closes begun, when it was opened first, or was not to be
 
 	mu     sync.Mutex
 	limits history.Limits
@@ -44,6 +46,7 @@ type past struct {
 }
 
 func (p *past) init(dir *config.Dir, l history.Limits, wanted bool, s *model.Store, log *slog.Logger) {
+	p.begun = make(chan struct{})
 	p.path, p.limits, p.wanted, p.store, p.log = filepath.Join(dir.Path(), HistoryFile), l, wanted, s, log
 }
 
@@ -51,6 +54,7 @@ func (p *past) init(dir *config.Dir, l history.Limits, wanted bool, s *model.Sto
 func (p *past) open(ctx context.Context) {
 	p.turning.Lock()
 	defer p.turning.Unlock()
+	defer p.begin.Do(func() { close(p.begun) })
 	p.mu.Lock()
 	l, due := p.limits, p.wanted && p.h == nil
 	p.mu.Unlock()
@@ -155,8 +159,19 @@ func (p *past) clear(ctx context.Context) error {
 	return errors.Join(h.Clear(ctx), h.Close(ctx))
 }
 
-// opened is the history, or says why there is none.
-func (p *past) opened() (*history.History, error) {
+// opened is the history, or says why there is none. Just after the start it waits until
+// the history is open.
+func (p *past) opened(ctx context.Context) (*history.History, error) {
+	p.mu.Lock()
+	wanted := p.wanted
+	p.mu.Unlock()
+	if wanted {
+		select {
+		case <-p.begun:
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	switch {
@@ -170,7 +185,7 @@ func (p *past) opened() (*history.History, error) {
 
 // usage is how much is kept.
 func (p *past) usage(ctx context.Context) settings.Usage {
-	h, err := p.opened()
+	h, err := p.opened(ctx)
 	if errors.Is(err, errNoHistory) {
 		return settings.Usage{}
 	}
