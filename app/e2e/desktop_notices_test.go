@@ -83,23 +83,32 @@ func TestDesktopNotices(t *testing.T) {
 	dt.stop(t)
 }
 
-// Each kind can be switched off.
+// Each kind can be switched off: what comes later shows that it did not come.
 func TestDesktopNoticesSwitchedOff(t *testing.T) {
-	d := startDisplay(t)
-	a := d.startAnnouncer(t)
-	_, port := hello(t)
-	own := "localhost:" + port
-	r := startRelay(t)
-	config := writeConfig(t, "[notices]\nfirst_request = false\nrestored = false\n")
-	dt := startDesktopIn(t, d, config, "--minimized", "--backend", r.url(), "--open", port)
-	dt.tray.awaitTitles(t, own+" — Online")
-	mustGet(t, http.StatusOK, dt.copyURL(t, port))
-	lost := own + " lost its backend"
-	for _, want := range [][]string{{lost}, {lost, lost}} { // and nothing between them
-		r.kill(t)
-		a.await(t, want...)
-		r.start(t)
-		dt.tray.awaitTitles(t, own+" — Online")
+	for _, off := range []string{"first_request", "restored"} {
+		t.Run(off, func(t *testing.T) {
+			d := startDisplay(t)
+			a := d.startAnnouncer(t)
+			_, port := hello(t)
+			own := "localhost:" + port
+			r := startRelay(t)
+			config := writeConfig(t, "[notices]\n"+off+" = false\n")
+			dt := startDesktopIn(t, d, config, "--minimized", "--backend", r.url(), "--open", port)
+			dt.tray.awaitTitles(t, own+" — Online")
+			public := dt.copyURL(t, port)
+			if off == "first_request" {
+				mustGet(t, http.StatusOK, public)
+			}
+			r.kill(t)
+			lost := own + " lost its backend"
+			a.await(t, lost)
+			r.start(t)
+			dt.tray.awaitTitles(t, own+" — Online")
+			if off == "restored" {
+				mustGet(t, http.StatusOK, public)
+				a.await(t, lost, "First request to "+own)
+			}
+			dt.stop(t)
+		})
 	}
-	dt.stop(t)
 }

@@ -101,6 +101,9 @@ func (s *stage) checkTexts() {
 	whole := box{to: fyne.NewPos(size.Width, size.Height)}
 	var texts []placed
 	collect(root, fyne.NewPos(0, 0), whole, "", &texts)
+	if len(texts) < 3 {
+		s.t.Errorf("only %d texts are found: the window is empty, or they are not looked for where they are", len(texts))
+	}
 	const slack = 2 // letters seldom fill their boxes
 	for i, p := range texts {
 		if out := p.box.within(whole); p.box.to.X > out.to.X+slack || p.box.to.Y > out.to.Y+slack || p.box.from.X < -slack || p.box.from.Y < -slack {
