@@ -38,3 +38,21 @@ func TestCut(t *testing.T) {
 		}
 	}
 }
+
+func TestContainsFold(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		text, needle string
+		want         bool
+	}{
+		{"", "", true}, {"abc", "", true}, {"", "a", false}, {"ABC", "bc", true}, {"aab", "ab", true}, {"ab", "abc", false},
+		{"Grüße", "grü", true}, {"[x", "{x", false}, {"@", "`", false}, {"A-1", "a-1", true},
+	} {
+		if got := ContainsFold(tt.text, tt.needle); got != tt.want {
+			t.Errorf("%q in %q: %v", tt.needle, tt.text, got)
+		}
+		if got := ContainsFold([]byte(tt.text), tt.needle); got != tt.want {
+			t.Errorf("%q in the bytes of %q: %v", tt.needle, tt.text, got)
+		}
+	}
+}

@@ -21,6 +21,7 @@ func (f *Found) Reset() { f.rows, f.changed = nil, true }
 // It reports whether there is room for more.
 func (f *Found) Add(rows []*Request) bool {
 	for _, r := range rows[:min(len(rows), MaxFound-len(f.rows))] {
+		r.bound()
 		r.ID = newest - uint64(len(f.rows))
 		f.rows = append(f.rows, r)
 	}

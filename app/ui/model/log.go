@@ -1,7 +1,6 @@
 package model
 
 import (
-	"net/http"
 	"sort"
 
 	"culvert/app/exchange"
@@ -47,6 +46,7 @@ type News struct {
 
 // AddRequest appends to the log. The Store keeps r and gives it its ID.
 func (s *Store) AddRequest(r *Request) {
+	r.bound()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.log.add(r)
@@ -65,6 +65,7 @@ func (s *Store) AddRequest(r *Request) {
 
 // EndRequest replaces the row that r.ID names, which was Open, unless it has left.
 func (s *Store) EndRequest(r *Request) {
+	r.bound()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.log.replace(r)
@@ -193,7 +194,7 @@ func (l *log) drop(tunnel string) {
 
 // keep keeps an exchange, and lets older ones go that have no room beside it.
 func (l *log) keep(id uint64, x *exchange.Exchange) {
-	size := weight(x)
+	size := exchange.Weight(x)
 	if size > maxExchanges || !l.has(id) {
 		return
 	}
@@ -227,24 +228,4 @@ func (l *log) tidy() {
 		}
 	}
 	l.order = order
-}
-
-// weight is about how many bytes an exchange takes in memory.
-func weight(x *exchange.Exchange) int64 {
-	n := 1024 + len(x.URL) + len(x.Path) + len(x.Err) + len(x.Detail) +
-		len(x.Request.Body) + len(x.Response.Body) + headerWeight(x.Request.Header) + headerWeight(x.Response.Header)
-	for i := range x.Messages {
-		n += 128 + cap(x.Messages[i].Data)
-	}
-	return int64(n)
-}
-
-func headerWeight(h http.Header) (n int) {
-	for name, values := range h {
-		n += 64 + len(name)
-		for _, v := range values {
-			n += 16 + len(v)
-		}
-	}
-	return n
 }

@@ -2,8 +2,11 @@ package model
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 	"time"
+	"unicode/utf8"
+	"unsafe"
 
 	"culvert/app/exchange"
 
@@ -269,3 +272,61 @@ type live int
 func (l live) Count() int                                   { return int(l) }
 func (l live) Messages(int) ([]exchange.StreamMessage, int) { return nil, 0 }
 func (l live) Done() bool                                   { return false }
+
+// However long the texts that visitors send, a row takes some 2 KB; the exchange keeps
+// the whole of them.
+func TestRowsAreBounded(t *testing.T) {
+	t.Parallel()
+	long := func() *Request {
+		text := strings.Repeat("ä", 30<<10)
+		return &Request{Tunnel: "1", Path: "/" + text, Err: text, Detail: text, Method: text, Visitor: text, Name: text, Open: true}
+	}
+	size := func(r *Request) int {
+		return len(r.Path) + len(r.Err) + len(r.Detail) + len(r.Method) + len(r.Visitor) + len(r.Name)
+	}
+	check := func(what string, r *Request) {
+		t.Helper()
+		if n := size(r); n > 2<<10 {
+			t.Errorf("%s takes %d bytes", what, n)
+		}
+		for _, text := range []string{r.Path, r.Err, r.Detail, r.Method, r.Visitor, r.Name} {
+			if !utf8.ValidString(text) || !strings.HasSuffix(text, "ä…") {
+				t.Errorf("%s was cut to %.40q", what, text)
+			}
+		}
+	}
+	s := NewStore()
+	r := long()
+	s.AddRequest(r)
+	whole := &exchange.Exchange{ID: "x", Path: long().Path}
+	s.KeepExchange(r.ID, whole)
+	check("a row", r)
+	if got := s.Exchange(r.ID).Path; got != whole.Path {
+		t.Error("the path of the exchange was cut")
+	}
+	ended := long()
+	ended.ID = r.ID
+	s.EndRequest(ended)
+	check("a row that ended", ended)
+	var f Found
+	f.Add([]*Request{long()})
+	check("a row of the history", f.At(0))
+	short := &Request{Path: "/a", Err: "e", Detail: "d", Method: "GET", Visitor: "::1", Name: "n"}
+	want := *short
+	s.AddRequest(short)
+	want.ID = short.ID
+	if diff := cmp.Diff(&want, short); diff != "" {
+		t.Errorf("a short row changed:\n%s", diff)
+	}
+}
+
+// What stays of a long text keeps none of the rest in memory.
+func TestRowsHoldNothingLarge(t *testing.T) {
+	t.Parallel()
+	head := strings.Repeat("x", 1<<20)
+	for _, most := range []int{8, 2 << 20} {
+		if got := start(head[:16], most); unsafe.StringData(got) == unsafe.StringData(head) {
+			t.Errorf("16 bytes cut to %d share the memory of a megabyte", most)
+		}
+	}
+}

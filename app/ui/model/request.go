@@ -4,8 +4,10 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"culvert/app/exchange"
+	"culvert/app/plain"
 	"culvert/app/ui/words"
 )
 
@@ -22,7 +24,7 @@ type Request struct {
 
 	Time     time.Time
 	Method   string
-	Path     string // raw path and query
+	Path     string // raw path and query, without secrets
 	Status   int    // 0: no answer reached the visitor
 	Duration time.Duration
 	Size     int64 // bytes of the answer's body
@@ -37,6 +39,35 @@ type Request struct {
 	Messages int
 	Open     bool
 	Live     Live // nil unless Open
+}
+
+// The bounds of a row's texts, in bytes: together 2 KB, as there are many rows. The
+// whole of them stands in the exchange.
+const (
+	maxPath   = 1 << 10
+	maxReason = 256 // of Err, and of Detail
+	maxWord   = 128 // of Method, Visitor, and Name
+)
+
+// bound keeps the beginnings of long texts, which belong to nothing larger.
+func (r *Request) bound() {
+	r.Path = start(r.Path, maxPath)
+	r.Err, r.Detail = start(r.Err, maxReason), start(r.Detail, maxReason)
+	r.Method, r.Visitor, r.Name = start(r.Method, maxWord), start(r.Visitor, maxWord), start(r.Name, maxWord)
+}
+
+// start is a copy of so many bytes of a text, the last of which are an ellipsis if that
+// is not all of it.
+func start(text string, most int) string {
+	if len(text) <= most {
+		return strings.Clone(text)
+	}
+	const more = "…"
+	n := most - len(more)
+	for n > 0 && !utf8.RuneStart(text[n]) {
+		n--
+	}
+	return text[:n] + more
 }
 
 // StreamKind is what kind of stream an exchange became.
@@ -132,32 +163,10 @@ func (r *Request) StatusText() string {
 // lower case alike.
 func (r *Request) Matches(words []string) bool {
 	for _, w := range words {
-		if !containsFold(r.Path, w) && !containsFold(r.Method, w) && !strings.HasPrefix(strconv.Itoa(r.Status), w) &&
-			!containsFold(r.Visitor, w) && !containsFold(r.Err, w) && !containsFold(r.Detail, w) && !containsFold(r.Name, w) {
+		if !plain.ContainsFold(r.Path, w) && !plain.ContainsFold(r.Method, w) && !strings.HasPrefix(strconv.Itoa(r.Status), w) &&
+			!plain.ContainsFold(r.Visitor, w) && !plain.ContainsFold(r.Err, w) && !plain.ContainsFold(r.Detail, w) && !plain.ContainsFold(r.Name, w) {
 			return false
 		}
 	}
 	return true
-}
-
-// containsFold is strings.Contains for a lower-case needle, blind to ASCII case
-// and without allocating: it runs over thousands of rows while a person types.
-func containsFold(s, lower string) bool {
-	for i := 0; i+len(lower) <= len(s); i++ {
-		j := 0
-		for j < len(lower) && lowerASCII(s[i+j]) == lower[j] {
-			j++
-		}
-		if j == len(lower) {
-			return true
-		}
-	}
-	return false
-}
-
-func lowerASCII(c byte) byte {
-	if 'A' <= c && c <= 'Z' {
-		return c + 'a' - 'A'
-	}
-	return c
 }
