@@ -23,8 +23,10 @@ var added = map[string]bool{
 	"X-Forwarded-Host": true, "Forwarded": true, "Sec-Websocket-Key": true, "Sec-Websocket-Version": true, "Sec-Websocket-Extensions": true,
 }
 
-// CURL is a command for a POSIX shell that sends the request again, to the public
-// URL. Where the body is not in it, a comment before it says why.
+// CURL is a command that sends the request again, to the public URL. Where the body
+// is not in it, a comment before it says why. It is for sh, bash, zsh, ksh and fish,
+// on Windows for Git Bash or WSL: cmd and PowerShell have other quotes, and must not
+// be given it, because what a visitor sent could be commands there.
 func CURL(x *exchange.Exchange, o Options) string {
 	x = o.prepare(x)
 	body, _ := decoded(x.Request)
@@ -110,8 +112,14 @@ func headerArguments(x *exchange.Exchange, hasBody bool) (args []string) {
 	return args
 }
 
-// quote is one word for a shell, whatever is in it: in single quotes, or with
-// escapes if there is what one cannot see. NUL cannot be said, and is left out.
+// quote is one word for a shell, whatever is in it: in single quotes, or in $'…' if
+// there is what one cannot see. NUL cannot be said, and is left out.
+//
+// A shell may read it otherwise than another, but none may find the end of the
+// quotes before we mean it: what follows would be a command that a visitor wrote.
+// In single quotes fish takes a backslash for an escape, and so all of them stand
+// outside. An older POSIX shell, such as dash, has no $'…' and sees a "$" and single
+// quotes, in which no quote may be: it gets another text then. fish refuses it.
 func quote(s string) string {
 	s = strings.ReplaceAll(s, "\x00", "")
 	visible := utf8.ValidString(s)
@@ -124,23 +132,14 @@ func quote(s string) string {
 		if s != "" && strings.Trim(s, "ABCDEFGHIJKLMNOPQRSTUVWXYZ") == "" {
 			return s
 		}
-		return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
+		return "'" + outside.Replace(s) + "'"
 	}
 	var out bytes.Buffer
 	out.WriteString("$'")
 	for i := 0; i < len(s); {
 		r, n := utf8.DecodeRuneInString(s[i:])
 		switch {
-		case r == '\'' || r == '\\':
-			out.WriteByte('\\')
-			out.WriteByte(s[i])
-		case r == '\n':
-			out.WriteString(`\n`)
-		case r == '\r':
-			out.WriteString(`\r`)
-		case r == '\t':
-			out.WriteString(`\t`)
-		case r == utf8.RuneError && n == 1 || isHidden(r):
+		case r == utf8.RuneError && n == 1, isHidden(r), strings.ContainsRune(`'\!`, r):
 			for _, c := range []byte(s[i : i+n]) {
 				// Three octal digits end by themselves, in every shell.
 				fmt.Fprintf(&out, `\%03o`, c)
@@ -153,3 +152,6 @@ func quote(s string) string {
 	out.WriteByte('\'')
 	return out.String()
 }
+
+// outside ends the single quotes for what must not stand in them.
+var outside = strings.NewReplacer("'", `'\''`, `\`, `'\\'`)

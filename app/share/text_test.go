@@ -4,13 +4,17 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net/http"
+	"os"
 	"os/exec"
+	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"golang.org/x/net/http/httpguts"
 
 	"culvert/app/exchange"
 )
@@ -84,51 +88,114 @@ curl \
 	}
 }
 
-// shell runs a command with a curl that prints its arguments.
-func shell(t *testing.T, command string) []string {
+// shells are those that people paste commands into. Only the first ones have $'…'.
+var shells = []struct {
+	name    string
+	escapes bool
+}{{"bash", true}, {"zsh", true}, {"ksh", true}, {"sh", false}, {"dash", false}, {"fish", false}}
+
+// shell runs a command with a curl that prints its arguments, in an empty folder.
+func shell(t *testing.T, name, command string) (args []string, folder string, err error) {
 	t.Helper()
-	if runtime.GOOS == "windows" {
-		t.Skip("there is no POSIX shell on Windows")
+	path, err := exec.LookPath(name)
+	if err != nil || runtime.GOOS == "windows" {
+		t.Skipf("there is no %s", name)
 	}
-	out, err := exec.CommandContext(t.Context(), "bash", "-c", "curl() { printf '%s\\0' \"$@\"; }\n"+command).Output()
-	if err != nil {
+	bin, folder := t.TempDir(), t.TempDir()
+	curl := filepath.Join(bin, "curl")
+	if err := os.WriteFile(curl, []byte("#!/bin/sh\nfor a in \"$@\"; do printf '%s\\0' \"$a\"; done\n"), 0o700); err != nil {
 		t.Fatal(err)
 	}
-	return strings.Split(strings.TrimSuffix(string(out), "\x00"), "\x00")
+	cmd := exec.CommandContext(t.Context(), path, "-c", command)
+	cmd.Dir = folder
+	cmd.Env = []string{"PATH=" + bin + string(filepath.ListSeparator) + os.Getenv("PATH"), "HOME=" + t.TempDir()}
+	out, err := cmd.Output()
+	return strings.Split(strings.TrimSuffix(string(out), "\x00"), "\x00"), folder, err
 }
 
 func TestCURLInAShell(t *testing.T) {
 	t.Parallel()
-	got := shell(t, CURL(webhook(), Options{Secrets: true}))
-	want := []string{"https://shop.tunnel.example/hooks?id=7&token=abc", "-H", "Authorization: Bearer s3cret-value-1",
-		"-H", "Content-Type: application/json", "-H", "X-Empty;", "--compressed", "--data-raw", `{"it's":"x"}`}
-	if diff := cmp.Diff(want, got); diff != "" {
-		t.Error(diff)
+	for _, sh := range shells {
+		t.Run(sh.name, func(t *testing.T) {
+			t.Parallel()
+			got, _, err := shell(t, sh.name, CURL(webhook(), Options{Secrets: true}))
+			want := []string{"https://shop.tunnel.example/hooks?id=7&token=abc", "-H", "Authorization: Bearer s3cret-value-1",
+				"-H", "Content-Type: application/json", "-H", "X-Empty;", "--compressed", "--data-raw", `{"it's":"x"}`}
+			if diff := cmp.Diff(want, got); diff != "" || err != nil {
+				t.Error(err, diff)
+			}
+		})
+	}
+}
+
+// TestCURLRunsNothingElse pastes what visitors may send into every shell there is.
+func TestCURLRunsNothingElse(t *testing.T) {
+	t.Parallel()
+	bodies := []string{
+		"'; touch PWNED; '", `\'; touch PWNED; '`, `\'; touch PWNED; #`, `a\\'; touch PWNED; #`, "\x01'; touch PWNED; #", "\x01\\'; touch PWNED; #",
+		"\x01\\\\'; touch PWNED; #", "\xff';touch PWNED;'", "\r\n`touch PWNED`", "\x01`touch PWNED`", "\x01$(touch PWNED)", "(touch PWNED)", "\u202e\n'\ntouch PWNED\n'",
+		"\x01\" ; touch PWNED ; \"", `"; touch PWNED; "`, `\`, "\x01\\",
+	}
+	for _, sh := range shells {
+		t.Run(sh.name, func(t *testing.T) {
+			t.Parallel()
+			for _, body := range bodies {
+				x := &exchange.Exchange{URL: "https://a.example/" + body, Method: "POST", Request: exchange.Message{Header: http.Header{"Content-Type": {"text/plain"}}, Body: []byte(body)}}
+				if httpguts.ValidHeaderFieldValue(body) {
+					x.Request.Header.Set("X-Note", body)
+				}
+				command := CURL(x, Options{Secrets: true})
+				args, folder, err := shell(t, sh.name, command)
+				if made, _ := os.ReadDir(folder); len(made) > 0 {
+					t.Errorf("%q ran a command: %s", body, command)
+				}
+				if sh.escapes || !strings.Contains(command, "$'") {
+					if err != nil || !slices.Contains(args, x.URL) || isText([]byte(body)) && args[len(args)-1] != body {
+						t.Errorf("%q came as %q (%v)", body, args, err)
+					}
+				}
+			}
+		})
 	}
 }
 
 func TestQuoteInAShell(t *testing.T) {
 	t.Parallel()
 	random := rand.New(rand.NewPCG(1, 2))
-	alphabet := []string{"a", "7", "'", "\"", "\\", "$", "`", "$(id)", "!", "\n", "\t", "\r", "\x1b[201~", "\x7f", "\xff", "é", "日", "\u202e", ";", "&", " ", "*", "~", "#"}
-	words := []string{"", "-X", "@/etc/passwd"}
-	for range 300 {
-		var word strings.Builder
-		for range random.IntN(8) {
-			word.WriteString(alphabet[random.IntN(len(alphabet))])
+	seen := []string{"a", "7", "'", "\"", "\\", "$", "`", "$(id)", "!", "\n", "\t", "é", "日", ";", "&", " ", "*", "~", "#", "{", "}", "%", "?", "<", ">", "|"}
+	all := append([]string{"\r", "\x1b[201~", "\x7f", "\xff", "\u202e"}, seen...)
+	words := func(alphabet []string) []string {
+		words := []string{"", "-X", "@/etc/passwd"}
+		for range 300 {
+			var word strings.Builder
+			for range random.IntN(8) {
+				word.WriteString(alphabet[random.IntN(len(alphabet))])
+			}
+			words = append(words, word.String())
 		}
-		words = append(words, word.String())
+		return words
 	}
-	command := "curl"
-	for _, word := range words {
-		quoted := quote(word)
-		command += " " + quoted
-		if visible := clean(quoted); visible != quoted {
-			t.Errorf("%q has what cannot be seen", quoted)
-		}
-	}
-	if diff := cmp.Diff(words, shell(t, command)); diff != "" {
-		t.Error(diff)
+	visible, every := words(seen), words(all)
+	for _, sh := range shells {
+		t.Run(sh.name, func(t *testing.T) {
+			t.Parallel()
+			words := visible
+			if sh.escapes {
+				words = every
+			}
+			command := "curl"
+			for _, word := range words {
+				quoted := quote(word)
+				command += " " + quoted
+				if visible := clean(quoted); visible != quoted {
+					t.Errorf("%q has what cannot be seen", quoted)
+				}
+			}
+			got, _, err := shell(t, sh.name, command)
+			if diff := cmp.Diff(words, got); diff != "" || err != nil {
+				t.Error(err, diff)
+			}
+		})
 	}
 }
 
@@ -158,12 +225,6 @@ func unquote(t *testing.T, word string) string {
 		case c == '\\' && (!in || escapes):
 			i++
 			switch c := word[i]; {
-			case c == 'n':
-				out.WriteByte('\n')
-			case c == 'r':
-				out.WriteByte('\r')
-			case c == 't':
-				out.WriteByte('\t')
 			case c >= '0' && c <= '7':
 				var octal byte
 				fmt.Sscanf(word[i:i+3], "%o", &octal)
