@@ -139,9 +139,16 @@ func (d *Dir) check(c *Config, text string) error {
 			return wrong(tomledit.Path{known("tunnels"), {Elem: i + 1}}, "entry %d of [[tunnels]] has no target: add a line such as target = \"3000\"", i+1)
 		}
 	}
-	for key, n := range map[string]int{"max_mb": c.History.MaxMB, "max_days": c.History.MaxDays} {
-		if n < 1 {
-			return wrong(tomledit.Path{known("history"), known(key)}, "%s must be 1 or more: to keep nothing, write enabled = false", key)
+	for _, limit := range []struct {
+		key     string
+		n, most int
+	}{{"max_mb", c.History.MaxMB, maxHistoryMB}, {"max_days", c.History.MaxDays, maxHistoryDays}} {
+		at := tomledit.Path{known("history"), known(limit.key)}
+		switch {
+		case limit.n < 1:
+			return wrong(at, "%s must be 1 or more: to keep nothing, write enabled = false", limit.key)
+		case limit.n > limit.most:
+			return wrong(at, "%s must be %d or less", limit.key, limit.most)
 		}
 	}
 	return nil

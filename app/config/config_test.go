@@ -78,6 +78,10 @@ func TestLoadBroken(t *testing.T) {
 		"backend scheme":      {"[profiles.a]\n\nbackend = \"ftp://tunnel.example.com\"\n", 3, "https://"},
 		"no backend":          {"\n[profiles.a]\ntoken_file = \"x\"\n", 2, `"a"`},
 		"profile is not here": {"profile = \"b\"\n[profiles.a]\nbackend = \"http://a\"\n", 1, "profiles.b"},
+		"history too large":   {"[history]\n\nmax_mb = 1048577\n", 3, "1048576 or less"},
+		"history too small":   {"[history]\nmax_mb = 0\n", 2, "1 or more"},
+		"history too old":     {"[history]\nmax_days = 1000000\n", 2, "3653 or less"},
+		"days beyond numbers": {"[history]\nmax_days = 9223372036854775807\n", 2, "3653 or less"},
 		"given twice":         {"profile = \"a\"\nprofile = \"b\"\n", 2, "profile"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -41,6 +41,12 @@ type History struct {
 	MaxDays int  `toml:"max_days"`
 }
 
+// The most that History's limits may be: a terabyte, and ten years.
+const (
+	maxHistoryMB   = 1 << 20
+	maxHistoryDays = 3653
+)
+
 // Defaults are of tunnels that do not say otherwise. The profile among them is
 // Config.Profile.
 type Defaults struct {
