@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"culvert/app/config"
 
@@ -31,6 +32,9 @@ func TestScreenshots(t *testing.T) {
 				}
 				t.Run(name, func(t *testing.T) {
 					s := newStage(t, size)
+					if *screenshots != "" {
+						s.now = time.Now() // rows of other days have dates
+					}
 					s.engine.config.Theme = theme
 					s.Sync()
 					sc.set(s)
