@@ -21,12 +21,16 @@ const (
 	maxGrowth   = 64
 )
 
-// message cleans the body of a message. cut: it is no longer whole.
-func (p painter) message(header http.Header, body []byte) (clean []byte, changed, cut bool) {
-	if len(body) == 0 {
+// message cleans the body of a message, of which most bytes are wanted if it is
+// compressed. cut: it is no longer whole. Once ctx is done, the result means nothing.
+func (p painter) message(ctx context.Context, header http.Header, body []byte, most int) (clean []byte, changed, cut bool) {
+	if len(body) == 0 || ctx.Err() != nil {
 		return body, false, false
 	}
-	decoded := coding.Decode(context.Background(), header, body, min(maxDecoded, max(freeDecoded, maxGrowth*len(body))))
+	decoded := coding.Decode(ctx, header, body, min(most, maxDecoded, max(freeDecoded, maxGrowth*len(body))))
+	if ctx.Err() != nil {
+		return body, false, false
+	}
 	clean, changed = p.body(header.Get("Content-Type"), decoded.Data)
 	if decoded.Limited {
 		return clean, true, true

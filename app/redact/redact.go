@@ -7,6 +7,7 @@
 package redact
 
 import (
+	"context"
 	"net/http"
 	"slices"
 
@@ -62,7 +63,7 @@ func Text(s string) string {
 // travelled if there are none, and otherwise changed and without its content
 // codings. Message also tells whether that is all of it.
 func Body(header http.Header, body []byte) (redacted []byte, changed bool) {
-	redacted, changed, _ = copies.message(header, body)
+	redacted, changed, _ = copies.message(context.Background(), header, body, maxDecoded)
 	return redacted, changed
 }
 
@@ -85,6 +86,14 @@ func MaskURL(raw string) (shown string, masked bool) { return screen.url(raw) }
 // there are none. A compressed body with secrets comes decoded, and so it may be
 // longer than it was.
 func Exchange(x *exchange.Exchange) *exchange.Exchange {
+	redacted, _ := Within(context.Background(), x, maxDecoded)
+	return redacted
+}
+
+// Within is Exchange for those who keep no more than so many bytes of a body: beyond
+// them, a compressed one is neither decoded nor kept. The error is that of ctx, and
+// then there is no copy.
+func Within(ctx context.Context, x *exchange.Exchange, most int) (*exchange.Exchange, error) {
 	out, found := *x, false
 	for _, field := range []struct {
 		text  *string
@@ -98,10 +107,13 @@ func Exchange(x *exchange.Exchange) *exchange.Exchange {
 	}
 	for _, m := range []*exchange.Message{&out.Request, &out.Response} {
 		var changed bool
-		*m, changed = Message(*m)
+		*m, changed = message(ctx, *m, most)
 		found = found || changed
 	}
 	for i, m := range out.Messages {
+		if ctx.Err() != nil {
+			break
+		}
 		data, changed := copies.bytes(m.Data)
 		if !changed {
 			continue
@@ -111,19 +123,26 @@ func Exchange(x *exchange.Exchange) *exchange.Exchange {
 		}
 		out.Messages[i].Data, found = data, true
 	}
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
 	if !found {
-		return x
+		return x, nil
 	}
 	out.Redacted = true
-	return &out
+	return &out, nil
 }
 
 // Message is one direction without secrets. found says whether there are some. If
 // they are in a compressed body, that comes decoded, and Truncated if not all of it
 // could be looked at.
 func Message(m exchange.Message) (redacted exchange.Message, found bool) {
+	return message(context.Background(), m, maxDecoded)
+}
+
+func message(ctx context.Context, m exchange.Message, most int) (redacted exchange.Message, found bool) {
 	header, found := copies.headers(m.Header)
-	body, changed, cut := copies.message(m.Header, m.Body)
+	body, changed, cut := copies.message(ctx, m.Header, m.Body, most)
 	m.Header = header
 	if !changed {
 		return m, found

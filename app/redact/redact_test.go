@@ -3,8 +3,11 @@ package redact
 import (
 	"bytes"
 	"compress/gzip"
+	"context"
+	"errors"
 	"io"
 	"net/http"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -254,6 +257,25 @@ func TestCompressedBodies(t *testing.T) {
 	}
 }
 
+func TestWithin(t *testing.T) {
+	t.Parallel()
+	secretless := gzipped(strings.Repeat("abc ", 1000))
+	x := &exchange.Exchange{Response: exchange.Message{Header: http.Header{"Content-Encoding": {"gzip"}}, Body: secretless, Size: int64(len(secretless))}}
+	got, err := Within(t.Context(), x, 4000)
+	if got != x || err != nil {
+		t.Errorf("all is wanted: %+v, %v", got, err)
+	}
+	got, err = Within(t.Context(), x, 3999)
+	if err != nil || len(got.Response.Body) != 3999 || !got.Response.Truncated || got.Response.Header.Get("Content-Encoding") != "" || !got.Redacted {
+		t.Errorf("not all is wanted: %+v, %v", got, err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if got, err := Within(ctx, x, 4000); got != nil || !errors.Is(err, context.Canceled) {
+		t.Errorf("canceled: %+v, %v", got, err)
+	}
+}
+
 var kinds = []string{"", "application/json", "application/x-www-form-urlencoded", "multipart/form-data; boundary=b", "text/xml", "text/plain", "text/event-stream", "image/png"}
 
 func FuzzBody(f *testing.F) {
@@ -314,11 +336,55 @@ func BenchmarkJSON(b *testing.B) {
 // TestHostileTexts would take minutes if anything were quadratic.
 func TestHostileTexts(t *testing.T) {
 	t.Parallel()
-	for _, unit := range []string{"_eyJ", "eyJabcdefgh.", ".", "://", "?a", "&token=", "<token>", "<a b=\"", "-----BEGIN PRIVATE KEY-----", "Bearer ", "{\"a\":", "[", "&amp;", "amp;", "\"token\":\"", "'token' :", "token:\"x'", "\\u0026", "&a;", "\"\\\"", "token: ", "--b\r\n", "1234567890:"} {
-		body := strings.Repeat(unit, (1<<17)/len(unit))
+	const size = 1 << 20
+	for _, unit := range []string{"eyJ", "_eyJ", ".eyJ", "-eyJ.", "eyJabcdefgh.", "eyJ0eXAiOi.", ".", "a.", "://", "?a", "&token=", "<token>", "</token>", "<a b=\"", "<a b=", "-----BEGIN PRIVATE KEY-----",
+		"Bearer ", "{\"a\":", "[", "&amp;", "amp;", "\"token\":\"", "'token' :", "token:\"x'", "\\u0026", "&a;", ";a=", "\"\\\"", "token: ", "--b\r\n", "--b\n\n", "1234567890:",
+		`{"value":1,"name":"token"},`, `{"value":{"value":`, "a\x00"} {
+		body := []byte(" .." + strings.Repeat(unit, size/len(unit)))
 		for _, kind := range kinds {
-			Body(http.Header{"Content-Type": {kind}}, []byte(body))
+			Body(http.Header{"Content-Type": {kind}}, body)
 		}
+	}
+}
+
+// TestHostileWord would take longer than tests may.
+func TestHostileWord(t *testing.T) {
+	t.Parallel()
+	for _, unit := range []string{"eyJ", "_eyJ", ".eyJ"} {
+		Body(http.Header{"Content-Type": {"text/plain"}}, []byte(" .."+strings.Repeat(unit, maxDecoded/len(unit))))
+	}
+}
+
+func TestTokens(t *testing.T) {
+	t.Parallel()
+	long := "eyJ" + strings.Repeat("x", maxHead)
+	for word, want := range map[string]string{
+		"a.b.c_" + jwt + "-x":              "a.b.c_REDACTED",
+		jwt[:20] + "." + jwt:               "REDACTED",
+		"x.y.z.w.eyJhbGciOi.." + "abc.def": "x.y.z.w.REDACTED",
+		"eyJ.eyJ.eyJ.eyJhbGciOiJI.abcd.ef": "eyJ.eyJ.eyJ.REDACTED",
+		"aeyJhbGciOiJIUzI1NiJ9.abcdef.xyz": "aeyJhbGciOiJIUzI1NiJ9.abcdef.xyz",
+		"eyJhbGciOiJIUzI1NiJ9.abc.xyz.uvw": "eyJhbGciOiJIUzI1NiJ9.abc.xyz.uvw",
+		"eyJhbGciOiJIUzI1NiJ9.abcdefghijk": "eyJhbGciOiJIUzI1NiJ9.abcdefghijk",
+		long + "_eyJhbGciOiJI.abcd.ef":     long + "_REDACTED",
+	} {
+		if got := Text(word); got != want {
+			t.Errorf("%.60q: %.60q", word, got)
+		}
+	}
+}
+
+// BenchmarkHostile would be slower per byte for the longer ones if anything were
+// quadratic.
+func BenchmarkHostile(b *testing.B) {
+	for _, n := range []int{1 << 12, 1 << 16, 1 << 20} {
+		body := []byte(" .." + strings.Repeat("eyJ", n/3))
+		b.Run(strconv.Itoa(n), func(b *testing.B) {
+			b.SetBytes(int64(n))
+			for b.Loop() {
+				copies.credentials(body)
+			}
+		})
 	}
 }
 

@@ -146,26 +146,25 @@ var makers = []struct {
 // maxHead bounds the first part of a JSON Web Token.
 const maxHead = 4 << 10
 
-// hasToken finds a JSON Web Token (RFC 7519) or one that tells its maker.
+// hasToken finds a JSON Web Token (RFC 7519) or one that tells its maker. It looks at
+// each byte of the word once, however often the word seems to begin a token.
 func hasToken(word []byte, found func(start, end int)) bool {
-	for i := 0; bytes.Count(word, []byte{'.'}) >= 2; {
-		n := bytes.Index(word[i:], []byte("eyJ"))
-		if n < 0 {
+	for from := 0; from < len(word); {
+		end := bytes.IndexByte(word[from:], '.')
+		if end < 0 {
 			break
 		}
-		i += n
-		if i == 0 || strings.IndexByte("._-", word[i-1]) >= 0 {
-			head := bytes.IndexByte(word[i:min(len(word), i+maxHead)], '.')
-			if head >= 10 {
-				// Of an encrypted one (RFC 7516), the second part may be empty.
-				second := bytes.IndexByte(word[i+head+1:], '.')
-				if second >= 4 || second == 0 {
-					found(i, len(word))
-					return true
-				}
-			}
+		end += from
+		// Of an encrypted one (RFC 7516), the second part may be empty.
+		second := bytes.IndexByte(word[end+1:], '.')
+		if second < 0 {
+			break
 		}
-		i += len("eyJ")
+		if start := headStart(word[from:end]); start >= 0 && (second >= 4 || second == 0) {
+			found(from+start, len(word))
+			return true
+		}
+		from = end + 1
 	}
 	for _, m := range makers {
 		if word[0] == m.prefix[0] && len(word) >= len(m.prefix)+m.rest && string(word[:len(m.prefix)]) == m.prefix {
@@ -174,6 +173,20 @@ func hasToken(word []byte, found func(start, end int)) bool {
 		}
 	}
 	return false
+}
+
+// headStart is where the first part of a JSON Web Token begins in what stands before
+// a dot, or -1.
+func headStart(part []byte) int {
+	for i := max(0, len(part)-maxHead); ; i += len("eyJ") {
+		n := bytes.Index(part[i:], []byte("eyJ"))
+		if i += n; n < 0 || len(part)-i < 10 {
+			return -1
+		}
+		if i == 0 || part[i-1] == '_' || part[i-1] == '-' {
+			return i
+		}
+	}
 }
 
 // privateKey takes out what stands between the lines of PEM (RFC 7468).
