@@ -13,6 +13,7 @@ type Body struct {
 	Truncated bool // it was longer than Config.MaxBody
 	Dropped   bool // nothing was kept: Config.Memory was used up
 
+	open bool // more of it is kept, as it comes
 	kept bool
 
 	mu    sync.Mutex // held by the recorder only at the end
@@ -81,25 +82,24 @@ func (b *Body) release(pool *sync.Pool) {
 // the Body is nobody else's yet.
 type tee struct {
 	body     Body
-	keep     bool
 	count    int64 // bytes that passed
 	reserved int64 // bytes of the budget that are taken
 	expected int64 // the length that was announced, or -1
 }
 
 func (t *tee) open(r *Recorder, expected int64) {
-	t.keep, t.expected = r.bodies, expected
+	t.body.open, t.expected = r.bodies, expected
 }
 
 func (t *tee) write(r *Recorder, p []byte) {
 	t.count += int64(len(p))
-	if !t.keep || len(p) == 0 {
+	if !t.body.open || len(p) == 0 {
 		return
 	}
 	b := &t.body
 	if room := r.maxBody - b.size; len(p) > room {
 		p, b.Truncated = p[:room], true
-		t.keep = false
+		t.body.open = false
 	}
 	for len(p) > 0 {
 		room := t.room(r)
@@ -118,7 +118,7 @@ func (t *tee) write(r *Recorder, p []byte) {
 func (t *tee) drop(r *Recorder) {
 	t.body.clear(&r.parts)
 	r.memory.Add(t.reserved)
-	t.reserved, t.keep = 0, false
+	t.reserved, t.body.open = 0, false
 }
 
 // forget is drop for a body that is not to be seen any more. Nobody else can have
@@ -128,7 +128,7 @@ func (t *tee) forget(r *Recorder) {
 		t.drop(r)
 		t.body.Truncated = true
 	}
-	t.keep = false
+	t.body.open = false
 }
 
 // room is where the next bytes of the body go; nil if there is no memory for them.

@@ -37,11 +37,19 @@ type Exchange struct {
 	// Stream has the messages of an exchange that lasted; nil for most, and without
 	// Config.OnStream.
 	Stream *Stream
+	// Origin is who served it, as whoever recorded it said; or nil.
+	Origin *Origin
 	// ReplayOf names the exchange that this one repeats, as whoever repeated it did; or "".
 	ReplayOf string
 
 	// Err is what ended the exchange early, nil if nothing did.
 	Err error
+}
+
+// Origin is where the answers to exchanges come from.
+type Origin struct {
+	Tunnel string // what people call the tunnel
+	Target string // what it led to
 }
 
 // Truncated reports whether only the start of a body was kept.

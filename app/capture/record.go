@@ -53,7 +53,7 @@ func (rec *Record) ResponseHead(h *wire.ResponseHead) {
 	rec.exchange.Status, rec.exchange.ResponseHeader = h.Status, h.Header
 	rec.response.open(rec.recorder, h.ContentLength)
 	if h.Status == http.StatusSwitchingProtocols {
-		rec.response.keep = false
+		rec.response.body.open = false
 	}
 	if rec.recorder.onStream != nil && (h.Status == http.StatusSwitchingProtocols || isEvents(h.Header)) {
 		rec.begin(h)
@@ -84,6 +84,13 @@ func (rec *Record) ResponseBody(p []byte) {
 			rec.response.forget(rec.recorder)
 		}
 		s.write(exchange.FromService, p)
+	}
+}
+
+// ServedBy says where the answer comes from; it is called before any other method.
+func (rec *Record) ServedBy(origin *Origin) {
+	if rec != nil {
+		rec.exchange.Origin = origin
 	}
 }
 

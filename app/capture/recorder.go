@@ -146,7 +146,7 @@ func (r *Recorder) Begin(id string, head *wire.RequestHead) *Record {
 	}
 	rec.request.open(r, head.ContentLength)
 	if head.Upgrade != "" {
-		rec.request.keep = false // frames of a WebSocket are no body
+		rec.request.body.open = false // frames of a WebSocket are no body
 	}
 	return rec
 }

@@ -15,11 +15,15 @@ import (
 
 // Exchange is a record of t as plain data, which stands on its own: OnEvent need not
 // keep the bodies. It gives the same ID whenever it is asked about the same exchange,
-// so that the Snapshot of a stream can be replaced by what comes of it.
+// so that the Snapshot of a stream can be replaced by what comes of it. The service is the
+// one that got the request, whatever the tunnel has been made to lead to since.
 func Exchange(t *Tunnel, x *capture.Exchange) *exchange.Exchange {
-	spec := t.Spec()
+	from := x.Origin
+	if from == nil { // it did not come through a wiring
+		from = t.wired.Load().origin
+	}
 	e := &exchange.Exchange{
-		ID: t.exchangeID(x), Tunnel: spec.Title(), Target: spec.Target.String(), URL: t.publicURL(x),
+		ID: t.exchangeID(x), Tunnel: from.Tunnel, Target: from.Target, URL: t.publicURL(x),
 		Start: x.Start, Duration: x.Duration, Waited: x.Waited,
 		RemoteAddr: x.RemoteAddr, Method: x.Method, Path: x.Path, Host: x.Host, Upgrade: x.Upgrade,
 		Status: x.Status,

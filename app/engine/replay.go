@@ -35,6 +35,9 @@ type ReplayRequest struct {
 	// connection, and Content-Length, are made anew; a Host in it wins over Host.
 	Header http.Header
 	Body   []byte // as it travelled: Content-Encoding applies
+	// Target is where the request must go, as Target.String gives it; "" is wherever the
+	// tunnel leads to.
+	Target string
 	// Of is the ID of the exchange that is repeated, which its record will name.
 	Of string
 }
@@ -56,7 +59,7 @@ func ReplayOf(x *exchange.Exchange) (ReplayRequest, error) {
 	}
 	r := ReplayRequest{
 		Method: x.Method, Path: x.Path, Host: x.Host, Header: x.Request.Header.Clone(),
-		Body: x.Request.Body, Of: x.ID,
+		Body: x.Request.Body, Target: x.Target, Of: x.ID,
 	}
 	if _, rest, ok := strings.Cut(x.URL, "://"); ok {
 		// What stands between the host and the path.
@@ -78,7 +81,8 @@ func ReplayOf(x *exchange.Exchange) (ReplayRequest, error) {
 // Replay sends a request to the local service or folder, past the link and the public
 // URL, also while the tunnel is stopped. It returns when the answer has ended, which it
 // cuts when ctx ends. The record comes by RequestDone, with whatever went wrong at the
-// service; an error of Replay is about the request itself, or ErrNoTunnel.
+// service; an error of Replay is about the request itself, or where it would go, or
+// ErrNoTunnel.
 func (t *Tunnel) Replay(ctx context.Context, r ReplayRequest) error {
 	if err := r.check(); err != nil {
 		return err
@@ -96,6 +100,9 @@ func (t *Tunnel) Replay(ctx context.Context, r ReplayRequest) error {
 	defer context.AfterFunc(t.ctx, cancel)()
 	w := t.use()
 	defer w.leave()
+	if here := w.spec.Target.String(); r.Target != "" && r.Target != here {
+		return fmt.Errorf("the request was for %s, and this tunnel leads to %s now: open one to %s, and try again", r.Target, here, r.Target)
+	}
 	w.forward.Repeat(newReplay(ctx, cancel, t.engine.replayID(), &r), r.Of)
 	return nil
 }

@@ -7,6 +7,7 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"culvert/app/capture"
 	"culvert/app/forwarder"
 	"culvert/app/link"
 	"culvert/app/session"
@@ -19,6 +20,7 @@ import (
 // place; requests under way end with the one that they began with.
 type wiring struct {
 	spec    Spec
+	origin  *capture.Origin // for records
 	log     *slog.Logger
 	forward *forwarder.Forwarder
 
@@ -28,11 +30,15 @@ type wiring struct {
 }
 
 func (t *Tunnel) newWiring(spec Spec) (*wiring, error) {
-	w := &wiring{spec: spec, log: t.engine.log.With("tunnel", t.key, "target", spec.Target.String())}
+	w := &wiring{
+		spec: spec, log: t.engine.log.With("tunnel", t.key, "target", spec.Target.String()),
+		origin: &capture.Origin{Tunnel: spec.Title(), Target: spec.Target.String()},
+	}
 	var err error
 	w.forward, err = forwarder.New(forwarder.Config{
 		Target: spec.Target, HostHeader: spec.HostHeader, Timeout: spec.timeout(),
-		RootCAs: spec.RootCAs, Recorder: t.record, Logger: w.log,
+		RootCAs: spec.RootCAs, Logger: w.log,
+		Recorder: t.record, Origin: w.origin,
 	})
 	return w, err
 }

@@ -40,6 +40,8 @@ type Config struct {
 	RootCAs *x509.CertPool
 	// Recorder, if there is one, gets a copy of what passes.
 	Recorder *capture.Recorder
+	// Origin is what its records say about where the answers come from.
+	Origin *capture.Origin
 	// Logger gets what failed, at level debug; nil is none.
 	Logger *slog.Logger
 }
@@ -116,6 +118,7 @@ func (f *Forwarder) Repeat(x wire.Exchange, of string) { f.serve(x, of) }
 func (f *Forwarder) serve(x wire.Exchange, repeats string) {
 	e := exchange{f: f, x: x, head: x.Request()}
 	e.rec = f.cfg.Recorder.Begin(x.ID(), e.head)
+	e.rec.ServedBy(f.cfg.Origin)
 	e.rec.Repeats(repeats)
 	err := errUnfinished
 	defer func() {
