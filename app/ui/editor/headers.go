@@ -53,12 +53,55 @@ func (s secrets) path(show bool) string {
 	return s.rawPath
 }
 
-// readPath is what path wrote, perhaps changed. It fails if dots are among what was.
+// readPath is what path wrote, perhaps changed. Parts with dots in them stand for what
+// they hide; it fails if one of them was changed itself.
 func (s secrets) readPath(text string) (path string, ok bool) {
-	if text == s.path(false) {
-		return s.rawPath, true
+	shown, raw := pathParts(s.path(false)), pathParts(s.rawPath)
+	if len(shown) != len(raw) {
+		return text, !strings.Contains(text, redact.Dots) || text == s.path(false)
 	}
-	return text, !strings.Contains(text, redact.Dots)
+	taken := make([]bool, len(raw))
+	parts := pathParts(text)
+	for i, part := range parts {
+		if !strings.Contains(part, redact.Dots) {
+			continue
+		}
+		at := -1
+		for j := range shown {
+			if shown[j] == part && !taken[j] {
+				at = j
+				break
+			}
+		}
+		if at < 0 {
+			return text, false
+		}
+		parts[i], taken[at] = raw[at], true
+	}
+	return strings.Join(parts, ""), true
+}
+
+// pathParts divides a path with its query into segments and parameters, and what
+// stands between them.
+func pathParts(text string) (parts []string) {
+	path, query, asked := strings.Cut(text, "?")
+	divide := func(text, separators string) {
+		for {
+			i := strings.IndexAny(text, separators)
+			if i < 0 {
+				parts = append(parts, text)
+				return
+			}
+			parts = append(parts, text[:i], text[i:i+1])
+			text = text[i+1:]
+		}
+	}
+	divide(path, "/;")
+	if asked {
+		parts = append(parts, "?")
+		divide(query, "&")
+	}
+	return parts
 }
 
 // headers writes the fields, a line for each, in alphabetical order, with secrets if

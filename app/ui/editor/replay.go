@@ -201,7 +201,7 @@ func (f *ReplayForm) typed() (r Request, ok bool) {
 	r.Path, ok = f.secret.readPath(strings.TrimSpace(f.path.Text))
 	switch {
 	case !ok:
-		path = words.T("Show the secrets before you change a path with hidden ones.")
+		path = words.T("Show the secrets before you change one that is hidden behind dots.")
 	case !strings.HasPrefix(r.Path, "/"):
 		path = words.T("A path begins with /.")
 	case strings.ContainsFunc(r.Path, func(c rune) bool { return c <= ' ' || c == 0x7f || c == '#' }):
