@@ -44,6 +44,23 @@ func Of(header http.Header) []string {
 	return codings
 }
 
+// Cost is about what a reader of these codings holds in memory: the window that
+// their encoders use where nobody asks for another.
+func Cost(codings []string) int {
+	sum := 0
+	for _, name := range codings {
+		switch name {
+		case "zstd":
+			sum += maxWindow
+		case "br":
+			sum += 4 << 20
+		default:
+			sum += 64 << 10
+		}
+	}
+	return sum
+}
+
 // NewReader reads through the codings. It reads nothing before its first Read, and
 // must be closed.
 func NewReader(codings []string, r io.Reader) (io.ReadCloser, error) {

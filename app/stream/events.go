@@ -19,15 +19,16 @@ const maxName = 256
 type Events struct {
 	broken  atomic.Bool
 	parser  parser
-	decoder *pushed // undoes Content-Encoding; nil without it
+	codings []string
+	decoder *pushed // undoes them; nil without any
 }
 
 // NewEvents is for the body of an answer with this head.
 func NewEvents(response http.Header) *Events {
-	e := &Events{}
-	if codings := coding.Of(response); len(codings) > 0 {
+	e := &Events{codings: coding.Of(response)}
+	if len(e.codings) > 0 {
 		var err error
-		if e.decoder, err = newPushed(codings); err != nil {
+		if e.decoder, err = newPushed(e.codings); err != nil {
 			e.broken.Store(true)
 		}
 	}
@@ -55,11 +56,21 @@ func (e *Events) Write(from exchange.Direction, p []byte, now time.Time, emit fu
 // Broken implements Decoder.
 func (e *Events) Broken() bool { return e.broken.Load() }
 
+// Charge implements Decoder.
+func (e *Events) Charge(reserve func(n int64) bool, release func(n int64)) {
+	e.parser.account = account{reserve: reserve, release: release}
+	if e.decoder != nil && !e.parser.account.take(coding.Cost(e.codings)) {
+		e.broken.Store(true)
+	}
+}
+
 // Close implements Decoder.
 func (e *Events) Close() {
 	if e.decoder != nil {
 		e.decoder.close()
 	}
+	e.parser.data = text{}
+	e.parser.account.close()
 }
 
 // parser reads events line by line, without keeping lines.
@@ -75,17 +86,30 @@ type parser struct {
 	data    text
 	lines   int // of data
 	lastID  string
+	account account // of data
 }
 
 // text is a value with a bound.
 type text struct {
-	kept []byte
-	size int64
+	kept    []byte
+	size    int64
+	refused bool // the budget has no more for it
 }
 
 func (t *text) add(p []byte, limit int) {
 	t.size += int64(len(p))
 	t.kept = append(t.kept, p[:min(len(p), max(0, limit-len(t.kept)))]...)
+}
+
+// addData takes a part of an event's data.
+func (s *parser) addData(p []byte) {
+	t := &s.data
+	t.size += int64(len(p))
+	kept := p[:min(len(p), max(0, MaxData-len(t.kept)))]
+	if !t.refused && len(kept) > 0 && !s.account.extend(&t.kept, kept, MaxData) {
+		s.account.drop(&t.kept)
+		t.refused = true
+	}
 }
 
 const byteOrderMark = "\xef\xbb\xbf"
@@ -146,7 +170,7 @@ func (s *parser) part(p []byte) {
 	}
 	switch string(s.name) {
 	case "data":
-		s.data.add(p, MaxData)
+		s.addData(p)
 	case "event", "id":
 		s.value.add(p, maxName)
 	}
@@ -157,9 +181,9 @@ func (s *parser) endLine(emit func(exchange.StreamMessage)) {
 	switch string(s.name) {
 	case "data":
 		s.lines++
-		s.data.add([]byte{'\n'}, MaxData)
+		s.addData([]byte{'\n'})
 	case "event":
-		s.event = text{append(s.event.kept[:0], s.value.kept...), s.value.size}
+		s.event = text{kept: append(s.event.kept[:0], s.value.kept...), size: s.value.size}
 	case "id":
 		if bytes.IndexByte(s.value.kept, 0) < 0 {
 			s.lastID = string(cutName(s.value))
@@ -175,6 +199,7 @@ func (s *parser) endLine(emit func(exchange.StreamMessage)) {
 func (s *parser) dispatch(emit func(exchange.StreamMessage)) {
 	data, event, lines := s.data, s.event, s.lines
 	s.data, s.event, s.lines = text{}, text{kept: s.event.kept[:0]}, 0
+	s.account.give(cap(data.kept))
 	if lines == 0 {
 		return
 	}

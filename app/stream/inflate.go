@@ -5,12 +5,13 @@ import (
 	"compress/flate"
 	"errors"
 	"io"
+	"sync"
 )
 
 const (
 	// maxCompressed bounds the payload of a compressed message, because all of it must
 	// be there before it can be read.
-	maxCompressed = 1 << 20
+	maxCompressed = 256 << 10
 	// Compressed data may grow a thousandfold and more, at the cost of who reads it.
 	// Up to maxRatio is paid for all the time, and up to maxGrowth at once.
 	maxRatio  = 64
@@ -39,40 +40,49 @@ func (g *growth) spend(n int) bool {
 
 // inflater reads the compressed messages of one direction.
 type inflater struct {
-	forgets bool // each message is for itself: no context takeover
-	lost    bool // no more messages can be read
-	reader  io.ReadCloser
+	forgets bool   // each message is for itself: no context takeover
+	lost    bool   // no more messages can be read
 	context []byte // the last of what was read
 	growth  growth
 }
 
+type inflating interface {
+	io.Reader
+	flate.Resetter
+}
+
+// readers are those that nobody reads with: their windows are larger than most
+// messages, and so nobody keeps one from one message to the next.
+var readers = sync.Pool{New: func() any { return flate.NewReader(nil) }}
+
 // inflate is the message without compression. A message that is too long comes cut,
 // and if later ones need it, they come empty. It is false if the data is no such
 // message.
-func (f *inflater) inflate(m payload) (payload, bool) {
+func (f *inflater) inflate(m payload, a *account) (payload, bool) {
 	whole := m.data
 	m.data = nil
 	if f.lost || int64(len(whole)) < m.size {
 		if !f.forgets {
-			f.lose()
+			f.lose(a)
 		}
 		return m, true
 	}
 	f.growth.paid(len(whole))
 	source := io.MultiReader(bytes.NewReader(whole), bytes.NewReader([]byte(tail)))
-	if f.reader == nil {
-		f.reader = flate.NewReaderDict(source, f.recent())
-	} else {
-		f.reader.(flate.Resetter).Reset(source, f.recent())
+	reader := readers.Get().(inflating)
+	defer readers.Put(reader)
+	defer reader.Reset(bytes.NewReader(nil), nil) // so that it does not hold the message
+	if err := reader.Reset(source, f.recent()); err != nil {
+		return m, false
 	}
 	m.size = 0
 	buf := make([]byte, 4<<10)
 	for {
-		n, err := f.reader.Read(buf)
+		n, err := reader.Read(buf)
 		m.size += int64(n)
 		m.data = append(m.data, buf[:min(n, MaxData-len(m.data))]...)
-		if !f.forgets {
-			f.remember(buf[:n])
+		if !f.forgets && !f.lost && !f.remember(buf[:n], a) {
+			f.lose(a)
 		}
 		switch {
 		case errors.Is(err, io.EOF):
@@ -80,19 +90,24 @@ func (f *inflater) inflate(m payload) (payload, bool) {
 		case err != nil:
 			return m, false
 		case !f.growth.spend(n):
-			f.lose()
+			f.lose(a)
 			return m, true
 		}
 	}
 }
 
-func (f *inflater) lose() { f.lost, f.reader, f.context = true, nil, nil }
+// lose gives up on later messages.
+func (f *inflater) lose(a *account) {
+	f.lost = true
+	a.drop(&f.context)
+}
 
-func (f *inflater) remember(p []byte) {
-	f.context = append(f.context, p...)
-	if n := len(f.context); n > 2*window { // not each time: it moves the rest
-		f.context = append(f.context[:0], f.context[n-window:]...)
+// remember is false if there is no room for it.
+func (f *inflater) remember(p []byte, a *account) bool {
+	if n := len(f.context) + len(p); n > 2*window { // not each time: it moves the rest
+		f.context = append(f.context[:0], f.recent()...)
 	}
+	return a.extend(&f.context, p, 2*window)
 }
 
 func (f *inflater) recent() []byte { return f.context[max(0, len(f.context)-window):] }

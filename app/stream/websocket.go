@@ -62,8 +62,19 @@ func (w *WebSocket) Broken() bool {
 	return w.sides[0].broken.Load() || w.sides[1].broken.Load()
 }
 
+// Charge implements Decoder.
+func (w *WebSocket) Charge(reserve func(n int64) bool, release func(n int64)) {
+	for i := range w.sides {
+		w.sides[i].account = account{reserve: reserve, release: release}
+	}
+}
+
 // Close implements Decoder.
-func (w *WebSocket) Close() {}
+func (w *WebSocket) Close() {
+	for i := range w.sides {
+		w.sides[i].drop()
+	}
+}
 
 // Opcodes (RFC 6455, 5.2).
 const (
@@ -80,6 +91,7 @@ type side struct {
 	broken   atomic.Bool
 	ended    bool      // a Close frame has come: nothing follows it
 	inflater *inflater // nil without permessage-deflate
+	account  account   // of the message's data and of the inflater's
 
 	head  [14]byte // of the frame that is coming
 	have  int      // bytes of it
@@ -104,6 +116,7 @@ type frame struct {
 type payload struct {
 	kind       exchange.MessageKind
 	compressed bool
+	refused    bool // the budget has no more for data
 	data       []byte
 	size       int64
 }
@@ -134,7 +147,13 @@ func (s *side) read(p []byte, emit func(exchange.StreamMessage)) []byte {
 
 func (s *side) fail() {
 	s.broken.Store(true)
-	s.message, s.inflater = payload{}, nil
+	s.drop()
+}
+
+// drop forgets what is held.
+func (s *side) drop() {
+	s.message, s.control, s.inflater = payload{}, payload{}, nil
+	s.account.close()
 }
 
 // headLength is the length of the head, as far as it can be told.
@@ -215,8 +234,17 @@ func (s *side) take(p []byte) {
 	}
 	m.size += int64(len(p))
 	kept := p[:min(len(p), max(0, limit-len(m.data)))]
+	if m.refused || len(kept) == 0 {
+		return
+	}
 	start := len(m.data)
-	m.data = append(m.data, kept...)
+	if m == &s.control {
+		m.data = append(m.data, kept...) // 125 bytes at most
+	} else if !s.account.extend(&m.data, kept, limit) {
+		s.account.drop(&m.data)
+		m.refused = true
+		return
+	}
 	if f := &s.frame; f.masked {
 		for i := range kept {
 			m.data[start+i] ^= f.mask[(f.read+uint64(i))&3]
@@ -237,9 +265,10 @@ func (s *side) finish(emit func(exchange.StreamMessage)) {
 	}
 	m := s.message
 	s.message, s.open = payload{}, false
+	s.account.give(cap(m.data))
 	if m.compressed {
 		var ok bool
-		if m, ok = s.inflater.inflate(m); !ok {
+		if m, ok = s.inflater.inflate(m, &s.account); !ok {
 			s.fail()
 			return
 		}
