@@ -44,8 +44,7 @@ func (db *database) trim(ctx context.Context, limits *Limits, now time.Time) (mo
 		return false, err
 	}
 	if excess := p.used() - limits.MaxBytes; excess > 0 {
-		gone, err := db.remove(ctx, `SELECT seq, bytes, seq AS place FROM exchanges ORDER BY seq LIMIT ?`,
-			min(excess+limits.MaxBytes/slack, trimBytes), trimStep)
+		gone, err := db.removeOldest(ctx, excess+limits.MaxBytes/slack)
 		return gone > 0, err
 	}
 	if p.free > 0 && p.all*p.size > limits.MaxBytes || p.free > max(shrinkStep, p.all/2) {
@@ -57,6 +56,30 @@ func (db *database) trim(ctx context.Context, limits *Limits, now time.Time) (mo
 		return false, db.step(ctx, "wal_checkpoint(PASSIVE)")
 	}
 	return false, nil
+}
+
+// makeRoom removes the oldest exchanges until that many bytes more are within a limit,
+// but never more than a part of what there is for one batch.
+func (db *database) makeRoom(ctx context.Context, most, bytes int64) error {
+	bytes = min(bytes, most/batchPart)
+	for {
+		p, err := db.pages(ctx)
+		if err != nil {
+			return err
+		}
+		excess := p.used() + bytes - most
+		if excess <= 0 {
+			return nil
+		}
+		gone, err := db.removeOldest(ctx, excess+most/slack)
+		if err != nil || gone == 0 {
+			return err
+		}
+	}
+}
+
+func (db *database) removeOldest(ctx context.Context, bytes int64) (n int64, err error) {
+	return db.remove(ctx, `SELECT seq, bytes, seq AS place FROM exchanges ORDER BY seq LIMIT ?`, min(bytes, trimBytes), trimStep)
 }
 
 // remove deletes, of the exchanges that a query names, the first ones until about

@@ -20,7 +20,7 @@ func (h *History) Clear(ctx context.Context) error {
 	return h.do(ctx, func(ctx context.Context, w *writer) error {
 		ctx, cancel := context.WithTimeout(ctx, clearTime)
 		defer cancel()
-		w.queue.take()
+		w.queue.empty()
 		err := w.ready()
 		if err == nil {
 			err = w.db.clear(ctx)

@@ -69,11 +69,10 @@ func (h *History) cut(x *exchange.Exchange) {
 // lastMessages gives the youngest ones that take no more than most, but the last one
 // in any case.
 func lastMessages(all []exchange.StreamMessage, most int) []exchange.StreamMessage {
-	from, bytes := len(all), 0
+	from, bytes := len(all), int64(0)
 	for from > 0 {
-		m := &all[from-1]
-		bytes += len(m.Data) + len(m.Name) + len(m.LastID) + overhead/8
-		if bytes > most {
+		bytes += exchange.MessageWeight(&all[from-1])
+		if bytes > int64(most) {
 			break
 		}
 		from--

@@ -15,9 +15,6 @@ const (
 	manyQueued = 512
 )
 
-// overhead is about what an exchange takes in memory and on disk beside its bodies.
-const overhead = 1 << 10
-
 // queue is what waits for the disk.
 type queue struct {
 	some, many chan struct{} // have room for one: there is something, or much, to do
@@ -34,7 +31,7 @@ func newQueue() *queue {
 
 // add reports whether there was room.
 func (q *queue) add(x *exchange.Exchange) bool {
-	size := weight(x)
+	size := exchange.Weight(x)
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if q.closed || len(q.items) >= maxQueued || q.bytes+size > maxQueuedBytes && len(q.items) > 0 {
@@ -49,17 +46,38 @@ func (q *queue) add(x *exchange.Exchange) bool {
 	return true
 }
 
-// take empties the queue.
-func (q *queue) take() []*exchange.Exchange {
+// next takes the oldest one out, or gives nil.
+func (q *queue) next() *exchange.Exchange {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	items := q.items
-	q.items, q.bytes = nil, 0
+	if len(q.items) == 0 {
+		return nil
+	}
+	x := q.items[0]
+	q.items[0] = nil // it may be collected while others are still waiting
+	q.items = q.items[1:]
+	q.bytes -= exchange.Weight(x)
+	return x
+}
+
+// length also forgets that there were many.
+func (q *queue) length() int {
+	q.mu.Lock()
+	defer q.mu.Unlock()
 	select {
 	case <-q.many:
 	default:
 	}
-	return items
+	return len(q.items)
+}
+
+// empty throws everything away, and gives how many that were.
+func (q *queue) empty() int {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	n := len(q.items)
+	q.items, q.bytes = nil, 0
+	return n
 }
 
 // close makes add refuse.
@@ -67,15 +85,6 @@ func (q *queue) close() {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.closed = true
-}
-
-// weight is about what an exchange takes in memory.
-func weight(x *exchange.Exchange) int64 {
-	n := int64(overhead + len(x.Request.Body) + len(x.Response.Body))
-	for i := range x.Messages {
-		n += int64(overhead/8 + len(x.Messages[i].Data))
-	}
-	return n
 }
 
 func mark(c chan struct{}) {

@@ -64,7 +64,7 @@ func (db *database) storeOne(x *exchange.Exchange) error {
 			x.Start.UnixMicro(), int64(x.Duration), int64(x.Waited), x.Open,
 			x.RemoteAddr, x.Method, x.Path, x.Host, x.Upgrade, x.Status, x.Response.Header.Get("Content-Type"),
 			x.Request.Size, kept(&x.Request), x.Response.Size, kept(&x.Response), len(x.Messages), x.Skipped,
-			x.Err, x.Detail, x.NoTarget, x.ReplayOf, x.Redacted, weight(x)).Scan(&seq)
+			x.Err, x.Detail, x.NoTarget, x.ReplayOf, x.Redacted, exchange.Weight(x)).Scan(&seq)
 	}
 	err := insert()
 	if errors.Is(err, sql.ErrNoRows) {

@@ -14,6 +14,8 @@ const (
 	// stays small and other processes get their turn.
 	maxBatch      = 512
 	maxBatchBytes = 4 << 20
+	// batchPart is the part of the size of a small history that a batch may take.
+	batchPart = 4
 	// lookAround is the time between two looks at ages while nothing is stored.
 	lookAround = 10 * time.Minute
 )
@@ -109,45 +111,62 @@ func (w *writer) linger() {
 	w.storeAll()
 }
 
-// storeAll empties the queue.
+// storeAll stores what is in the queue now, in batches.
 func (w *writer) storeAll() {
-	items := w.queue.take()
-	for len(items) > 0 {
-		var n int
-		var bytes int64
-		for n < len(items) && n < maxBatch && bytes < maxBatchBytes {
-			bytes += weight(items[n])
-			n++
-		}
+	for left := w.queue.length(); left > 0; {
 		if w.ctx.Err() != nil {
-			w.dropped.Add(int64(len(items)))
+			w.dropped.Add(int64(w.queue.empty()))
 			return
 		}
-		w.store(items[:n])
-		clear(items[:n]) // they may be collected while others are still waiting
-		items = items[n:]
+		n := w.storeBatch(left)
+		left -= n
 	}
 }
 
-// store writes a batch, or drops it.
-func (w *writer) store(batch []*exchange.Exchange) {
-	prepared := make([]*exchange.Exchange, len(batch))
+// storeBatch stores some of the oldest, most of them at most, and gives how many it
+// has taken from the queue. What counts is the weight of what is written.
+func (w *writer) storeBatch(most int) (taken int) {
 	limits := w.limits.Load()
-	for i, x := range batch {
-		prepared[i] = w.prepared(x, limits)
+	bound := min(maxBatchBytes, limits.MaxBytes/batchPart)
+	var batch []*exchange.Exchange
+	var bytes int64
+	for taken < min(most, maxBatch) && bytes < bound {
+		x := w.queue.next()
+		if x == nil {
+			break
+		}
+		taken++
+		x = w.prepared(x, limits)
+		batch = append(batch, x)
+		bytes += exchange.Weight(x)
 	}
+	w.store(batch, bytes, limits)
+	return max(taken, 1)
+}
+
+// store writes a batch, or drops it.
+func (w *writer) store(batch []*exchange.Exchange, bytes int64, limits *Limits) {
 	err := w.ready()
 	if err == nil {
-		err = w.db.store(w.ctx, prepared)
+		err = w.storeWithin(batch, bytes, limits)
 	}
 	if isBroken(err) && w.repair(err) {
-		err = w.db.store(w.ctx, prepared)
+		err = w.storeWithin(batch, bytes, limits)
 	}
 	w.over = true
 	if err != nil {
 		w.dropped.Add(int64(len(batch)))
 	}
 	w.tell(err)
+}
+
+// storeWithin makes room for a batch first, so that the file does not outgrow its
+// limit while there is more to write than time to trim.
+func (w *writer) storeWithin(batch []*exchange.Exchange, bytes int64, limits *Limits) error {
+	if err := w.db.makeRoom(w.ctx, limits.MaxBytes, bytes); err != nil {
+		return err
+	}
+	return w.db.store(w.ctx, batch)
 }
 
 // tell passes on what has changed about the trouble with the disk.
@@ -227,7 +246,7 @@ func (w *writer) trim() {
 // close ends the readers' and the writer's use of the files.
 func (w *writer) close() {
 	w.queue.close()
-	w.dropped.Add(int64(len(w.queue.take())))
+	w.dropped.Add(int64(w.queue.empty()))
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.db != nil {
