@@ -19,7 +19,9 @@ const questionWidth float32 = 420
 func Ask(c fyne.Canvas, q Question, answer func(yes bool)) {
 	said := false
 	var sheet *look.Sheet
-	yes := look.NewFilledButton(q.Yes, look.Middle, func() { said = true; sheet.Close() })
+	// What is asked about is always something to think twice about.
+	yes := look.NewButton(q.Yes, look.Middle, func() { said = true; sheet.Close() })
+	yes.SetDanger(true)
 	no := look.NewButton(q.No, look.Middle, func() { sheet.Close() })
 	text := look.NewParagraph(q.Text, look.ColorMuted, look.TextBody, 12)
 	sheet = look.NewSheet(q.Title, text, no, yes)
