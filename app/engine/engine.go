@@ -62,7 +62,6 @@ type Engine struct {
 	watcher *session.Watcher
 	builtIn *builtIn
 	process string // names this process and no other
-	probes  probeWords
 	watched atomic.Bool
 	replays atomic.Int64 // so far
 
@@ -95,7 +94,7 @@ func newEngine(cfg Config, lanAddress func() (netip.Addr, error)) (*Engine, erro
 		return nil, err
 	}
 	e := &Engine{
-		cfg: cfg, log: cfg.Logger, owner: owner, process: rand.Text(), probes: newProbeWords(),
+		cfg: cfg, log: cfg.Logger, owner: owner, process: rand.Text(),
 		watcher: session.NewWatcher(session.WatchConfig{}),
 	}
 	if notice := cfg.Dir.ProtectOwnerKey(); notice != "" {

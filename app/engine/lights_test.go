@@ -92,13 +92,14 @@ func TestProbeAfterNetworkChange(t *testing.T) {
 	e.SetWatched(false)
 }
 
-// TestStrangersAreNoProbes: the local service sees what does not know the word.
+// TestStrangersAreNoProbes: the local service sees what does not know the question, and
+// nobody else is told the answer.
 func TestStrangersAreNoProbes(t *testing.T) {
 	t.Parallel()
 	e, l := start(t, Config{Dir: folder(t)})
-	open(t, e, Spec{Target: service(t)})
+	tun := open(t, e, Spec{Target: service(t)})
 	base := state(t, l, session.Online).Established.PublicURL
-	ask := func(values ...string) int {
+	ask := func(values ...string) (int, string) {
 		r, err := http.NewRequest("GET", base+"/you", nil)
 		if err != nil {
 			t.Fatal(err)
@@ -110,15 +111,72 @@ func TestStrangersAreNoProbes(t *testing.T) {
 			t.Fatal(err)
 		}
 		answer.Body.Close()
-		return answer.StatusCode
+		return answer.StatusCode, answer.Header.Get(probeHeader)
 	}
-	for _, values := range [][]string{{"guess"}, {""}, {e.probes.answer}, {e.probes.question, e.probes.question}, {}, {strings.ToLower(e.probes.question)}} {
-		if code := ask(values...); code != http.StatusOK {
-			t.Errorf("%q: %d", values, code)
+	question, done := tun.questions.ask()
+	answer := tun.questions.answer(question)
+	for _, values := range [][]string{{"guess"}, {""}, {answer}, {question, question}, {}, {strings.ToLower(question)}} {
+		if code, shown := ask(values...); code != http.StatusOK || shown != "" {
+			t.Errorf("%q: %d %q", values, code, shown)
 		}
 	}
-	if code := ask(e.probes.question); code != http.StatusNoContent {
-		t.Errorf("the question itself: %d", code)
+	if code, shown := ask(question); code != http.StatusNoContent || shown != answer {
+		t.Errorf("the question itself: %d %q", code, shown)
+	}
+	if code, shown := ask(question); code != http.StatusNoContent || shown != "" {
+		t.Errorf("the question once more: %d %q", code, shown)
+	}
+	done()
+	late, over := tun.questions.ask()
+	over()
+	if code, shown := ask(late); code != http.StatusNoContent || shown != "" {
+		t.Errorf("too late: %d %q", code, shown)
+	}
+	if code, _ := ask(question); code != http.StatusOK {
+		t.Errorf("an old question: %d", code)
+	}
+	if newQuestions().answers(question, answer) {
+		t.Error("another tunnel would believe the answer")
+	}
+}
+
+// TestAnswersCannotBeSaved by a server that has seen a visit pass, or has passed it on.
+func TestAnswersCannotBeSaved(t *testing.T) {
+	t.Parallel()
+	e, l := start(t, Config{Dir: folder(t)})
+	tun := open(t, e, Spec{Target: service(t)})
+	base := state(t, l, session.Online).Established.PublicURL
+	var saved string
+	client := &http.Client{Timeout: patience, Transport: &http.Transport{DisableKeepAlives: true}}
+	spy := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if saved == "" {
+			again, err := http.NewRequest("GET", base+"/", nil)
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			again.Header.Set(probeHeader, r.Header.Get(probeHeader))
+			answer, err := client.Do(again)
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			answer.Body.Close()
+			saved = answer.Header.Get(probeHeader)
+		}
+		w.Header().Set(probeHeader, saved)
+		w.WriteHeader(http.StatusNoContent)
+	}))
+	defer spy.Close()
+	u, err := url.Parse(spy.URL + "/")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := tun.visitURL(t.Context(), u); err != nil || saved == "" {
+		t.Errorf("a visit that arrived: %v", err) // by whatever way: backends are on it
+	}
+	if _, err := tun.visitURL(t.Context(), u); err == nil {
+		t.Error("an answer of before is believed")
 	}
 }
 
@@ -154,7 +212,7 @@ func TestMisled(t *testing.T) {
 	}{
 		{s.URL, func(w http.ResponseWriter) { w.WriteHeader(204) }, "something else answers", false},
 		{s.URL, func(w http.ResponseWriter) { w.Header().Set(probeHeader, "guess"); w.WriteHeader(204) }, "something else answers", false},
-		{s.URL, func(w http.ResponseWriter) { w.Header().Set(probeHeader, e.probes.answer); w.WriteHeader(200) }, "something else answers", false},
+		{s.URL, func(w http.ResponseWriter) { w.Header().Set(probeHeader, tun.questions.answer("guess")); w.WriteHeader(200) }, "something else answers", false},
 		{s.URL, func(w http.ResponseWriter) { w.Header().Set("Location", "https://login.example/x"); w.WriteHeader(302) }, "elsewhere to login.example (302)", false},
 		{s.URL, func(w http.ResponseWriter) { w.Header().Set("Location", "/x"); w.WriteHeader(302) }, "elsewhere (302)", false},
 		{s.URL, func(w http.ResponseWriter) { w.WriteHeader(401) }, "wants a login", false},

@@ -22,6 +22,8 @@ type Tunnel struct {
 	prober *prober
 	wired  atomic.Pointer[wiring] // replaced by Edit
 
+	questions *questions // of the prober's visits
+
 	requests, dropped atomic.Int64
 	replays           atomic.Int64 // under way
 	edited            atomic.Bool  // and not yet told
@@ -58,7 +60,7 @@ func newTunnel(e *Engine, key string, spec Spec) (*Tunnel, error) {
 	t := &Tunnel{
 		engine: e, key: key,
 		wake:     make(chan struct{}, 1),
-		underway: underway{limit: drainTime},
+		underway: underway{limit: drainTime}, questions: newQuestions(),
 	}
 	cfg := capture.Config{Bodies: e.cfg.Bodies, OnExchange: t.onExchange, OnDropped: t.onDropped}
 	if e.cfg.Bodies {

@@ -71,7 +71,7 @@ func (u *underway) open() {
 // serve passes one request on. Upgraded connections, which end when somebody wants
 // to end them, are not waited for.
 func (t *Tunnel) serve(x wire.Exchange) {
-	if t.engine.probes.reply(x) {
+	if t.questions.reply(x) {
 		return
 	}
 	if !t.underway.begin() {

@@ -2,8 +2,6 @@ package engine
 
 import (
 	"context"
-	"crypto/rand"
-	"crypto/subtle"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
@@ -19,47 +17,24 @@ import (
 	"golang.org/x/net/http/httpproxy"
 
 	"culvert/app/version"
-	"culvert/backend/wire"
 )
-
-// probeHeader marks a visit that is only meant to see whether visitors would arrive,
-// and the answer to it. The local service never gets to see such a visit.
-const probeHeader = "Culvert-Probe"
-
-// probeWords are this process's alone: the one that a visit shows, and the one that its
-// answer does. Something on the way that answers everything, as the login page of a
-// hotel's network does, cannot know the second.
-type probeWords struct{ question, answer string }
-
-func newProbeWords() probeWords { return probeWords{rand.Text(), rand.Text()} }
-
-// reply answers x if it is a visit of this process, and reports whether it was.
-func (w *probeWords) reply(x wire.Exchange) bool {
-	values := x.Request().Header[probeHeader]
-	if len(values) != 1 || subtle.ConstantTimeCompare([]byte(values[0]), []byte(w.question)) != 1 {
-		return false
-	}
-	err := x.WriteHead(&wire.ResponseHead{
-		Status: http.StatusNoContent, ContentLength: -1,
-		Header: http.Header{probeHeader: {w.answer}, "Cache-Control": {"no-store"}},
-	}, true)
-	if err != nil {
-		x.Reset(wire.ResetCancel, "the probe has left")
-	}
-	return true
-}
 
 // visit looks whether the public URL leads here, by way of it.
 func (t *Tunnel) visit(ctx context.Context) (time.Duration, error) {
 	base := t.Status().Established.PublicURL
 	u, err := url.Parse(strings.TrimRight(base, "/") + "/")
-	if err != nil || u.Host == "" {
+	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
 		return 0, errors.New("the tunnel has no public URL")
 	}
 	return t.visitURL(ctx, u)
 }
 
 func (t *Tunnel) visitURL(ctx context.Context, u *url.URL) (time.Duration, error) {
+	spec := &t.wired.Load().spec
+	most := visitReach(ctx, spec)
+	if err := checkReach(u, most); err != nil {
+		return 0, err
+	}
 	var sent, first time.Time
 	trace := &httptrace.ClientTrace{
 		WroteRequest:         func(httptrace.WroteRequestInfo) { sent = time.Now() },
@@ -69,19 +44,22 @@ func (t *Tunnel) visitURL(ctx context.Context, u *url.URL) (time.Duration, error
 	if err != nil {
 		return 0, err
 	}
-	words := &t.engine.probes
+	question, done := t.questions.ask()
+	defer done()
 	request.Header = http.Header{
-		probeHeader: {words.question}, "Accept": {"*/*"}, "Cache-Control": {"no-cache"}, "User-Agent": {version.Agent()},
+		probeHeader: {question}, "Accept": {"*/*"}, "Cache-Control": {"no-cache"}, "User-Agent": {version.Agent()},
 	}
-	transport := visitTransport(t.wired.Load().spec.RootCAs)
+	transport := visitTransport(u, most, spec.RootCAs)
 	defer transport.CloseIdleConnections()
 	answer, err := transport.RoundTrip(request) // which follows no redirects
+	if inside := (*insideError)(nil); errors.As(err, &inside) {
+		return 0, inside
+	}
 	if err != nil {
 		return 0, fmt.Errorf("%s%w", unanswered(u, err), silent{err})
 	}
 	answer.Body.Close()
-	shown := answer.Header.Get(probeHeader)
-	if answer.StatusCode == http.StatusNoContent && subtle.ConstantTimeCompare([]byte(shown), []byte(words.answer)) == 1 {
+	if answer.StatusCode == http.StatusNoContent && t.questions.answers(question, answer.Header.Get(probeHeader)) {
 		return first.Sub(sent), nil
 	}
 	return 0, errors.New(misled(u, answer))
@@ -96,22 +74,26 @@ func (s silent) Unwrap() []error { return []error{errNoAnswer, s.cause} }
 // isSilent reports whether nobody has answered.
 func isSilent(err error) bool { return errors.Is(err, errNoAnswer) }
 
-// visitTransport goes the way that a visitor on this machine would go.
-func visitTransport(roots *x509.CertPool) *http.Transport {
+// visitTransport goes the way that a visitor on this machine would go, unless that leads
+// further inside than it may.
+func visitTransport(u *url.URL, most reach, roots *x509.CertPool) *http.Transport {
+	var proxy *url.URL
+	var err error
+	if !isLocalName(u.Hostname()) {
+		proxy, err = httpproxy.FromEnvironment().ProxyFunc()(u) // as links do
+	}
 	return &http.Transport{
-		Proxy: func(r *http.Request) (*url.URL, error) {
-			if isLocalName(r.URL.Hostname()) {
-				return nil, nil
-			}
-			return httpproxy.FromEnvironment().ProxyFunc()(r.URL) // as links do
-		},
+		Proxy: func(*http.Request) (*url.URL, error) { return proxy, err },
 		DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
 			// Browsers know that these names are this machine (RFC 6761, 6.3); resolvers
 			// may not.
+			var dialer net.Dialer
+			if proxy == nil {
+				dialer.Control = reachControl(most)
+			}
 			if host, port, err := net.SplitHostPort(address); err == nil && isLocalName(host) {
 				address = net.JoinHostPort("localhost", port)
 			}
-			var dialer net.Dialer
 			return dialer.DialContext(ctx, network, address)
 		},
 		TLSClientConfig:        &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12},
