@@ -31,10 +31,14 @@ type past struct {
 	path  string
 	store *model.Store
 	log   *slog.Logger
+	// begins opens it, as history.Open does.
+	begins func(context.Context, history.Config) (*history.History, error)
 
-	turning sync.Mutex // held while it is switched on or off
-	begun   chan struct{}
-	begin   sync.Once // closes begun, when it was opened first, or was not to be
+	turn   chan struct{}   // has room for one, who switches it on or off
+	ending context.Context // ends with close
+	end    context.CancelFunc
+	begun  chan struct{}
+	begin  sync.Once // closes begun, when it was opened first, or was not to be
 
 	mu     sync.Mutex
 	limits history.Limits
@@ -46,50 +50,100 @@ type past struct {
 }
 
 func (p *past) init(dir *config.Dir, l history.Limits, wanted bool, s *model.Store, log *slog.Logger) {
-	p.begun = make(chan struct{})
+	p.begun, p.turn = make(chan struct{}), make(chan struct{}, 1)
+	p.ending, p.end = context.WithCancel(context.Background())
+	p.begins = history.Open
 	p.path, p.limits, p.wanted, p.store, p.log = filepath.Join(dir.Path(), HistoryFile), l, wanted, s, log
+}
+
+// take waits for its turn to switch the history on or off. The ctx that it returns also
+// ends when close begins; done must be called.
+func (p *past) take(ctx context.Context) (_ context.Context, done func(), err error) {
+	select {
+	case p.turn <- struct{}{}:
+	case <-ctx.Done():
+		return nil, nil, fmt.Errorf("waiting for the history: %w", ctx.Err())
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	stop := context.AfterFunc(p.ending, cancel)
+	return ctx, func() {
+		stop()
+		cancel()
+		<-p.turn
+	}, nil
 }
 
 // open opens the history if it is wanted. It may block; what comes meanwhile waits.
 func (p *past) open(ctx context.Context) {
-	p.turning.Lock()
-	defer p.turning.Unlock()
 	defer p.begin.Do(func() { close(p.begun) })
+	ctx, done, err := p.take(ctx)
+	if err != nil {
+		return
+	}
+	defer done()
 	p.mu.Lock()
 	l, due := p.limits, p.wanted && p.h == nil
 	p.mu.Unlock()
-	if !due {
+	if !due || p.ending.Err() != nil {
 		return
 	}
-	h, err := history.Open(ctx, history.Config{Path: p.path, Limits: l, OnTrouble: p.trouble, Logger: p.log})
+	h, err := p.begins(ctx, history.Config{Path: p.path, Limits: l, OnTrouble: p.trouble, Logger: p.log})
 	var broken *history.BrokenError
 	switch {
 	case errors.As(err, &broken):
 		p.store.AddNotice(words.T("The history of requests could not be read, and a new one has been begun.") + " " + model.Sentence(err.Error()))
+	case err != nil && ctx.Err() != nil: // nobody waits for it any more
+		h = nil
 	case err != nil:
 		p.store.AddNotice(words.T("Requests are not kept on disk.") + " " + model.Sentence(err.Error()))
 		h = nil
 	}
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.h, p.problem = h, nil
-	if h == nil {
-		p.problem = err
+	if h != nil && !p.install(h) {
+		if err := h.Close(ctx); err != nil {
+			p.log.Warn("closing a history that is not wanted any more", "error", err)
+		}
+		return
 	}
-	for _, x := range p.early {
-		if h != nil {
-			h.Add(x)
+	if h == nil {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		p.early = nil
+		if p.wanted {
+			p.problem = err
 		}
 	}
-	p.early = nil
+}
+
+// install makes h what exchanges go to, unless it is not wanted any more: that may have
+// changed while it was opened, and so may the limits.
+func (p *past) install(h *history.History) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	early := p.early
+	p.early, p.problem = nil, nil
+	if !p.wanted {
+		return false
+	}
+	if err := h.SetLimits(p.limits); err != nil {
+		p.problem = err
+		return false
+	}
+	p.h = h
+	for _, x := range early {
+		h.Add(x)
+	}
+	return true
 }
 
 // trouble is told when the disk does not take exchanges, and with nil when it does again.
 func (p *past) trouble(err error) {
 	p.mu.Lock()
-	p.problem = err
+	wanted := p.wanted
+	if wanted {
+		p.problem = err
+	}
 	p.mu.Unlock()
-	if err != nil {
+	if err != nil && wanted {
 		p.store.AddNotice(words.T("Requests are not kept on disk at the moment.") + " " + model.Sentence(err.Error()))
 	}
 }
@@ -99,59 +153,100 @@ func (p *past) add(x *exchange.Exchange) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	switch {
+	case !p.wanted:
 	case p.h != nil:
 		p.h.Add(x)
-	case p.wanted && p.problem == nil && len(p.early) < maxEarly:
+	case p.problem == nil && len(p.early) < maxEarly:
 		p.early = append(p.early, x)
 	}
 }
 
-// change switches the history on or off, or keeps it within other limits.
+// change switches the history on or off, or keeps it within other limits. What comes
+// from now on is kept so, or not at all, also if the history is only being opened.
 func (p *past) change(ctx context.Context, wanted bool, l history.Limits) error {
 	p.mu.Lock()
-	h := p.h
-	moved := p.limits != l
-	p.limits, p.wanted = l, wanted
-	p.mu.Unlock()
-	switch {
-	case wanted && h == nil:
-		p.open(ctx)
-		p.mu.Lock()
-		defer p.mu.Unlock()
-		return p.problem
-	case !wanted && h != nil:
-		return p.close(ctx)
-	case h != nil && moved:
-		return h.SetLimits(l)
-	}
-	return nil
-}
-
-// close writes what is queued, and takes nothing more.
-func (p *past) close(ctx context.Context) error {
-	p.turning.Lock()
-	defer p.turning.Unlock()
-	p.mu.Lock()
-	h := p.h
-	p.h, p.early, p.problem = nil, nil, nil
-	p.mu.Unlock()
-	if h == nil {
+	if p.wanted == wanted && p.limits == l {
+		p.mu.Unlock()
 		return nil
 	}
+	p.limits, p.wanted = l, wanted
+	h := p.h
+	if h != nil && wanted {
+		defer p.mu.Unlock()
+		return h.SetLimits(l)
+	}
+	if !wanted {
+		p.early, p.problem = nil, nil
+	}
+	p.mu.Unlock()
+	if !wanted {
+		return p.shut(ctx)
+	}
+	p.open(ctx)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.problem
+}
+
+// shut writes what is queued, and takes nothing more.
+func (p *past) shut(ctx context.Context) error {
+	p.mu.Lock()
+	open := p.h != nil
+	p.mu.Unlock()
+	if !open {
+		return nil // whoever opens it at the moment will see that it is not wanted
+	}
+	ctx, done, err := p.take(ctx)
+	if err != nil {
+		return err
+	}
+	defer done()
+	return p.drop(ctx, false)
+}
+
+// drop closes what is open, if it is not wanted any more or all ends. It is the
+// caller's turn.
+func (p *past) drop(ctx context.Context, ends bool) error {
+	p.mu.Lock()
+	h := p.h
+	if h == nil || p.wanted && !ends {
+		p.mu.Unlock()
+		return nil
+	}
+	p.h, p.early, p.problem = nil, nil, nil
+	p.mu.Unlock()
 	if err := h.Close(ctx); err != nil {
 		return fmt.Errorf("closing the history: %w", err)
 	}
 	return nil
 }
 
+// close ends it for good: what is queued is written, and what opens it gives up.
+func (p *past) close(ctx context.Context) error {
+	p.end()
+	select {
+	case p.turn <- struct{}{}:
+	case <-ctx.Done():
+		return fmt.Errorf("closing the history: %w", ctx.Err())
+	}
+	defer func() { <-p.turn }()
+	return p.drop(ctx, true)
+}
+
 // clear removes what was kept before it was switched off.
 func (p *past) clear(ctx context.Context) error {
-	p.turning.Lock()
-	defer p.turning.Unlock()
+	ctx, done, err := p.take(ctx)
+	if err != nil {
+		return err
+	}
+	defer done()
 	if _, err := os.Stat(p.path); errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
-	h, err := history.Open(ctx, history.Config{Path: p.path, Limits: p.limits, Logger: p.log})
+	p.mu.Lock()
+	l := p.limits
+	p.mu.Unlock()
+	h, err := p.begins(ctx, history.Config{Path: p.path, Limits: l, Logger: p.log})
 	var broken *history.BrokenError
 	if err != nil && !errors.As(err, &broken) {
 		return err
