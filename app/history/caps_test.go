@@ -197,3 +197,78 @@ func TestLimitsAreChecked(t *testing.T) {
 		t.Error("no path is no error")
 	}
 }
+
+// wide is an exchange that is long everywhere but in its bodies: 200 KB.
+func wide(n int) *exchange.Exchange {
+	x := sample(n)
+	long := func(size int) string { return string(heavy(n, size).Response.Body) }
+	x.Path, x.URL, x.Err, x.Detail = "/"+long(40<<10), "https://shop.example.com/"+long(40<<10), long(10<<10), long(10<<10)
+	x.Request.Header.Set("X-Long", long(50<<10))
+	x.Response.Header.Set("X-Long", long(50<<10))
+	return x
+}
+
+// What a visitor makes long without any body counts as well, the file stays within
+// its limit while much comes at once, and no more is removed than has to be.
+func TestSizeIsCappedForAllThatIsLong(t *testing.T) {
+	t.Parallel()
+	const most, size = 8 << 20, 200 << 10
+	h := begun(t, Config{Limits: Limits{MaxBytes: most, Secrets: true}})
+	for n := range 300 { // 60 MB in all
+		h.Add(wide(n))
+		if n%50 != 49 {
+			continue
+		}
+		flush(t, h)
+		info, err := os.Stat(h.cfg.Path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if info.Size() > most+most/8 {
+			t.Fatalf("after %d exchanges the file has %d bytes, more than %d", n+1, info.Size(), most)
+		}
+	}
+	settle(t, h)
+	p, err := h.Search(t.Context(), Query{Limit: maxLimit})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n := len(p.Rows); n < most*2/3/size || n > most/size {
+		t.Errorf("%d exchanges of 200 KB are kept in 8 MB", n)
+	}
+	for i, row := range p.Rows { // the youngest, without a gap
+		if want := sample(299 - i).ID; row.ID != want {
+			t.Fatalf("row %d is %s, want %s", i, row.ID, want)
+		}
+	}
+	// A little less room costs a few, not most.
+	if err := h.SetLimits(Limits{MaxBytes: most - most/8}); err != nil {
+		t.Fatal(err)
+	}
+	h.Add(sample(300))
+	settle(t, h)
+	s, err := h.Stats(t.Context())
+	if n := len(p.Rows); err != nil || int(s.Exchanges) > n || int(s.Exchanges) < n*3/4 {
+		t.Errorf("with an eighth less room %d exchanges are left of %d, %v", s.Exchanges, n, err)
+	}
+	integral(t, h)
+}
+
+func TestQueueIsBoundedByAllThatIsLong(t *testing.T) {
+	t.Parallel()
+	q := newQueue()
+	x := wide(1)
+	taken := int64(0)
+	for q.add(x) {
+		taken++
+	}
+	if bytes := taken * 200 << 10; bytes > maxQueuedBytes || bytes < maxQueuedBytes*9/10 {
+		t.Errorf("a queue of %d MB takes %d exchanges of 200 KB", maxQueuedBytes>>20, taken)
+	}
+	for q.next() != nil {
+		taken--
+	}
+	if taken != 0 || q.bytes != 0 || !q.add(x) {
+		t.Errorf("emptied, the queue is %d short and believes to hold %d bytes", taken, q.bytes)
+	}
+}
