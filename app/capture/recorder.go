@@ -33,8 +33,8 @@ type Config struct {
 	Queue int
 	// MaxBody is how many bytes of one body are kept.
 	MaxBody int
-	// Memory is how many bytes all bodies and messages may take together, from an
-	// exchange's beginning until OnExchange has returned. Whoever keeps them for
+	// Memory is how many bytes all bodies and messages may take together, also those
+	// that are being read, from an exchange's beginning until OnExchange has returned. Whoever keeps them for
 	// longer bounds that himself.
 	Memory int64
 	// OnExchange gets every finished exchange, one at a time. While it takes its

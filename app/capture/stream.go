@@ -56,6 +56,9 @@ func newStream(rec *Record, h *wire.ResponseHead) *Stream {
 	default:
 		return nil
 	}
+	if s.decoder != nil {
+		s.decoder.Charge(s.reserve, func(n int64) { rec.recorder.memory.Add(n) })
+	}
 	s.exchange.Stream = s
 	return s
 }
@@ -85,6 +88,23 @@ func (s *Stream) write(from exchange.Direction, p []byte) {
 	if !s.announced.Load() {
 		s.rec.recorder.announce(s)
 	}
+}
+
+// reserve is for the message that is coming: older ones leave for it.
+func (s *Stream) reserve(n int64) bool {
+	r := s.rec.recorder
+	if r.reserve(n) {
+		return true
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for len(s.messages) > 0 {
+		s.dropOldest()
+		if r.reserve(n) {
+			return true
+		}
+	}
+	return false
 }
 
 // add keeps a message, within the bounds.
