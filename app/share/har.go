@@ -18,8 +18,8 @@ type (
 		Response harResponse   `json:"response"`
 		Cache    struct{}      `json:"cache"`
 		Timings  harTimings    `json:"timings"`
-		Frames   []harFrame    `json:"_webSocketMessages,omitempty"`
-		Events   []harEvent    `json:"_eventSourceMessages,omitempty"`
+		Frames   frameList     `json:"_webSocketMessages,omitzero"`
+		Events   eventList     `json:"_eventSourceMessages,omitzero"`
 		Type     loose         `json:"_resourceType,omitempty"`
 		Culvert  *harExtension `json:"_culvert,omitempty"`
 	}
@@ -27,9 +27,9 @@ type (
 		Method      loose     `json:"method"`
 		URL         loose     `json:"url"`
 		HTTPVersion loose     `json:"httpVersion"`
-		Cookies     []harPair `json:"cookies"`
-		Headers     []harPair `json:"headers"`
-		Query       []harPair `json:"queryString"`
+		Cookies     unread    `json:"cookies"`
+		Headers     fieldList `json:"headers"`
+		Query       unread    `json:"queryString"`
 		Post        *harPost  `json:"postData,omitempty"`
 		HeadersSize number    `json:"headersSize"`
 		BodySize    number    `json:"bodySize"`
@@ -38,8 +38,8 @@ type (
 		Status      number     `json:"status"`
 		StatusText  loose      `json:"statusText"`
 		HTTPVersion loose      `json:"httpVersion"`
-		Cookies     []harPair  `json:"cookies"`
-		Headers     []harPair  `json:"headers"`
+		Cookies     unread     `json:"cookies"`
+		Headers     fieldList  `json:"headers"`
 		Content     harContent `json:"content"`
 		RedirectURL loose      `json:"redirectURL"`
 		HeadersSize number     `json:"headersSize"`
@@ -52,7 +52,7 @@ type (
 	}
 	harPost struct {
 		MimeType loose     `json:"mimeType"`
-		Params   []harPair `json:"params"`
+		Params   fieldList `json:"params"`
 		Text     loose     `json:"text"`
 		Encoding loose     `json:"encoding,omitempty"` // "base64", as in content
 	}

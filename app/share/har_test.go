@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/http"
 	"os"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -216,7 +217,7 @@ func TestReadBroken(t *testing.T) {
 		{"after other things", "\ufeff" + ` {"x":[{"log":1}],"log":{"pages":[{}],"entries":[` + entry + `],"comment":""}} `, nil, 1},
 	}
 	for _, test := range tests {
-		got, err := readHAR(strings.NewReader(test.text), 4096)
+		got, err := readHAR(strings.NewReader(test.text), bounds{4096, 4096, 100})
 		if !errors.Is(err, test.want) || len(got) != test.read {
 			t.Errorf("%s: %d read, %v", test.name, len(got), err)
 		}
@@ -251,6 +252,77 @@ func TestReadHostile(t *testing.T) {
 	}
 }
 
+// TestReadBombs reads what takes many times its room once it is read. It does not
+// run beside others, because it counts what is allocated.
+func TestReadBombs(t *testing.T) {
+	const size = 8 << 20
+	tests := []struct {
+		name, before, unit, after string
+		skipped                   bool
+	}{
+		{"fields", `{"log":{"entries":[{"request":{"method":"GET","url":"http://x/","headers":[`, `{},`, `{}]}}]}}`, false},
+		{"cookies", `{"log":{"entries":[{"request":{"method":"GET","url":"http://x/","cookies":[`, `{},`, `{}]}}]}}`, false},
+		{"query", `{"log":{"entries":[{"request":{"method":"GET","url":"http://x/","queryString":[`, `{},`, `{}]}}]}}`, false},
+		{"parameters", `{"log":{"entries":[{"request":{"method":"GET","url":"http://x/","postData":{"params":[`, `{},`, `{}]}}}]}}`, false},
+		{"frames", `{"log":{"entries":[{"request":{"method":"GET","url":"http://x/"},"_webSocketMessages":[`, `{},`, `{}]}]}}`, true},
+		{"events", `{"log":{"entries":[{"request":{"method":"GET","url":"http://x/"},"_eventSourceMessages":[`, `0,`, `0]}]}}`, true},
+		{"joined fields", `{"log":{"entries":[{"request":{"method":"GET","url":"http://x/","headers":[`, `{"name":"a","value":"` + strings.Repeat(`\n`, 30_000) + `"},`, `{}]}}]}}`, false},
+	}
+	for _, test := range tests {
+		text := test.before + strings.Repeat(test.unit, size/len(test.unit)) + test.after
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		got, err := ReadHAR(strings.NewReader(text))
+		runtime.ReadMemStats(&after)
+		if err != nil || len(got) != 1 {
+			t.Errorf("%s: %d exchanges, %v", test.name, len(got), err)
+			continue
+		}
+		if n := after.TotalAlloc - before.TotalAlloc; n > 8*size {
+			t.Errorf("%s: %d MB were allocated for %d MB", test.name, n>>20, size>>20)
+		}
+		if total := size/len(test.unit) + 1 - maxMessages; test.skipped && got[0].Skipped != total {
+			t.Errorf("%s: %d of %d were skipped", test.name, got[0].Skipped, total)
+		}
+	}
+}
+
+func TestReadTooMuch(t *testing.T) {
+	t.Parallel()
+	const head = `{"log":{"entries":[`
+	most := bounds{archive: 1 << 20, entry: 64 << 10, parts: 1000}
+	fields := `{"request":{"method":"GET","headers":[` + strings.Repeat(`{"name":"a"},`, 400) + `{}]}},`
+	for name, text := range map[string]string{
+		"archive":      head + strings.Repeat(`{"comment":"x"},`, 1<<16) + `{}]}}`,
+		"entries":      head + strings.Repeat(`{},`, maxEntries) + `{}]}}`,
+		"a long entry": head + `{"comment":"` + strings.Repeat("x", 70<<10) + `"}]}}`,
+		"fields":       head + strings.Repeat(fields, 3) + `{}]}}`,
+	} {
+		if _, err := readHAR(strings.NewReader(text), most); !errors.Is(err, ErrTooLarge) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if got, err := readHAR(strings.NewReader(head+strings.Repeat(`{"request":{"method":"GET"},"comment":"`+strings.Repeat("x", 50<<10)+`"},`, 10)+fields+fields+`{}]}}`), most); len(got) != 12 || err != nil {
+		t.Errorf("what is not too much: %d exchanges, %v", len(got), err)
+	}
+}
+
+func TestElements(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string][]string{
+		`[]`: nil, `[ ]`: nil, `{"a":[1]}`: nil, `null`: nil, `"[1]"`: nil, `[1]`: {"1"}, `[1,"a,]\"",{"b":[2,{}]},[[]]]`: {"1", `"a,]\""`, `{"b":[2,{}]}`, `[[]]`},
+		`["\\",null]`: {`"\\"`, "null"},
+	} {
+		var got []string
+		for e := range elements([]byte(text)) {
+			got = append(got, string(e))
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("%s: %s", text, diff)
+		}
+	}
+}
+
 func FuzzReadHAR(f *testing.F) {
 	for _, file := range []string{"testdata/chrome.har", "testdata/firefox.har"} {
 		text, err := os.ReadFile(file)
@@ -262,7 +334,7 @@ func FuzzReadHAR(f *testing.F) {
 	f.Add([]byte(written(f, Options{Secrets: true}, webhook(), socket(), events())))
 	f.Add([]byte(`{"log":{"entries":[{"request":{"url":"a?b"},"response":{"content":{"text":null}}}]}}`))
 	f.Fuzz(func(t *testing.T, text []byte) {
-		exchanges, _ := readHAR(bytes.NewReader(text), 1<<20)
+		exchanges, _ := readHAR(bytes.NewReader(text), bounds{1 << 20, 1 << 20, 1000})
 		for _, x := range exchanges {
 			CURL(x, Options{})
 			Raw(x, Options{Secrets: true})

@@ -50,11 +50,11 @@ func entryOf(x *exchange.Exchange) *harEntry {
 		Time:    milliseconds(x.Duration),
 		Request: harRequest{
 			Method: loose(x.Method), URL: loose(address(x)), HTTPVersion: "HTTP/1.1",
-			Cookies: []harPair{}, Headers: pairs(x.Request.Header), Query: query(x.Path), HeadersSize: -1, BodySize: number(x.Request.Size),
+			Headers: fieldList{pairs(x.Request.Header)}, Query: unread{query(x.Path)}, HeadersSize: -1, BodySize: number(x.Request.Size),
 		},
 		Response: harResponse{
 			Status: number(x.Status), StatusText: loose(http.StatusText(x.Status)), HTTPVersion: "HTTP/1.1",
-			Cookies: []harPair{}, Headers: pairs(x.Response.Header), RedirectURL: loose(x.Response.Header.Get("Location")),
+			Headers: fieldList{pairs(x.Response.Header)}, RedirectURL: loose(x.Response.Header.Get("Location")),
 			HeadersSize: -1, BodySize: number(x.Response.Size), Error: loose(x.Err),
 		},
 		Culvert: &harExtension{
@@ -74,11 +74,11 @@ func entryOf(x *exchange.Exchange) *harEntry {
 	// The archive knows no head that has not come: all of it was waiting.
 	e.Timings = harTimings{Wait: milliseconds(cmp.Or(x.Waited, x.Duration)), Receive: milliseconds(x.Duration - cmp.Or(x.Waited, x.Duration))}
 	for _, c := range readCookies(x.Request.Header) {
-		e.Request.Cookies = append(e.Request.Cookies, harPair{loose(c.Name), loose(c.Value)})
+		e.Request.Cookies.add(harPair{loose(c.Name), loose(c.Value)})
 	}
 	for _, value := range x.Response.Header.Values("Set-Cookie") {
 		if c, err := http.ParseSetCookie(value); err == nil {
-			e.Response.Cookies = append(e.Response.Cookies, harPair{loose(c.Name), loose(c.Value)})
+			e.Response.Cookies.add(harPair{loose(c.Name), loose(c.Value)})
 		}
 	}
 	writePost(e, x.Request)
@@ -102,23 +102,21 @@ func milliseconds(d time.Duration) number {
 	return number(float64(max(d, 0)) / float64(time.Millisecond))
 }
 
-func pairs(h http.Header) []harPair {
-	out := []harPair{}
+func pairs(h http.Header) (out list[harPair]) {
 	for _, f := range fields(h) {
-		out = append(out, harPair{loose(f[0]), loose(f[1])})
+		out.add(harPair{loose(f[0]), loose(f[1])})
 	}
 	return out
 }
 
-func query(path string) []harPair {
-	out := []harPair{}
+func query(path string) (out list[harPair]) {
 	_, raw, _ := strings.Cut(path, "?")
 	for pair := range strings.SplitSeq(raw, "&") {
 		if pair == "" {
 			continue
 		}
 		name, value, _ := strings.Cut(pair, "=")
-		out = append(out, harPair{loose(unescape(name)), loose(unescape(value))})
+		out.add(harPair{loose(unescape(name)), loose(unescape(value))})
 	}
 	return out
 }
@@ -135,7 +133,7 @@ func writePost(e *harEntry, m exchange.Message) {
 	if len(body) == 0 {
 		return
 	}
-	p := &harPost{MimeType: loose(m.Header.Get("Content-Type")), Params: []harPair{}, Text: loose(body)}
+	p := &harPost{MimeType: loose(m.Header.Get("Content-Type")), Text: loose(body)}
 	if !isText(body) {
 		p.Text, p.Encoding = loose(base64.StdEncoding.EncodeToString(body)), "base64"
 	}
@@ -167,7 +165,7 @@ func writeMessage(e *harEntry, m exchange.StreamMessage) {
 		size = number(m.Size)
 	}
 	if m.Kind == exchange.Event {
-		e.Events = append(e.Events, harEvent{at, loose(m.Name), loose(m.LastID), loose(strings.ToValidUTF8(string(m.Data), "\uFFFD")), size, m.Truncated})
+		e.Events.add(harEvent{at, loose(m.Name), loose(m.LastID), loose(strings.ToValidUTF8(string(m.Data), "\uFFFD")), size, m.Truncated})
 		return
 	}
 	f := harFrame{Type: "receive", Time: at, Opcode: opcodes[m.Kind], Data: loose(m.Data), Size: size, Truncated: m.Truncated}
@@ -179,5 +177,5 @@ func writeMessage(e *harEntry, m exchange.StreamMessage) {
 		f.Base64 = m.Kind != exchange.Binary
 	}
 	e.Type = "websocket"
-	e.Frames = append(e.Frames, f)
+	e.Frames.add(f)
 }
