@@ -128,8 +128,8 @@ func (w *Window) syncInspector() {
 }
 
 func (w *Window) closeInspector() {
+	w.table.Focus() // first: a table without a selection makes one when it gets the focus
 	w.table.Unselect()
-	w.table.Focus()
 }
 
 // replay sends the exchange's request once more, as it was.

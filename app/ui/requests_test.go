@@ -208,3 +208,29 @@ func TestDividerKeepsBothInSight(t *testing.T) {
 		t.Error("closing it does not bring the table back")
 	}
 }
+
+// The way out of the inspector, by its button and by Escape in its text, leads back to
+// the table with nothing selected.
+func TestInspectorCloses(t *testing.T) {
+	for name, leave := range map[string]func(*stage){
+		"button": func(s *stage) { s.tip("Close") },
+		"Escape": func(s *stage) { s.inspector.Focus(); s.escapeKey() },
+	} {
+		s := newStage(t, wide)
+		s.online("1", "shop")
+		s.request("1", "/cart", 200)
+		s.tapRow(0)
+		s.settle()
+		if !s.inspector.Visible() {
+			t.Fatal("a tapped row is not inspected")
+		}
+		leave(s)
+		s.settle()
+		if s.inspector.Visible() || s.table.Selected() != nil {
+			t.Errorf("%s: the inspector is still there", name)
+		}
+		if s.win.Canvas().Focused() == nil {
+			t.Errorf("%s: the table has not got the focus back", name)
+		}
+	}
+}
