@@ -25,7 +25,13 @@ func TestDesktopInspectReplayFilter(t *testing.T) {
 	dt.click(t, firstRowAt)
 	dt.awaitInk(t, "the answer's status in the inspector", inspector, okInk, true)
 	keep(t, dt.picture(t), "desktop-inspector.png")
-	dt.keys(t, "r")
+	dt.keys(t, "Escape")
+	dt.awaitInk(t, "the inspector of no request", inspector, okInk, false)
+	dt.keys(t, "Down") // the same by the keyboard, into the inspector and back
+	dt.awaitInk(t, "the inspector of the row that was chosen by a key", inspector, okInk, true)
+	dt.keys(t, "Return", "Escape")
+	dt.awaitInk(t, "the inspector after Escape in it", inspector, okInk, false)
+	dt.keys(t, "Down", "r")
 	service.await(t, first, first)
 	dt.awaitRows(t, okInk, okInk)
 
