@@ -3,7 +3,9 @@ package folder
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"io"
+	"io/fs"
 	"net/http"
 	"os"
 	"path"
@@ -14,8 +16,12 @@ import (
 // sniffed is how much of a file is looked at to see whether it is text.
 const sniffed = 512
 
-// serveFile answers with a file: whole, in ranges, or as not modified.
-func serveFile(w http.ResponseWriter, r *http.Request, root *os.Root, name string) error {
+// maxRanges bounds the parts of a file that one answer has. Each costs a head of its own,
+// and thousands fit in a request.
+const maxRanges = 16
+
+// serveFile answers with the file that was found: whole, in ranges, or as not modified.
+func serveFile(w http.ResponseWriter, r *http.Request, root *os.Root, name string, found fs.FileInfo) error {
 	f, err := root.OpenFile(name, os.O_RDONLY|nonblock, 0)
 	if err != nil {
 		return err
@@ -25,8 +31,16 @@ func serveFile(w http.ResponseWriter, r *http.Request, root *os.Root, name strin
 	if err != nil {
 		return err
 	}
-	if !info.Mode().IsRegular() { // it has changed since it was found
+	if !os.SameFile(info, found) { // a link in its place may lead to what is hidden
+		return errChanged
+	}
+	if !info.Mode().IsRegular() {
 		return errSpecial
+	}
+	if ranges := r.Header.Get("Range"); strings.Count(ranges, ",") >= maxRanges {
+		w.Header().Set("Content-Range", fmt.Sprintf("bytes */%d", info.Size()))
+		http.Error(w, fmt.Sprintf("more than %d ranges of a file are not served at once", maxRanges), http.StatusRequestedRangeNotSatisfiable)
+		return nil
 	}
 	kind, err := contentType(name, f)
 	if err != nil {

@@ -20,8 +20,9 @@ import (
 // Handler serves the files of a folder. The folder is looked up anew for every request:
 // build tools remove theirs and make another.
 type Handler struct {
-	path string
-	log  *slog.Logger
+	path  string
+	log   *slog.Logger
+	lists chan struct{} // holds one for each list that is being made
 }
 
 // NewHandler serves the folder at path, which must be absolute. Nil is no logger.
@@ -29,7 +30,7 @@ func NewHandler(path string, log *slog.Logger) *Handler {
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
 	}
-	return &Handler{path: path, log: log}
+	return &Handler{path: path, log: log, lists: make(chan struct{}, maxLists)}
 }
 
 // Check says why the folder cannot be served at this moment, or nil.
@@ -85,10 +86,18 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	defer root.Close()
-	if err := h.serve(w, r, &tree{root, h.path}); err != nil {
+	t := &tree{root, h.path}
+	err = h.serve(w, r, t)
+	for tries := 1; errors.Is(err, errChanged) && tries < maxTries; tries++ {
+		err = h.serve(w, r, t) // programs replace files that they write
+	}
+	if err != nil {
 		h.fail(w, r, err)
 	}
 }
+
+// maxTries is how often a file is looked for that changes all the time.
+const maxTries = 4
 
 // serve answers with a file, a list of files, or the way to it.
 func (h *Handler) serve(w http.ResponseWriter, r *http.Request, t *tree) error {
@@ -101,16 +110,22 @@ func (h *Handler) serve(w http.ResponseWriter, r *http.Request, t *tree) error {
 	case !info.IsDir() && slash:
 		return fs.ErrNotExist
 	case !info.IsDir():
-		return serveFile(w, r, t.root, name)
+		return serveFile(w, r, t.root, name, info)
 	case !slash:
 		redirect(w, r)
 		return nil
 	}
-	index, info, err := t.find(path + "/index.html")
-	if err == nil && !info.IsDir() {
-		return serveFile(w, r, t.root, index)
+	index, page, err := t.walk(name, info, []string{"index.html"})
+	if err == nil && !page.IsDir() {
+		return serveFile(w, r, t.root, index, page)
 	}
-	return serveList(w, t, name, path)
+	select {
+	case h.lists <- struct{}{}:
+		defer func() { <-h.lists }()
+	case <-r.Context().Done():
+		return r.Context().Err()
+	}
+	return serveList(w, t, name, path, info)
 }
 
 // redirect adds the slash without which links in a folder's page would miss. It is
@@ -140,7 +155,7 @@ func (h *Handler) fail(w http.ResponseWriter, r *http.Request, err error) {
 		status, text = http.StatusForbidden, "this is no plain file: it is not served"
 	case errors.Is(err, fs.ErrPermission):
 		status, text = http.StatusForbidden, "this file may not be read by the program that serves the folder"
-	case errors.Is(err, fs.ErrNotExist), isNoName(err):
+	case errors.Is(err, fs.ErrNotExist), errors.Is(err, errChanged), isNoName(err):
 		status, text = http.StatusNotFound, "there is no such file in this folder"
 	}
 	h.log.Debug("no file", "path", r.URL.Path, "status", status, "error", err)

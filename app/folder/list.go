@@ -12,18 +12,24 @@ import (
 	"io/fs"
 	"net/http"
 	"net/url"
-	"path"
+	"os"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
 )
 
-// maxEntries bounds the files that one page lists.
-const maxEntries = 2000
+const (
+	// maxEntries bounds the files that one page lists.
+	maxEntries = 2000
+	// maxLists is how many pages are made at once; others wait.
+	maxLists = 4
+)
 
 //go:embed list.html
 var listPage string
+
+var listTemplate = template.Must(template.New("list").Parse(listPage))
 
 // list is what list.html shows.
 type list struct {
@@ -44,19 +50,15 @@ type entry struct {
 	Time   string // UTC
 }
 
-// serveList answers with what is in the folder of that name.
-func serveList(w http.ResponseWriter, t *tree, name, urlPath string) error {
-	l, err := t.list(name, urlPath)
+// serveList answers with what is in the folder that was found.
+func serveList(w http.ResponseWriter, t *tree, name, urlPath string, found fs.FileInfo) error {
+	l, err := t.list(name, urlPath, found)
 	if err != nil {
 		return err
 	}
 	l.Nonce = rand.Text()
-	page, err := template.New("list").Parse(listPage)
-	if err != nil {
-		return fmt.Errorf("folder: the page of a list: %w", err)
-	}
 	var b bytes.Buffer
-	if err := page.Execute(&b, l); err != nil {
+	if err := listTemplate.Execute(&b, l); err != nil {
 		return fmt.Errorf("folder: the page of a list: %w", err)
 	}
 	h := w.Header()
@@ -68,13 +70,24 @@ func serveList(w http.ResponseWriter, t *tree, name, urlPath string) error {
 	return nil
 }
 
-// list reads a folder. What cannot be served is not in it.
-func (t *tree) list(name, urlPath string) (*list, error) {
-	f, err := t.root.Open(name)
+// list reads a folder. What cannot be served is not in it. The way to the folder is gone
+// once, and not for every name in it.
+func (t *tree) list(name, urlPath string, found fs.FileInfo) (*list, error) {
+	here, err := t.root.OpenRoot(name)
+	if err != nil {
+		return nil, err
+	}
+	defer here.Close()
+	f, err := here.Open(".")
 	if err != nil {
 		return nil, err
 	}
 	defer f.Close()
+	if info, err := f.Stat(); err != nil {
+		return nil, err
+	} else if !os.SameFile(info, found) {
+		return nil, errChanged
+	}
 	l := &list{Path: "/" + strings.Join(split(urlPath), "/"), Nested: len(split(urlPath)) > 0}
 	names, err := f.Readdirnames(maxEntries + 1)
 	if err != nil && !errors.Is(err, io.EOF) {
@@ -88,8 +101,11 @@ func (t *tree) list(name, urlPath string) (*list, error) {
 			l.Hidden++
 			continue
 		}
-		_, info, err := t.find(path.Join(name, child))
-		if err != nil {
+		info, err := here.Lstat(child)
+		if err == nil && info.Mode()&fs.ModeSymlink != 0 {
+			_, info, err = t.walk(name, found, []string{child})
+		}
+		if err != nil || allowed(child) != nil || servable(info) != nil {
 			continue // a link that leads out, a socket, or gone meanwhile
 		}
 		l.Entries = append(l.Entries, newEntry(child, info))

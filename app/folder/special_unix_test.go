@@ -46,7 +46,11 @@ func TestSpecialFiles(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer root.Close()
-	if err := serveFile(nil, nil, root, "fifo"); err != errSpecial {
+	found, err := root.Lstat("fifo")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := serveFile(nil, nil, root, "fifo", found); err != errSpecial {
 		t.Errorf("opening it: %v", err)
 	}
 }

@@ -16,6 +16,7 @@ var (
 	errHidden  = errors.New("hidden")
 	errOutside = errors.New("a link leads out of the folder")
 	errSpecial = errors.New("not a plain file")
+	errChanged = errors.New("another file than the one that was found")
 )
 
 // Bounds of one look-up: more than any file system has names for.
@@ -45,10 +46,15 @@ func (t *tree) find(urlPath string) (name string, info fs.FileInfo, err error) {
 			return "", nil, err
 		}
 	}
-	name = "."
-	if info, err = t.root.Lstat(name); err != nil {
+	if info, err = t.root.Lstat("."); err != nil {
 		return "", nil, err
 	}
+	return t.walk(".", info, left)
+}
+
+// walk is find from a folder that was found, with names that are allowed.
+func (t *tree) walk(from string, at fs.FileInfo, left []string) (name string, info fs.FileInfo, err error) {
+	name, info = from, at
 	links, depth := 0, 0
 	for len(left) > 0 {
 		element := left[0]
@@ -92,10 +98,18 @@ func (t *tree) find(urlPath string) (name string, info fs.FileInfo, err error) {
 			return "", nil, err
 		}
 	}
-	if !info.IsDir() && !info.Mode().IsRegular() {
-		return "", nil, errSpecial
+	if err := servable(info); err != nil {
+		return "", nil, err
 	}
 	return name, info, nil
+}
+
+// servable refuses what is neither a file nor a folder.
+func servable(info fs.FileInfo) error {
+	if !info.IsDir() && !info.Mode().IsRegular() {
+		return errSpecial
+	}
+	return nil
 }
 
 // follow reads a link: the names on its way, from where it stands or from the root.
