@@ -1,6 +1,6 @@
 // Package coding undoes the content codings of HTTP (RFC 9110, 8.4): gzip, deflate,
-// br and zstd, also several on top of each other. What it reads comes from
-// strangers, and so everything has a bound.
+// br and zstd, also several on top of each other, and the escapes of forms. What it
+// reads comes from strangers, and so everything has a bound.
 package coding
 
 import (

@@ -134,3 +134,12 @@ func FuzzDecode(f *testing.F) {
 		}
 	})
 }
+
+func TestUnescape(t *testing.T) {
+	t.Parallel()
+	for s, want := range map[string]string{"": "", "a": "a", "a+b%20c%2B": "a b c+", "100%": "100%", "%zz+": "%zz+"} {
+		if got := Unescape(s); got != want {
+			t.Errorf("%q became %q", s, got)
+		}
+	}
+}

@@ -4,7 +4,8 @@ import (
 	"bytes"
 	"context"
 	"io"
-	"net/url"
+
+	"culvert/app/coding"
 )
 
 // form is application/x-www-form-urlencoded, a field on each line.
@@ -88,16 +89,8 @@ func (f *form) pair() {
 	key, value, _ := bytes.Cut(bytes.TrimRight(f.src[f.pos:end], "\r\n"), []byte{'='})
 	f.pos = after
 	if len(key)+len(value) > 0 {
-		f.field(unescape(key), unescape(value))
+		f.field(coding.Unescape(string(key)), coding.Unescape(string(value)))
 	}
-}
-
-// unescape leaves what is not escaped rightly as it is.
-func unescape(p []byte) string {
-	if s, err := url.QueryUnescape(string(p)); err == nil {
-		return s
-	}
-	return string(p)
 }
 
 func (f *form) writeText(ctx context.Context, w io.Writer) error {

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"net/url"
 	"strings"
+
+	"culvert/app/coding"
 )
 
 // url cleans a URL or a part of one.
@@ -72,7 +74,7 @@ func (p painter) pair(e *edit, start, end int) {
 		if n := bytes.IndexByte(part, ';'); n >= 0 {
 			part = part[:n]
 		}
-		if name, _, found := bytes.Cut(part, []byte{'='}); found && p.weigh(unescaped(string(name))) != innocent {
+		if name, _, found := bytes.Cut(part, []byte{'='}); found && p.weigh(coding.Unescape(string(name))) != innocent {
 			plain, value = at, at+len(name)+1
 		}
 		at += len(part) + 1
@@ -89,7 +91,7 @@ func (p painter) pair(e *edit, start, end int) {
 
 // escaped cleans a value that may have percent-escapes.
 func (p painter) escaped(value string) (string, bool) {
-	plain := unescaped(value)
+	plain := coding.Unescape(value)
 	clean, changed := p.value(plain)
 	switch {
 	case !changed:
@@ -119,12 +121,4 @@ func isOAuth(raw string) bool {
 		}
 	}
 	return false
-}
-
-// unescaped undoes percent-escapes, if they are right.
-func unescaped(s string) string {
-	if plain, err := url.QueryUnescape(s); err == nil {
-		return plain
-	}
-	return s
 }

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"encoding/base64"
 	"strings"
+
+	"culvert/app/coding"
 )
 
 // maxDeep bounds texts within texts: JSON in a form in JSON.
@@ -275,7 +277,7 @@ func (p painter) assignment(e *edit, i int) int {
 	for end < len(b) && end-i <= maxNameLength && (isToken(b[end]) || b[end] == '%' || b[end] == '[' || b[end] == ']') {
 		end++
 	}
-	if end >= len(b) || b[end] != '=' || p.weigh(unescaped(string(b[i:end]))) == innocent {
+	if end >= len(b) || b[end] != '=' || p.weigh(coding.Unescape(string(b[i:end]))) == innocent {
 		return 0
 	}
 	to := end + 1

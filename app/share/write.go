@@ -9,10 +9,10 @@ import (
 	"io"
 	"math"
 	"net/http"
-	"net/url"
 	"strings"
 	"time"
 
+	"culvert/app/coding"
 	"culvert/app/exchange"
 )
 
@@ -116,16 +116,9 @@ func query(path string) (out list[harPair]) {
 			continue
 		}
 		name, value, _ := strings.Cut(pair, "=")
-		out.add(harPair{loose(unescape(name)), loose(unescape(value))})
+		out.add(harPair{loose(coding.Unescape(name)), loose(coding.Unescape(value))})
 	}
 	return out
-}
-
-func unescape(s string) string {
-	if plain, err := url.QueryUnescape(s); err == nil {
-		return plain
-	}
-	return s
 }
 
 func writePost(e *harEntry, m exchange.Message) {
