@@ -87,6 +87,9 @@ type Control struct {
 	finder *discover.Watcher
 	past   past
 	live   lives
+	// keeping is held from copying an exchange until the history has the copy, so that no
+	// older one comes after it, and nothing of what is cleared.
+	keeping sync.Mutex
 
 	file     atomic.Pointer[config.Config] // what is in force
 	services atomic.Pointer[[]discover.Service]
@@ -148,6 +151,7 @@ func New(cfg Config) *Control {
 func (c *Control) Attach(e Engine) {
 	c.engine = e
 	c.wg.Go(func() { c.keepIDs(c.ctx) })
+	c.wg.Go(func() { c.keepStreams(c.ctx) })
 }
 
 // Begin opens the history, and starts those of the restored tunnels that are to be

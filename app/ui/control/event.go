@@ -35,7 +35,7 @@ func (c *Control) OnEvent(event engine.Event) {
 	case engine.RequestDone:
 		c.done(e.Tunnel, e.Exchange)
 	case engine.Dropped:
-		c.live.sweep(c.store)
+		c.sweep()
 		c.store.AddNotice(words.T("Some requests to %s are missing from the list, because they came faster than it takes them. They were answered as always.", title(e.Tunnel)))
 	case engine.Notice:
 		c.notice(e)
@@ -57,19 +57,10 @@ func (c *Control) notice(e engine.Notice) {
 	c.store.AddNotice(text)
 }
 
-// began puts a row for an exchange that lasts.
-func (c *Control) began(t *engine.Tunnel, s *capture.Stream) {
-	snapshot := s.Snapshot()
-	x := engine.Exchange(t, &snapshot)
-	r := row(t.Key(), x)
-	r.Open, r.Live = true, s
-	c.store.AddRequest(r)
-	c.live.add(x.ID, &life{tunnel: t, stream: s, row: r})
-	c.cfg.Notices.Request(t.Key(), x.Tunnel, r)
-}
-
 // done puts a finished exchange into the log and into the history.
 func (c *Control) done(t *engine.Tunnel, finished *capture.Exchange) {
+	c.keeping.Lock()
+	defer c.keeping.Unlock()
 	x := engine.Exchange(t, finished)
 	r := row(t.Key(), x)
 	if began := c.live.take(x.ID); began != nil {

@@ -28,8 +28,7 @@ var errTooLarge = errors.New("these requests are too many for one file: narrow t
 func (c *Control) Exchange(ctx context.Context, r *model.Request) (*exchange.Exchange, error) {
 	if r.Open {
 		if l := c.live.get(r.Exchange); l != nil {
-			snapshot := l.stream.Snapshot()
-			return engine.Exchange(l.tunnel, &snapshot), nil
+			return l.exchange(), nil
 		}
 	}
 	if x := c.store.Exchange(r.ID); x != nil {
@@ -42,6 +41,9 @@ func (c *Control) Exchange(ctx context.Context, r *model.Request) (*exchange.Exc
 func (c *Control) Recall(ctx context.Context, id string) (*exchange.Exchange, error) {
 	if x := c.store.ExchangeByID(id); x != nil {
 		return x, nil
+	}
+	if l := c.live.get(id); l != nil {
+		return l.exchange(), nil // newer than what the history has of it
 	}
 	h, err := c.past.opened(ctx)
 	if err != nil {
@@ -104,9 +106,13 @@ func (c *Control) Search(ctx context.Context, f model.Filter, before int64) (mod
 	return page, err
 }
 
-// Clear removes what is kept of all requests.
+// Clear removes what is kept of all requests. Of those that go on only what comes later
+// will be kept.
 func (c *Control) Clear(ctx context.Context) error {
+	c.keeping.Lock()
+	c.live.forget()
 	c.store.ClearRequests("")
+	c.keeping.Unlock()
 	h, err := c.past.opened(ctx)
 	if errors.Is(err, errNoHistory) {
 		return c.past.clear(ctx)
