@@ -6,6 +6,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"strings"
 
 	"culvert/app/engine"
 	"culvert/app/exchange"
@@ -52,7 +53,11 @@ func (c *Control) Recall(ctx context.Context, id string) (*exchange.Exchange, er
 	return h.Get(ctx, id)
 }
 
-// Replay sends a request to the local service of the tunnel through which x came.
+// imported begins the IDs of exchanges that were read from files.
+const imported = "imported-"
+
+// Replay sends a request to the local service of the tunnel through which x came. The
+// error is a *model.ReplayQuestion if x was read from a file.
 func (c *Control) Replay(ctx context.Context, x *exchange.Exchange, r model.Replay) error {
 	t := c.tunnelOf(x)
 	if t == nil {
@@ -64,6 +69,12 @@ func (c *Control) Replay(ctx context.Context, x *exchange.Exchange, r model.Repl
 		return err // what is missing has not been made good for by hand, or cannot be
 	case r.Method != "":
 		again.Method, again.Path, again.Header, again.Body = r.Method, r.Path, r.Header, r.Body
+	}
+	if strings.HasPrefix(x.ID, imported) {
+		return &model.ReplayQuestion{
+			Method: again.Method, Path: path(again.Path), Tunnel: title(t), Service: x.Target,
+			Agree: func(ctx context.Context) error { return t.Replay(ctx, again) },
+		}
 	}
 	return t.Replay(ctx, again)
 }
@@ -158,9 +169,7 @@ func (c *Control) Import(_ context.Context, file []byte) (int, error) {
 		return 0, err
 	}
 	for _, x := range all[max(0, len(all)-model.Capacity):] {
-		if x.ID == "" {
-			x.ID = rand.Text()
-		}
+		x.ID = imported + rand.Text()
 		r := row("", x)
 		c.store.AddRequest(r)
 		c.store.KeepExchange(r.ID, x)

@@ -2,6 +2,7 @@ package control
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -218,6 +219,33 @@ func TestExportAndImport(t *testing.T) {
 	back := h.rows(t, 2)[1]
 	if x, err := h.Exchange(t.Context(), back); err != nil || !strings.HasSuffix(x.Path, "/a") || string(x.Response.Body) != "hello" {
 		t.Errorf("back came %+v (%v)", x, err)
+	}
+
+	// What a file says is sent to no service before a person has agreed.
+	x, err := h.Exchange(t.Context(), back)
+	if err != nil {
+		t.Fatal(err)
+	}
+	x.Redacted = false
+	served := len(h.rows(t, 2))
+	for _, r := range []model.Replay{{}, {Of: x.ID, Method: "DELETE", Path: "/all?token=abcdefgh"}} {
+		var ask *model.ReplayQuestion
+		if err := h.Replay(t.Context(), x, r); !errors.As(err, &ask) || !strings.Contains(err.Error(), service.URL) {
+			t.Fatalf("a stranger's request was repeated: %v", err)
+		}
+		if ask.Service != service.URL || ask.Method == "" || strings.Contains(ask.Path, "abcdefgh") {
+			t.Errorf("the question is about %+v", ask)
+		}
+		if rows, _ := h.store.Since(0, 0, nil); len(rows) != served {
+			t.Errorf("before there was an answer %d requests were sent", len(rows)-served)
+		}
+		if err := ask.Agree(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		served++
+		if again := h.rows(t, served)[served-1]; again.ReplayOf != x.ID || again.Method != ask.Method {
+			t.Errorf("the replay's row is %+v", again)
+		}
 	}
 	if n, err := h.Import(t.Context(), []byte("no archive")); n != 0 || err == nil {
 		t.Errorf("of nonsense %d were imported (%v)", n, err)

@@ -1,6 +1,7 @@
 package model
 
 import (
+	"context"
 	"net/http"
 	"time"
 )
@@ -34,6 +35,23 @@ type Replay struct {
 	Path   string // raw path and query
 	Header http.Header
 	Body   []byte
+}
+
+// ReplayQuestion is the error of a replay that a person has to agree to first: whoever
+// made the file that the request comes from has chosen what would be done to which
+// service.
+type ReplayQuestion struct {
+	Method string
+	Path   string // as rows show it
+	// Tunnel is the tunnel's name, and Service where it leads.
+	Tunnel, Service string
+	// Agree sends the request, and is called when the person says so.
+	Agree func(context.Context) error
+}
+
+func (q *ReplayQuestion) Error() string {
+	return "the request comes from a file, and was not sent to " + q.Service + ": " +
+		"look at it first, and repeat it only if you trust the file"
 }
 
 // Page is a part of what was found in the history, newest first.
