@@ -1,7 +1,6 @@
 package discover
 
 import (
-	"net/netip"
 	"os"
 	"path/filepath"
 	"slices"
@@ -77,7 +76,7 @@ var ports = map[int]struct {
 
 	25: {Internal, "mail server"}, 53: {Internal, "DNS"}, 111: {Internal, "rpcbind"}, 135: {Internal, "Windows RPC"}, 389: {Internal, "LDAP"}, 631: {Internal, "printing (CUPS)"}, 636: {Internal, "LDAP"},
 	2181: {Internal, "ZooKeeper"}, 4369: {Internal, "Erlang port mapper"}, 5672: {Internal, "RabbitMQ"}, 8500: {Internal, "Consul"}, 9092: {Internal, "Kafka"},
-	15672: {Internal, "RabbitMQ"}, 61616: {Internal, "ActiveMQ"},
+	4040: {Internal, "a console (ngrok, Spark)"}, 9090: {Internal, "a console (Cockpit, Prometheus)"}, 15672: {Internal, "RabbitMQ"}, 61616: {Internal, "ActiveMQ"},
 }
 
 // hazardous are programs that are hazards wherever they listen, by their names in
@@ -117,55 +116,17 @@ func HazardOfPort(port int) Hazard {
 }
 
 // HazardOf judges a target that a person typed. It knows no more of it than the
-// address, or the folder's name.
-func HazardOf(t target.Target) Hazard {
+// address, or where the folder is. Own are folders with this program's keys, besides the
+// one that is theirs by default.
+func HazardOf(t target.Target, own ...string) Hazard {
 	if t.IsFolder() {
 		home, _ := os.UserHomeDir()
-		return hazardOfFolder(t.Folder, home)
-	}
-	host := strings.TrimSuffix(t.Host, ".")
-	addr, _ := netip.ParseAddr(host)
-	if slices.Contains(metadata, addr.Unmap().WithZone("")) || host == "metadata.google.internal" || host == "metadata" {
-		return hazard(Credentials, "cloud metadata")
-	}
-	return HazardOfPort(t.Port)
-}
-
-// metadata are the addresses at which machines in clouds get their keys.
-var metadata = []netip.Addr{
-	netip.MustParseAddr("169.254.169.254"), netip.MustParseAddr("169.254.170.2"), netip.MustParseAddr("169.254.170.23"),
-	netip.MustParseAddr("fd00:ec2::254"), netip.MustParseAddr("fd00:ec2::23"), netip.MustParseAddr("100.100.100.200"),
-}
-
-// systemFolders belong to the system, with all that is in them.
-var systemFolders = []string{
-	"/etc", "/root", "/proc", "/sys", "/dev", "/boot", "/var/lib", "/var/log", "/var/run", "/run", "/System", "/Library", "/private/etc", `C:\Windows`, `C:\ProgramData`,
-}
-
-// hazardOfFolder judges a folder to be served. A part of a home folder is what
-// people work with.
-func hazardOfFolder(folder, home string) Hazard {
-	switch {
-	case folder == home:
-		return hazard(PrivateFiles, "your home folder")
-	case filepath.Dir(folder) == folder:
-		return hazard(PrivateFiles, "the whole disk")
-	case home != "" && within(home, folder):
-		return hazard(PrivateFiles, "everybody's home folders")
-	}
-	for _, system := range systemFolders {
-		// A home folder may be below one, such as root's.
-		if within(folder, system) && (home == "" || !within(folder, home) || !within(home, system)) {
-			return hazard(PrivateFiles, "a folder of the system")
+		if base, err := os.UserConfigDir(); err == nil {
+			own = append(slices.Clone(own), filepath.Join(base, "culvert"))
 		}
+		return hazardOfTree(t.Folder, home, own)
 	}
-	return Hazard{}
-}
-
-// within reports whether a path is a folder, or in it.
-func within(path, folder string) bool {
-	rest, ok := strings.CutPrefix(path, strings.TrimRight(folder, `/\`))
-	return ok && (rest == "" || rest[0] == '/' || rest[0] == '\\')
+	return hazardOfAddress(strings.TrimSuffix(t.Host, "."), t.Port)
 }
 
 // hazardOf judges a listener by its process, and by its port if that says no better.

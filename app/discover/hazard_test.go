@@ -1,7 +1,9 @@
 package discover
 
 import (
+	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 
@@ -86,7 +88,9 @@ func TestHazardOfTarget(t *testing.T) {
 	for text, want := range map[string]HazardKind{
 		"5432": Database, "db.internal:5432": Database, "localhost:9229": Debugger, "http://localhost:2375": Containers, "[::1]:22": RemoteAccess,
 		"http://169.254.169.254": Credentials, "http://169.254.169.254:8080": Credentials, "http://metadata.google.internal": Credentials,
-		"http://[fd00:ec2::254]": Credentials, "3000": NoHazard, "https://example.com": NoHazard, "169.254.1.1:80": NoHazard,
+		"http://[fd00:ec2::254]": Credentials, "http://168.63.129.16:32526": Credentials, "http://192.168.1.1": Internal,
+		"https://10.0.0.254:8443": Internal, "http://[::ffff:192.168.0.1]": Internal, "http://Fritz.Box": Internal, "localhost:4040": Internal, "9090": Internal,
+		"http://192.168.1.10": NoHazard, "http://8.8.8.1": NoHazard, "http://127.0.0.1:3000": NoHazard, "3000": NoHazard, "https://example.com": NoHazard, "169.254.1.1:80": NoHazard,
 	} {
 		parsed, err := target.Parse(text)
 		if err != nil {
@@ -117,6 +121,25 @@ func TestHazardOfFolder(t *testing.T) {
 		{"/root/site", "/root", NoHazard},
 		{"/srv/www", "/home/x", NoHazard},
 		{"/srv/www", "", NoHazard},
+		{"/var", "/home/x", PrivateFiles},
+		{"/var/www", "/home/x", NoHazard},
+		{"/usr", "/home/x", PrivateFiles},
+		{"/usr/share/nginx/html", "/home/x", NoHazard},
+		{"/mnt", "/home/x", PrivateFiles},
+		{"/mnt/c", "/home/x", PrivateFiles},
+		{"/mnt/c/site", "/home/x", NoHazard},
+		{"/media/x/stick", "/home/x", PrivateFiles},
+		{"/media/x/stick/site", "/home/x", NoHazard},
+		{"/tmp", "/home/x", PrivateFiles},
+		{"/tmp/site", "/home/x", NoHazard},
+		{"/home/x/.ssh", "/home/x", PrivateFiles},
+		{"/home/x/.config/culvert", "/home/x", PrivateFiles},
+		{"/home/x/site/.git", "/home/x", PrivateFiles},
+		{"/home/x/site/.git/hooks", "/home/x", PrivateFiles},
+		{"/srv/site/.well-known", "/home/x", NoHazard},
+		{"/home/x/Documents", "/home/x", PrivateFiles},
+		{"/home/x/Documents/site", "/home/x", NoHazard},
+		{"/home/x/Library/Application Support/browser", "/home/x", PrivateFiles},
 	} {
 		if got := hazardOfFolder(filepath.FromSlash(c.folder), filepath.FromSlash(c.home)); got.Kind != c.want || (got.Why == "") != (c.want == NoHazard) {
 			t.Errorf("%s, home %s, is %+v, want kind %v", c.folder, c.home, got, c.want)
@@ -124,5 +147,57 @@ func TestHazardOfFolder(t *testing.T) {
 	}
 	if got := HazardOf(target.Target{Scheme: "http", Folder: string(filepath.Separator)}); got.Kind != PrivateFiles {
 		t.Errorf("the root is %+v", got)
+	}
+}
+
+// TestHazardOfLinks follows them, in the folder's path and in the home folder's.
+func TestHazardOfLinks(t *testing.T) {
+	base, err := filepath.EvalSymlinks(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	at := func(names ...string) string { return filepath.Join(append([]string{base}, names...)...) }
+	for _, folder := range []string{at("home", ".aws"), at("home", "site"), at("keys", "own"), at("elsewhere")} {
+		if err := os.MkdirAll(folder, 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for name, to := range map[string]string{"all": string(filepath.Separator), "cloud": at("home", ".aws"), "me": at("home"), "mykeys": at("keys")} {
+		if err := os.Symlink(to, at(name)); err != nil {
+			t.Skip("no symbolic links here:", err)
+		}
+	}
+	for _, c := range []struct {
+		folder string
+		want   HazardKind
+	}{
+		{at("all"), PrivateFiles},
+		{at("all", "etc"), PrivateFiles},
+		{at("cloud"), PrivateFiles},
+		{at("home"), PrivateFiles}, // which is what "me" leads to
+		{at("me"), PrivateFiles},
+		{at("me", "site"), NoHazard},
+		{at("keys"), PrivateFiles}, // the program's own are in there
+		{at("mykeys", "own"), PrivateFiles},
+		{at("elsewhere"), NoHazard},
+		{at("not there"), NoHazard},
+	} {
+		if runtime.GOOS == "windows" && c.folder == at("all", "etc") {
+			continue
+		}
+		if got := hazardOfTree(c.folder, at("me"), []string{at("mykeys", "own")}); got.Kind != c.want {
+			t.Errorf("%s is %+v, want kind %v", c.folder, got, c.want)
+		}
+	}
+	// Own folders are known without being named.
+	t.Setenv("XDG_CONFIG_HOME", at("elsewhere"))
+	t.Setenv("AppData", at("elsewhere"))
+	if base, err := os.UserConfigDir(); err == nil && base == at("elsewhere") {
+		if got := HazardOf(target.Target{Scheme: "http", Folder: base}); got.Kind != PrivateFiles {
+			t.Errorf("the config folder is %+v", got)
+		}
+	}
+	if got := HazardOf(target.Target{Scheme: "http", Folder: at("home", "site")}, at("home")); got.Kind != PrivateFiles {
+		t.Errorf("a folder of our own is %+v", got)
 	}
 }
