@@ -68,11 +68,12 @@ func visitReach(ctx context.Context, spec *Spec) reach {
 	return least
 }
 
-// insideError says that a public URL leads where no visitor could go.
+// insideError says that a public URL leads where visitors cannot go, and this program
+// shall not.
 type insideError struct{ where string }
 
 func (e *insideError) Error() string {
-	return fmt.Sprintf("the backend names an address inside your network (%s) as the public URL: visitors cannot get there, and it was not looked at", e.where)
+	return fmt.Sprintf("the backend names an address inside your network (%s) as the public URL: visitors from elsewhere cannot get there, and for safety it was not looked at", e.where)
 }
 
 // checkReach looks at what an URL says of itself, which is all that can be seen of it
