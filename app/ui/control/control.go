@@ -158,7 +158,10 @@ func (c *Control) Attach(e Engine) {
 // open from the start on. It may block, also for the keychain.
 func (c *Control) Begin(ctx context.Context) {
 	var history sync.WaitGroup
-	history.Go(func() { c.past.open(ctx) })
+	history.Go(func() {
+		c.past.open(ctx)
+		c.past.rest(ctx)
+	})
 	c.startRestored(ctx)
 	history.Wait()
 }

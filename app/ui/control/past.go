@@ -4,9 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"log/slog"
-	"os"
 	"path/filepath"
 	"sync"
 
@@ -14,7 +12,6 @@ import (
 	"culvert/app/exchange"
 	"culvert/app/history"
 	"culvert/app/ui/model"
-	"culvert/app/ui/settings"
 	"culvert/app/ui/words"
 )
 
@@ -47,6 +44,7 @@ type past struct {
 	early   []*exchange.Exchange
 	wanted  bool
 	problem error
+	left    history.Stats // of what is kept while it is off
 }
 
 func (p *past) init(dir *config.Dir, l history.Limits, wanted bool, s *model.Store, log *slog.Logger) {
@@ -201,6 +199,14 @@ func (p *past) shut(ctx context.Context) error {
 		return err
 	}
 	defer done()
+	p.mu.Lock()
+	h := p.h
+	p.mu.Unlock()
+	if h != nil {
+		if err := h.Flush(ctx); err == nil {
+			p.count(ctx, h)
+		}
+	}
 	return p.drop(ctx, false)
 }
 
@@ -233,27 +239,6 @@ func (p *past) close(ctx context.Context) error {
 	return p.drop(ctx, true)
 }
 
-// clear removes what was kept before it was switched off.
-func (p *past) clear(ctx context.Context) error {
-	ctx, done, err := p.take(ctx)
-	if err != nil {
-		return err
-	}
-	defer done()
-	if _, err := os.Stat(p.path); errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	p.mu.Lock()
-	l := p.limits
-	p.mu.Unlock()
-	h, err := p.begins(ctx, history.Config{Path: p.path, Limits: l, Logger: p.log})
-	var broken *history.BrokenError
-	if err != nil && !errors.As(err, &broken) {
-		return err
-	}
-	return errors.Join(h.Clear(ctx), h.Close(ctx))
-}
-
 // opened is the history, or says why there is none. Just after the start it waits until
 // the history is open.
 func (p *past) opened(ctx context.Context) (*history.History, error) {
@@ -276,26 +261,4 @@ func (p *past) opened(ctx context.Context) (*history.History, error) {
 		return nil, p.problem
 	}
 	return nil, errNoHistory
-}
-
-// usage is how much is kept.
-func (p *past) usage(ctx context.Context) settings.Usage {
-	h, err := p.opened(ctx)
-	if errors.Is(err, errNoHistory) {
-		return settings.Usage{}
-	}
-	var u settings.Usage
-	if err == nil {
-		var s history.Stats
-		if s, err = h.Stats(ctx); err == nil {
-			u.Exchanges, u.Bytes = int(s.Exchanges), s.Bytes
-			p.mu.Lock()
-			err = p.problem
-			p.mu.Unlock()
-		}
-	}
-	if err != nil {
-		u.Problem = model.Sentence(err.Error())
-	}
-	return u
 }
