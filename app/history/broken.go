@@ -11,7 +11,6 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/rogpeppe/go-internal/lockedfile"
 	"modernc.org/sqlite"
 	sqlite3 "modernc.org/sqlite/lib"
 )
@@ -72,7 +71,7 @@ func openOrReplace(ctx context.Context, path string, how check) (*database, erro
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return nil, err
 	}
-	unlock, err := lockedfile.MutexAt(path + ".lock").Lock()
+	unlock, err := lock(ctx, path)
 	if err != nil {
 		return nil, err
 	}
@@ -142,6 +141,9 @@ func removeKept(path string, most int) error {
 
 // explain says what an error means for the person, and what to do.
 func explain(path string, err error) error {
+	if held := (*heldError)(nil); errors.As(err, &held) {
+		return err
+	}
 	switch c := code(err); {
 	case c == sqlite3.SQLITE_FULL || errors.Is(err, syscall.ENOSPC):
 		return fmt.Errorf("the disk is full: make room for %s: %w", path, err)

@@ -272,3 +272,25 @@ func TestQueueIsBoundedByAllThatIsLong(t *testing.T) {
 		t.Errorf("emptied, the queue is %d short and believes to hold %d bytes", taken, q.bytes)
 	}
 }
+
+// One exchange in which secrets are looked for without end costs itself, not those
+// that come after it.
+func TestTimeToLookForSecretsIsCapped(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "history.db")
+	synctest.Test(t, func(t *testing.T) {
+		release := make(chan struct{})
+		h := begun(t, Config{Path: path, redact: func(x *exchange.Exchange) *exchange.Exchange {
+			if x.ID == sample(1).ID {
+				<-release
+			}
+			return x
+		}})
+		h.Add(sample(1))
+		h.Add(sample(2))
+		flush(t, h)
+		close(release)
+		if s, err := h.Stats(t.Context()); err != nil || s.Exchanges != 1 || s.Dropped != 1 {
+			t.Errorf("there are %d exchanges, %d dropped, %v; want 1 and 1", s.Exchanges, s.Dropped, err)
+		}
+	})
+}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync/atomic"
 	"time"
 )
 
@@ -17,27 +18,32 @@ var errTraces = errors.New("another program is using the history, so that traces
 // Clear removes everything, also broken databases kept aside, from the files and not
 // only from sight. What was added before it is gone, what is added later is kept.
 func (h *History) Clear(ctx context.Context) error {
-	return h.do(ctx, func(ctx context.Context, w *writer) error {
+	var removed atomic.Bool // from sight
+	err := h.do(ctx, func(ctx context.Context, w *writer) error {
 		ctx, cancel := context.WithTimeout(ctx, clearTime)
 		defer cancel()
 		w.queue.empty()
 		err := w.ready()
 		if err == nil {
-			err = w.db.clear(ctx)
+			err = w.db.clear(ctx, &removed)
 		}
 		if isBroken(err) && w.repair(err) {
-			err = w.db.clear(ctx)
+			err = w.db.clear(ctx, &removed)
 		}
 		if err != nil && !errors.Is(err, errTraces) {
 			err = fmt.Errorf("clearing the history: %w", explain(w.cfg.Path, err))
 		}
 		return errors.Join(err, removeKept(w.cfg.Path, 0))
 	})
+	if err != nil && ctx.Err() != nil && removed.Load() {
+		return errTraces // the writer may still be at it
+	}
+	return err
 }
 
 // clear empties the tables and writes the file anew. Overwriting each row before
 // that would only make it take longer, and need as much room again in the log.
-func (db *database) clear(ctx context.Context) (err error) {
+func (db *database) clear(ctx context.Context, removed *atomic.Bool) (err error) {
 	if _, err := db.conn.ExecContext(ctx, `PRAGMA secure_delete = OFF; PRAGMA foreign_keys = OFF`); err != nil {
 		return err
 	}
@@ -52,6 +58,7 @@ func (db *database) clear(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
+	removed.Store(true)
 	return db.scrub(ctx)
 }
 

@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"culvert/app/exchange"
-	"culvert/app/redact"
 )
 
 // The bounds of what is stored beside bodies, in bytes. What travels through a
@@ -48,7 +47,7 @@ func (h *History) prepared(x *exchange.Exchange, limits *Limits) *exchange.Excha
 	c.Messages = lastMessages(x.Messages, h.cfg.MaxBody)
 	c.Skipped += len(x.Messages) - len(c.Messages)
 	if !limits.Secrets {
-		r := redact.Exchange(&c)
+		r := h.cfg.redact(&c)
 		if r != &c {
 			h.cut(r) // what was compressed has become longer
 		}

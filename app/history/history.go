@@ -22,6 +22,7 @@ import (
 	"time"
 
 	"culvert/app/exchange"
+	"culvert/app/redact"
 )
 
 // Defaults of Limits and Config.
@@ -76,7 +77,12 @@ type Config struct {
 	// writing goroutine and must not wait for the History.
 	OnTrouble func(error)
 	Logger    *slog.Logger
+
+	redact func(*exchange.Exchange) *exchange.Exchange // redact.Exchange but in tests
 }
+
+// grace is how long the writer may take to end what it is at when time is up.
+const grace = 250 * time.Millisecond
 
 // ErrNotFound means that there is no such exchange (any more).
 var ErrNotFound = errors.New("this exchange is no longer in the history")
@@ -128,6 +134,9 @@ func Open(ctx context.Context, cfg Config) (*History, error) {
 	}
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
+	}
+	if cfg.redact == nil {
+		cfg.redact = redact.Exchange
 	}
 	db, err := openOrReplace(ctx, path, shallow)
 	broken := (*BrokenError)(nil)
@@ -183,15 +192,24 @@ func (h *History) Flush(ctx context.Context) error {
 }
 
 // Close writes what is queued and closes the files. If ctx ends before, what is
-// left in the queue is dropped and the context's error returned.
+// left in the queue is dropped and the context's error returned; the files may be
+// closed a little later then.
 func (h *History) Close(ctx context.Context) error {
-	h.closing.Do(func() { close(h.quit) })
+	h.closing.Do(func() {
+		h.queue.close()
+		close(h.quit)
+	})
 	select {
 	case <-h.done:
 		return nil
 	case <-ctx.Done():
 	}
-	h.abort() // statements that are under way end soon
-	<-h.done
+	h.abort() // waiting and statements that are under way end soon
+	timer := time.NewTimer(grace)
+	defer timer.Stop()
+	select {
+	case <-h.done:
+	case <-timer.C: // the writer still closes the files when it can
+	}
 	return context.Cause(ctx)
 }

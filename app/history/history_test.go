@@ -297,6 +297,7 @@ func TestCloseInAHurry(t *testing.T) {
 	if err := h.Close(hurry); !errors.Is(err, context.Canceled) {
 		t.Errorf("closing in a hurry gives %v, want %v", err, context.Canceled)
 	}
+	<-h.done
 	if h.Dropped() != 2*maxBatch {
 		t.Errorf("%d are dropped, want %d", h.Dropped(), 2*maxBatch)
 	}

@@ -37,6 +37,7 @@ var children = map[string]func(args []string) error{
 	"grep":     grep,
 	"readonly": openReadOnly,
 	"full":     fillDisk,
+	"hold":     holdLock,
 }
 
 // start starts another process.
@@ -150,6 +151,15 @@ func openReadOnly(args []string) error {
 		fmt.Println(err)
 	}
 	return nil
+}
+
+// holdLock holds the lock of a history until its process is killed.
+func holdLock(args []string) error {
+	if _, err := lock(context.Background(), args[0]); err != nil {
+		return err
+	}
+	fmt.Println(os.Getpid())
+	select {}
 }
 
 // fillDisk finds out what happens when the disk takes no more, and then takes it again.

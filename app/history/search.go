@@ -204,6 +204,9 @@ func (h *History) read(ctx context.Context, f func(*sql.Conn) error) error {
 	if isBroken(err) {
 		mark(h.suspect)
 	}
+	if err != nil && h.ctx.Err() != nil {
+		return errClosed
+	}
 	if err != nil && ctx.Err() == nil {
 		return explainReading(h.cfg.Path, err)
 	}
@@ -213,10 +216,8 @@ func (h *History) read(ctx context.Context, f func(*sql.Conn) error) error {
 func (h *History) readOnce(ctx context.Context, f func(*sql.Conn) error) error {
 	h.mu.RLock()
 	defer h.mu.RUnlock()
-	select {
-	case <-h.done:
+	if h.ctx.Err() != nil {
 		return errClosed
-	default:
 	}
 	if h.db == nil {
 		return errUnavailable

@@ -27,15 +27,27 @@ type command struct {
 	done chan error // has room for one
 }
 
-// do has the writer run something, and waits for it.
+// do has the writer run something, and waits for it until ctx ends.
 func (h *History) do(ctx context.Context, run func(context.Context, *writer) error) error {
 	c := command{ctx, run, make(chan error, 1)}
 	select {
 	case h.commands <- c:
-		return <-c.done
 	case <-h.done:
 		return errClosed
 	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+	select {
+	case err := <-c.done:
+		return err
+	case <-ctx.Done():
+	}
+	timer := time.NewTimer(grace)
+	defer timer.Stop()
+	select {
+	case err := <-c.done: // it knows how far it has come
+		return err
+	case <-timer.C:
 		return context.Cause(ctx)
 	}
 }
@@ -43,15 +55,16 @@ func (h *History) do(ctx context.Context, run func(context.Context, *writer) err
 // writer is the one goroutine that changes the database.
 type writer struct {
 	*History
-	trouble error // that was told last
-	over    bool  // there may be more than the limits allow
+	trouble  error         // that was told last
+	over     bool          // there may be more than the limits allow
+	cleaning chan struct{} // bounds what clean has begun
 }
 
 // write is the writer's life.
 func (h *History) write() {
 	defer close(h.done)
 	defer h.abort()
-	w := &writer{History: h, over: true}
+	w := &writer{History: h, over: true, cleaning: make(chan struct{}, maxCleaning)}
 	defer w.close()
 	look := time.NewTicker(lookAround)
 	defer look.Stop()
@@ -136,11 +149,16 @@ func (w *writer) storeBatch(most int) (taken int) {
 			break
 		}
 		taken++
-		x = w.prepared(x, limits)
+		if x = w.clean(x, limits); x == nil {
+			w.dropped.Add(1)
+			continue
+		}
 		batch = append(batch, x)
 		bytes += exchange.Weight(x)
 	}
-	w.store(batch, bytes, limits)
+	if len(batch) > 0 {
+		w.store(batch, bytes, limits)
+	}
 	return max(taken, 1)
 }
 
@@ -206,14 +224,13 @@ func (w *writer) repair(cause error) bool {
 	return err == nil
 }
 
-// reopen opens the file anew while no reader has it. Only the writer replaces db.
+// reopen opens the file anew. Only the writer replaces db. Readers have none
+// meanwhile: they need not wait for what may take long.
 func (w *writer) reopen(how check) error {
+	w.closeDatabase()
+	db, err := openOrReplace(w.ctx, w.cfg.Path, how)
 	w.mu.Lock()
-	if w.db != nil {
-		w.db.close()
-	}
-	var err error
-	w.db, err = openOrReplace(w.ctx, w.cfg.Path, how)
+	w.db = db
 	w.mu.Unlock()
 	broken, ok := err.(*BrokenError)
 	if !ok {
@@ -247,6 +264,11 @@ func (w *writer) trim() {
 func (w *writer) close() {
 	w.queue.close()
 	w.dropped.Add(int64(w.queue.empty()))
+	w.closeDatabase()
+}
+
+// closeDatabase waits for the readers.
+func (w *writer) closeDatabase() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.db != nil {
