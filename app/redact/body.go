@@ -6,6 +6,7 @@ import (
 	"mime"
 	"net/http"
 	"strings"
+	"unicode/utf8"
 
 	"culvert/app/coding"
 )
@@ -43,6 +44,13 @@ func (p painter) message(ctx context.Context, header http.Header, body []byte, m
 
 // body cleans what carries this type.
 func (p painter) body(contentType string, b []byte) ([]byte, bool) {
+	if text, order := fromUTF16(b); order != nil {
+		clean, changed := p.body(contentType, text)
+		if !changed {
+			return b, false
+		}
+		return toUTF16(clean, order), true
+	}
 	kind, parameters, err := mime.ParseMediaType(contentType)
 	if err != nil {
 		kind, _, _ = strings.Cut(strings.ToLower(contentType), ";")
@@ -51,15 +59,19 @@ func (p painter) body(contentType string, b []byte) ([]byte, bool) {
 	family, sub, _ := strings.Cut(kind, "/")
 	switch {
 	case family == "image" && sub != "svg+xml", family == "audio", family == "video", family == "font":
-		return b, false
+		if !looksLikeText(b) {
+			return b, false
+		}
 	case strings.HasSuffix(sub, "json"):
 		return p.json(b)
 	case kind == "application/x-www-form-urlencoded":
 		clean, changed := p.query(string(b))
 		return []byte(clean), changed
-	case family == "multipart" && parameters["boundary"] != "" && p.deep < maxDeep:
-		p.deep++
-		return p.multipart(parameters["boundary"], b)
+	case family == "multipart" && p.deep < maxDeep:
+		if boundary := boundaryOf(parameters["boundary"], b); boundary != "" {
+			p.deep++
+			return p.multipart(boundary, b)
+		}
 	case sub == "html" || sub == "xml" || strings.HasSuffix(sub, "+xml"):
 		return p.markup(b)
 	case sub == "javascript" || sub == "css" || sub == "x-javascript":
@@ -91,6 +103,36 @@ func looksLikeForm(b []byte) bool {
 	start := b[:min(len(b), 512)]
 	equals := bytes.IndexByte(start, '=')
 	return equals > 0 && bytes.IndexByte(start, '&') > 0 && !bytes.ContainsAny(start, " \t\r\n<>\"")
+}
+
+// looksLikeText tells a text from an image, whatever it says to be.
+func looksLikeText(b []byte) bool {
+	start := b[:min(len(b), 512)]
+	for len(start) > 0 {
+		r, n := utf8.DecodeRune(start)
+		switch {
+		case r == utf8.RuneError && n == 1:
+			return len(b) > 512 && len(start) < utf8.UTFMax && !utf8.FullRune(start)
+		case r < ' ' && r != '\t' && r != '\r' && r != '\n' && r != '\f':
+			return false
+		}
+		start = start[n:]
+	}
+	return true
+}
+
+// boundaryOf is what parts the parts: as the header says, or, if it does not, as the
+// first line.
+func boundaryOf(parameter string, b []byte) string {
+	if parameter != "" {
+		return parameter
+	}
+	line, _, _ := bytes.Cut(bytes.TrimLeft(b[:min(len(b), 256)], "\r\n"), []byte{'\n'})
+	boundary, found := bytes.CutPrefix(bytes.TrimRight(line, " \t\r"), []byte("--"))
+	if !found || len(boundary) > 70 {
+		return ""
+	}
+	return string(boundary)
 }
 
 // multipart cleans each part as what it is (RFC 7578).
@@ -133,11 +175,25 @@ func (p painter) part(head, content []byte) ([]byte, bool) {
 		case "content-type":
 			contentType = text
 		case "content-disposition":
-			_, parameters, _ := mime.ParseMediaType(text)
-			if Name(parameters["name"]) && len(content) > 0 {
+			if Name(partName(text)) && len(content) > 0 {
 				return []byte(p.mark), string(content) != p.mark
 			}
 		}
 	}
 	return p.body(contentType, content)
+}
+
+// partName is the field's name in a Content-Disposition, also in one that is not
+// written as it should be.
+func partName(disposition string) string {
+	if _, parameters, err := mime.ParseMediaType(disposition); err == nil {
+		return parameters["name"]
+	}
+	for parameter := range strings.SplitSeq(disposition, ";") {
+		name, value, _ := strings.Cut(parameter, "=")
+		if strings.EqualFold(strings.TrimSpace(name), "name") {
+			return strings.Trim(strings.TrimSpace(value), `"`)
+		}
+	}
+	return ""
 }

@@ -74,7 +74,7 @@ func (p painter) cookies(value string, set bool) string {
 	for i, part := range parts {
 		name, content, found := strings.Cut(part, "=")
 		switch {
-		case set && i > 0:
+		case set && i > 0 && (!found || cookieAttributes[strings.ToLower(strings.TrimSpace(name))]):
 		case !found:
 			if strings.TrimSpace(part) != "" {
 				parts[i] = leadingSpace(part) + p.mark
@@ -84,6 +84,11 @@ func (p painter) cookies(value string, set bool) string {
 		}
 	}
 	return strings.Join(parts, ";")
+}
+
+// cookieAttributes are those with a value (RFC 6265, 4.1 and what came after it).
+var cookieAttributes = map[string]bool{
+	"expires": true, "max-age": true, "domain": true, "path": true, "samesite": true, "priority": true, "version": true, "comment": true,
 }
 
 func leadingSpace(s string) string { return s[:len(s)-len(strings.TrimLeft(s, " "))] }

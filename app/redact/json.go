@@ -12,10 +12,19 @@ import (
 func (p painter) json(b []byte) ([]byte, bool) {
 	p.codes = p.codes || bytes.Contains(b, []byte(`"grant_type"`))
 	s := scan{painter: p, edit: edit{source: b}}
-	for i := 0; i < len(b); {
-		i = s.step(i)
+	s.run()
+	if len(s.late) > 0 {
+		s = scan{painter: p, edit: edit{source: b}, early: s.late, weighed: s.weighed}
+		s.run()
 	}
 	return s.edit.result()
+}
+
+func (s *scan) run() {
+	s.here = container{named: s.early[0]}
+	for i := 0; i < len(s.edit.source); {
+		i = s.step(i)
+	}
 }
 
 // scan is where in its JSON it is.
@@ -26,6 +35,10 @@ type scan struct {
 	here  container
 	next  weight    // of the value to come
 	key   fieldName // its name, if it is one that container.named is about
+
+	// late are containers whose name came after the value that it is about, by where
+	// they begin. The next scan knows them before.
+	late, early map[int]weight
 
 	// weighed are names that have come: most come again and again.
 	weighed map[string]nameInfo
@@ -50,9 +63,10 @@ const (
 
 // container is an object or an array.
 type container struct {
+	at     int    // where it begins, and 0 for what is around all
 	weight weight // of all in it
-	// named: its field "name" is a secret's, and so its field "value" is a secret.
-	named bool
+	named  weight // what its field "name" says about its field "value"
+	valued bool   // it has one
 }
 
 // step takes the next token and returns where it ends.
@@ -68,14 +82,16 @@ func (s *scan) step(i int) int {
 		w := max(s.here.weight, s.next)
 		if w == innocent && closed && s.key == nameField && end-i <= maxNameLength && bytes.IndexByte(b[i:end], ' ') < 0 {
 			text := unquoted(b[i:end])
-			s.here.named = Name(text) || Header(text)
+			s.nameOfValue(text)
 		}
 		s.jsonString(&s.edit, i, end, closed, w)
 		s.next, s.key = innocent, anyField
 		return end
+	case c == '\'':
+		return i + 1 + s.property(&s.edit, i+1) // no JSON, but what some take for it
 	case c == '{' || c == '[':
 		s.outer = append(s.outer, s.here)
-		s.here = container{weight: max(s.here.weight, s.next)}
+		s.here = container{at: i + 1, weight: max(s.here.weight, s.next), named: s.early[i+1]}
 		s.next, s.key = innocent, anyField
 	case c == '}' || c == ']':
 		if n := len(s.outer); n > 0 {
@@ -116,8 +132,26 @@ func (s *scan) name(quoted []byte) {
 		}
 	}
 	s.next, s.key = info.weight, info.field
-	if s.here.named && s.key == valueField {
-		s.next = max(s.next, secret)
+	if s.key == valueField {
+		s.here.valued = true
+		s.next = max(s.next, s.here.named)
+	}
+}
+
+// nameOfValue is told of what stands in a field such as "name".
+func (s *scan) nameOfValue(name string) {
+	w := s.weigh(name)
+	if w == innocent && Header(name) {
+		w = secret
+	}
+	if w <= s.here.named {
+		return
+	}
+	if s.here.named = w; s.here.valued {
+		if s.late == nil {
+			s.late = map[int]weight{}
+		}
+		s.late[s.here.at] = w
 	}
 }
 

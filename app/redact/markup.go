@@ -28,24 +28,72 @@ func (p painter) markup(b []byte) ([]byte, bool) {
 			continue
 		}
 		i++
-		if end := bytes.Index(b[i:], []byte("</")); end > 0 && len(bytes.TrimSpace(b[i:i+end])) > 0 {
-			e.replace(i, i+end, p.mark)
-			i += end
-		} else if end < 0 {
-			e.replace(i, len(b), p.mark)
-			break
+		end := elementEnd(b, i, element)
+		if len(bytes.TrimSpace(b[i:end])) > 0 {
+			e.replace(i, end, p.mark)
 		}
+		i = end
 	}
 	clean, changed := e.result()
 	clean, more := p.credentials(clean)
 	return clean, changed || more
 }
 
+// elementEnd is where the content of an element ends that begins at i: elements of
+// the same name may be within. Without an end it is that of all.
+func elementEnd(b []byte, i int, element string) int {
+	for deep := 1; i < len(b); {
+		n := bytes.IndexByte(b[i:], '<')
+		if n < 0 {
+			break
+		}
+		tag := i + n
+		i = tag + 1
+		if bytes.HasPrefix(b[i:], []byte("![CDATA[")) {
+			if n = bytes.Index(b[i:], []byte("]]>")); n < 0 {
+				break
+			}
+			i += n
+			continue
+		}
+		closes := i < len(b) && b[i] == '/'
+		if closes {
+			i++
+		}
+		name := i
+		for i < len(b) && (isToken(b[i]) || b[i] == ':') {
+			i++
+		}
+		if !strings.EqualFold(string(b[name:i]), element) {
+			continue
+		}
+		if closes {
+			if deep--; deep == 0 {
+				return tag
+			}
+			continue
+		}
+		if n = bytes.IndexByte(b[i:], '>'); n < 0 {
+			break
+		}
+		if i += n; b[i-1] != '/' {
+			deep++
+		}
+	}
+	return len(b)
+}
+
+// attribute is the place of a value that may be a secret.
+type attribute struct {
+	from, to int
+	ifNamed  bool // it is one only if another attribute, "name", says so
+}
+
 // attributes cleans those of a tag, and returns where it ends.
 func (p painter) attributes(e *edit, i int) int {
 	b := e.source
 	named := false // "name" is a secret's
-	var values [][2]int
+	var values []attribute
 	for i < len(b) && b[i] != '>' {
 		if !isToken(b[i]) {
 			i++
@@ -55,39 +103,57 @@ func (p painter) attributes(e *edit, i int) int {
 		for i < len(b) && (isToken(b[i]) || b[i] == ':') {
 			i++
 		}
-		attribute := strings.ToLower(string(b[start:i]))
-		if i+1 >= len(b) || b[i] != '=' || b[i+1] != '"' && b[i+1] != '\'' {
+		name := strings.ToLower(string(b[start:i]))
+		from, to, next := attributeValue(b, i)
+		if i = next; from == to {
 			continue
 		}
-		from := i + 2
-		n := bytes.IndexByte(b[from:], b[i+1])
-		if n < 0 {
-			n = len(b) - from // cut
-		}
-		to := from + n
-		switch attribute {
+		switch name {
 		case "name", "id":
 			named = named || Name(string(b[from:to]))
 		case "value", "content":
-			values = append(values, [2]int{from, to})
+			values = append(values, attribute{from, to, true})
 		default:
-			if Name(attribute[strings.LastIndexByte(attribute, ':')+1:]) {
-				values = append(values, [2]int{from, to})
+			if Name(name[strings.LastIndexByte(name, ':')+1:]) {
+				values = append(values, attribute{from, to, false})
 			}
 		}
-		i = min(to+1, len(b))
 	}
 	for _, v := range values {
-		if named || !isValue(b, v[0]) {
-			e.replace(v[0], v[1], p.mark)
+		if named || !v.ifNamed {
+			e.replace(v.from, v.to, p.mark)
 		}
 	}
 	return i
 }
 
-// isValue: the attribute that begins before this place is "value" or "content",
-// which are secrets only under such a name.
-func isValue(b []byte, at int) bool {
-	head := bytes.ToLower(b[max(0, at-9):at])
-	return bytes.HasSuffix(head[:len(head)-2], []byte("value")) || bytes.HasSuffix(head[:len(head)-2], []byte("content"))
+// attributeValue is the value, in quotes or without, that follows an attribute's
+// name, and where to go on. If there is none, it is empty.
+func attributeValue(b []byte, i int) (from, to, next int) {
+	at := skipSpace(b, i)
+	if at >= len(b) || b[at] != '=' {
+		return i, i, i
+	}
+	if at = skipSpace(b, at+1); at >= len(b) {
+		return at, at, at
+	}
+	if c := b[at]; c == '"' || c == '\'' {
+		n := bytes.IndexByte(b[at+1:], c)
+		if n < 0 {
+			return at + 1, len(b), len(b) // cut
+		}
+		return at + 1, at + 1 + n, at + n + 2
+	}
+	end := at
+	for end < len(b) && b[end] > ' ' && b[end] != '>' {
+		end++
+	}
+	return at, end, end
+}
+
+func skipSpace(b []byte, i int) int {
+	for i < len(b) && (b[i] == ' ' || b[i] == '\t' || b[i] == '\r' || b[i] == '\n') {
+		i++
+	}
+	return i
 }

@@ -20,14 +20,15 @@ var secretWords = map[string]weight{
 	"credential": secret, "credentials": secret, "apikey": secret, "apikeys": secret,
 	"csrf": secret, "xsrf": secret, "csrfmiddlewaretoken": secret, "sessionid": secret, "jsessionid": secret, "phpsessid": secret,
 	"privatekey": secret, "secretkey": secret, "accesskey": secret, "assertion": secret,
-	"password": grave, "passwords": grave, "passwd": grave, "passphrase": grave, "passcode": grave, "pwd": grave,
+	"password": grave, "passwords": grave, "passwd": grave, "passphrase": grave, "passcode": grave, "pwd": grave, "userpass": grave, "dbpass": grave,
 	"secret": grave, "secrets": grave, "otp": grave, "totp": grave, "cvv": grave, "cvc": grave, "cvv2": grave, "ssn": grave,
 }
 
 // secretEnds are the ends of words that have been run together ("accesstoken").
-var secretEnds = []string{"token", "secret", "password", "passwd", "apikey", "secretkey", "privatekey", "sessionid"}
+var secretEnds = []string{"token", "secret", "password", "passwd", "passphrase", "pwd", "apikey", "secretkey", "privatekey", "sessionid"}
 
-// secretPairs are words that make a secret with the one before.
+// secretPairs are words that make a secret with the one before. Codes and numbers are
+// so also where they are written as numbers.
 var secretPairs = map[string]string{
 	"key": " api access private secret subscription session auth authentication authorization functions function master " +
 		"encryption signing shared account service admin host license client ",
@@ -37,6 +38,9 @@ var secretPairs = map[string]string{
 	"number":   " card cc ",
 	"verifier": " code ",
 }
+
+// gravePairs are those of secretPairs that may be numbers.
+var gravePairs = map[string]bool{"code": true, "codes": true, "number": true}
 
 // secretWhole are names that are secret only if they have no other word.
 var secretWhole = map[string]weight{"auth": secret, "pass": secret, "sid": secret, "pin": grave, "sessionkey": secret}
@@ -55,6 +59,10 @@ var openKeys = map[string]bool{
 	"websocket": true, "socket": true, "idempotency": true, "surrogate": true, "cache": true, "routing": true, "partition": true, "public": true, "request": true,
 }
 
+// headerEnds are last words of headers that hold a secret, which in a body would be
+// about anything: "X-Session".
+var headerEnds = map[string]bool{"auth": true, "authentication": true, "session": true}
+
 // Name says whether a field of that name, in a query, a form or JSON, carries a
 // secret.
 func Name(key string) bool { return weigh(key) != innocent }
@@ -65,8 +73,13 @@ func Header(name string) bool {
 		return true
 	}
 	words := wordsOf(name)
-	if n := len(words); n > 1 && words[n-1] == "key" {
+	switch n := len(words); {
+	case n == 0:
+		return false
+	case n > 1 && words[n-1] == "key":
 		return !openKeys[words[n-2]]
+	case headerEnds[words[n-1]]:
+		return true
 	}
 	return strings.EqualFold(name, "DPoP") || strings.EqualFold(name, "Cf-Access-Jwt-Assertion")
 }
@@ -91,7 +104,12 @@ func weigh(name string) weight {
 		w := secretWords[word]
 		if w == innocent && i > 0 {
 			if firsts := secretPairs[word]; firsts != "" && strings.Contains(firsts, " "+words[i-1]+" ") {
-				w = secret
+				if w = secret; gravePairs[word] {
+					w = grave
+				}
+			}
+			if word == "pass" && i == len(words)-1 { // "smtpPass", but not "pass_rate"
+				w = grave
 			}
 		}
 		for _, end := range secretEnds {

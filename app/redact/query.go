@@ -45,8 +45,31 @@ func (p painter) path(path string) (string, bool) {
 			}
 		}
 	}
-	clean, c := p.credentials([]byte(path))
-	return string(clean), changed || c
+	e := edit{source: []byte(path)}
+	p.pathParameters(&e)
+	clean, c := e.result()
+	clean, more := p.credentials(clean)
+	return string(clean), changed || c || more
+}
+
+// pathParameters cleans those of a path's segments: "/a;jsessionid=…/b" (RFC 3986, 3.3).
+func (p painter) pathParameters(e *edit) {
+	b := e.source
+	for i := 0; i < len(b); {
+		n := bytes.IndexByte(b[i:], ';')
+		if n < 0 {
+			return
+		}
+		start := i + n + 1
+		end := start
+		for end < len(b) && b[end] != ';' && b[end] != '/' {
+			end++
+		}
+		if name, value, found := bytes.Cut(b[start:end], []byte{'='}); found && p.weigh(coding.Unescape(string(name))) != innocent {
+			e.replace(end-len(value), end, p.mark)
+		}
+		i = end
+	}
 }
 
 // query cleans a raw query or a form. What is no secret stays as it was written.

@@ -99,7 +99,7 @@ func Within(ctx context.Context, x *exchange.Exchange, most int) (*exchange.Exch
 		text  *string
 		clean func(string) (string, bool)
 	}{
-		{&out.URL, copies.url}, {&out.Path, copies.url}, {&out.Err, copies.text}, {&out.Detail, copies.text},
+		{&out.URL, copies.url}, {&out.Path, copies.url}, {&out.Host, copies.text}, {&out.Upgrade, copies.text}, {&out.Err, copies.text}, {&out.Detail, copies.text},
 	} {
 		var changed bool
 		*field.text, changed = field.clean(*field.text)
@@ -114,14 +114,13 @@ func Within(ctx context.Context, x *exchange.Exchange, most int) (*exchange.Exch
 		if ctx.Err() != nil {
 			break
 		}
-		data, changed := copies.bytes(m.Data)
-		if !changed {
+		if !copies.streamMessage(&m) {
 			continue
 		}
 		if &out.Messages[0] == &x.Messages[0] {
 			out.Messages = slices.Clone(x.Messages)
 		}
-		out.Messages[i].Data, found = data, true
+		out.Messages[i], found = m, true
 	}
 	if err := ctx.Err(); err != nil {
 		return nil, err
@@ -131,6 +130,16 @@ func Within(ctx context.Context, x *exchange.Exchange, most int) (*exchange.Exch
 	}
 	out.Redacted = true
 	return &out, nil
+}
+
+func (p painter) streamMessage(m *exchange.StreamMessage) bool {
+	data, found := p.bytes(m.Data)
+	m.Data = data
+	for _, text := range []*string{&m.Name, &m.LastID} {
+		clean, changed := p.text(*text)
+		*text, found = clean, found || changed
+	}
+	return found
 }
 
 // Message is one direction without secrets. found says whether there are some. If

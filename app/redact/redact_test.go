@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"compress/gzip"
 	"context"
+	"encoding/binary"
 	"errors"
 	"io"
 	"net/http"
@@ -25,6 +26,7 @@ func TestNames(t *testing.T) {
 		"new_password", "passwd", "db_pwd", "client_secret", "clientSecret", "secret", "SECRET_KEY", "api_key", "apiKey", "API-KEY", "apikey", "X-Api-Key",
 		"private_key", "aws_secret_access_key", "AccessKey", "signature", "X-Amz-Signature", "sig", "X-Amz-Credential", "X-Amz-Security-Token",
 		"authorization", "sessionid", "session_id", "JSESSIONID", "PHPSESSID", "code_verifier", "device_code", "client_assertion", "card[number]", "cvc",
+		"user_pass", "smtpPass", "X-Pass", "userpwd", "dbpass", "security_code", "card_number",
 		"user[password]", "one-time.otp", "pin", "auth", "JWTToken", "cookies", "credentials", "recovery_codes", "ſecret_token",
 	} {
 		if !Name(name) {
@@ -47,6 +49,7 @@ func TestHeaderNames(t *testing.T) {
 	for _, name := range []string{
 		"Authorization", "proxy-authorization", "Cookie", "Set-Cookie", "X-Api-Key", "X-Auth-Token", "X-Hub-Signature-256", "Stripe-Signature",
 		"X-Amz-Security-Token", "X-Functions-Key", "Ocp-Apim-Subscription-Key", "X-Goog-Api-Key", "Apikey", "X-Telegram-Bot-Api-Secret-Token",
+		"X-Auth", "Authentication", "X-Session", "X-User-Pass",
 		"DPoP", "X-Shopify-Hmac-Sha256", "X-Webhook-Secret", "X-Signature-Ed25519", "Culvert-Auth-Key",
 	} {
 		if !Header(name) {
@@ -76,6 +79,7 @@ func TestHeaders(t *testing.T) {
 		{"Cookie", "sid=abc; theme=dark; flag", "sid=REDACTED; theme=REDACTED; REDACTED"},
 		{"Set-Cookie", "sid=abc=; Path=/; HttpOnly; SameSite=Lax", "sid=REDACTED; Path=/; HttpOnly; SameSite=Lax"},
 		{"Set-Cookie", "sid=; Max-Age=0", "sid=; Max-Age=0"},
+		{"Set-Cookie", "a=b; path=/x; token=c; Secure", "a=REDACTED; path=/x; token=REDACTED; Secure"},
 		{"X-Api-Key", "abc", "REDACTED"},
 		{"Stripe-Signature", "t=1,v1=5257a869", "REDACTED"},
 		{"Location", "/callback?code=4/P7q7W91&state=xyz", "/callback?code=REDACTED&state=xyz"},
@@ -91,7 +95,7 @@ func TestHeaders(t *testing.T) {
 	}
 	for _, test := range tests {
 		in := http.Header{test.name: {test.value}}
-		got := Headers(in)
+		got, _ := copies.headers(in)
 		if got[test.name][0] != test.want {
 			t.Errorf("%s: %s: %q", test.name, test.value, got[test.name][0])
 		}
@@ -121,13 +125,14 @@ func TestURL(t *testing.T) {
 		{"/x?next=" + jwt, "/x?next=REDACTED"},
 		{"/x?next=%2Flogin%3Ftoken%3Dabc%26a%3Db", "/x?next=%2Flogin%3Ftoken%3DREDACTED%26a%3Db"},
 		{"/bot123456789:AAEhBOweik6ad9r_QXMENQjcrGbqCr4K-ab/getMe", "/REDACTED/getMe"},
+		{"/a;jsessionid=1A2B;v=1/b;SID=x?c=d", "/a;jsessionid=REDACTED;v=1/b;SID=REDACTED?c=d"},
 		{"https://user:pass@host.example/x", "https://user:REDACTED@host.example/x"},
 		{"https://ghp_abcdefghijklmnopqrstuvwxyz0123456789@github.com/x", "https://REDACTED@github.com/x"},
 		{"https://s3.example/o?X-Amz-Credential=AKIA%2F2026&X-Amz-Date=2026&X-Amz-Signature=fe5f", "https://s3.example/o?X-Amz-Credential=REDACTED&X-Amz-Date=2026&X-Amz-Signature=REDACTED"},
 		{"/x?payload=%7B%22password%22%3A%22p%22%2C%22a%22%3A1%7D", "/x?payload=%7B%22password%22%3A%22REDACTED%22%2C%22a%22%3A1%7D"},
 	}
 	for _, test := range tests {
-		if got := URL(test.raw); got != test.want {
+		if got, _ := copies.url(test.raw); got != test.want {
 			t.Errorf("%s: %s", test.raw, got)
 		}
 		shown, masked := MaskURL(test.raw)
@@ -154,6 +159,23 @@ func TestBodies(t *testing.T) {
 		{js, `{"Message":"{\"password\":\"p\",\"n\":1}"}`, `{"Message":"{\"password\":\"REDACTED\",\"n\":1}"}`},
 		{js, `{"url":"https:\/\/a.example\/?token=abc&x=1"}`, `{"url":"https://a.example/?token=REDACTED&x=1"}`},
 		{js, `[{"name":"Authorization","value":"x y"},{"name":"Accept","value":"z"}]`, `[{"name":"Authorization","value":"REDACTED"},{"name":"Accept","value":"z"}]`},
+		{js, `[{"value":"x y","name":"Authorization"},{"value":"z","name":"Accept"},{"value":{"a":["b",1]},"key":"x","name":"pin"}]`,
+			`[{"value":"REDACTED","name":"Authorization"},{"value":"z","name":"Accept"},{"value":{"a":["REDACTED","REDACTED"]},"key":"x","name":"pin"}]`},
+		{js, `{"name":"Authorization","key":"x","value":"y"}`, `{"name":"Authorization","key":"x","value":"REDACTED"}`},
+		{js, `"value":"x","name":"token"`, `"value":"REDACTED","name":"token"`},
+		{js, `{"card_number":4111111111111111,"security_code":123,"verification_code":123456,"n":1}`, `{"card_number":"REDACTED","security_code":"REDACTED","verification_code":"REDACTED","n":1}`},
+		{js, `{"user_pass":"a","smtpPass":"b","userpwd":"c","pass_rate":"d","bypass":"e"}`, `{"user_pass":"REDACTED","smtpPass":"REDACTED","userpwd":"REDACTED","pass_rate":"d","bypass":"e"}`},
+		{js, `{'password':'p','n':'m'}`, `{'password':'REDACTED','n':'m'}`},
+		{js + "; charset=utf-16", utf16le(`{"password":"p","é":"日"}`), utf16le(`{"password":"REDACTED","é":"日"}`)},
+		{plain, "\xfe\xff" + utf16be("token=abc\n𝄞"), "\xfe\xff" + utf16be("token=REDACTED\n𝄞")},
+		{"image/png", `{"password":"p"}`, `{"password":"REDACTED"}`},
+		{"audio/mpeg", "a=b&token=" + strings.Repeat("é", 300), "a=b&token=REDACTED"},
+		{"multipart/form-data", "--b\r\nContent-Disposition: form-data; name=\"password\"\r\n\r\np\r\n--b--", "--b\r\nContent-Disposition: form-data; name=\"password\"\r\n\r\nREDACTED\r\n--b--"},
+		{"multipart/form-data; boundary=b", "--b\r\nContent-Disposition: form-data; name=\"password\"; filename=a b\r\n\r\np\r\n--b--", "--b\r\nContent-Disposition: form-data; name=\"password\"; filename=a b\r\n\r\nREDACTED\r\n--b--"},
+		{xml, `<a><Password><Value>p</Value><Other/>q<Password/><Password>r</Password>s</Password>t</a>`, `<a><Password>REDACTED</Password>t</a>`},
+		{xml, `<a><Secret><![CDATA[</Secret>p]]></Secret>q</a>`, `<a><Secret>REDACTED</Secret>q</a>`},
+		{xml, `<Token> </Token><a token = "x" b = 'c'>d</a>`, `<Token> </Token><a token = "REDACTED" b = 'c'>d</a>`},
+		{html, `<input type=hidden name=csrf_token value=abc><input value=d name=q>`, `<input type=hidden name=csrf_token value=REDACTED><input value=d name=q>`},
 		{js, `{"password":"cut in the mid`, `{"password":"REDACTED`},
 		{js, `{"a":"b"}{"password":"p"}`, `{"a":"b"}{"password":"REDACTED"}`},
 		{js, `]]}}{"password":"p"`, `]]}}{"password":"REDACTED"`},
@@ -198,6 +220,14 @@ func TestBodies(t *testing.T) {
 	}
 }
 
+func utf16le(s string) string {
+	return string(toUTF16([]byte(s), binary.LittleEndian))
+}
+
+func utf16be(s string) string {
+	return string(toUTF16([]byte(s), binary.BigEndian))
+}
+
 func gzipped(s string) []byte {
 	var out bytes.Buffer
 	w := gzip.NewWriter(&out)
@@ -222,14 +252,17 @@ func TestExchange(t *testing.T) {
 		Response: exchange.Message{Header: http.Header{"Content-Encoding": {"gzip"}, "Content-Type": {"application/json"}}, Body: body, Size: int64(len(body))},
 		Messages: []exchange.StreamMessage{{Data: []byte("hello"), Size: 5}, {Data: []byte(`{"token":"t"}`), Size: 13}},
 	}
+	x.Host, x.Upgrade = jwt, "Bearer abcdefgh1234567"
+	x.Messages = append(x.Messages, exchange.StreamMessage{Kind: exchange.Event, LastID: jwt, Name: "a " + jwt, Data: []byte("b")})
 	before := *x
 	got := Exchange(x)
 	want := &exchange.Exchange{
 		ID: "2", URL: "https://a.example/?token=REDACTED", Path: "/?token=REDACTED", Err: "asked https://u:REDACTED@a.example", Detail: "Bearer REDACTED",
 		Request:  exchange.Message{Header: http.Header{"Cookie": {"a=REDACTED"}, "Accept": {"*/*"}}, Body: []byte("x"), Size: 1},
 		Response: exchange.Message{Header: http.Header{"Content-Type": {"application/json"}}, Body: []byte(`{"password":"REDACTED"}`), Size: int64(len(body))},
-		Messages: []exchange.StreamMessage{{Data: []byte("hello"), Size: 5}, {Data: []byte(`{"token":"REDACTED"}`), Size: 13}},
-		Redacted: true,
+		Messages: []exchange.StreamMessage{{Data: []byte("hello"), Size: 5}, {Data: []byte(`{"token":"REDACTED"}`), Size: 13},
+			{Kind: exchange.Event, LastID: "REDACTED", Name: "a REDACTED", Data: []byte("b")}},
+		Host: "REDACTED", Upgrade: "Bearer REDACTED", Redacted: true,
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
@@ -318,7 +351,7 @@ func FuzzText(f *testing.F) {
 		if twice := Text(once); twice != once {
 			t.Errorf("%q becomes %q", once, twice)
 		}
-		URL(s)
+		copies.url(s)
 		MaskHeader("Cookie", s)
 		MaskHeader("Authorization", s)
 	})
