@@ -35,24 +35,6 @@ var (
 	screen = painter{mark: Dots}
 )
 
-// Headers is a copy without secrets. It is the given one if there are none.
-func Headers(h http.Header) http.Header {
-	redacted, _ := copies.headers(h)
-	return redacted
-}
-
-// URL is a URL, or a path with its query, without secrets.
-func URL(raw string) string {
-	redacted, _ := copies.url(raw)
-	return redacted
-}
-
-// Query is a raw query, or a form, without secrets.
-func Query(raw string) string {
-	redacted, _ := copies.query(raw)
-	return redacted
-}
-
 // Text is any text without what looks like a credential anywhere.
 func Text(s string) string {
 	redacted, _ := copies.text(s)
@@ -65,14 +47,6 @@ func Text(s string) string {
 func Body(header http.Header, body []byte) (redacted []byte, changed bool) {
 	redacted, changed, _ = copies.message(context.Background(), header, body, maxDecoded)
 	return redacted, changed
-}
-
-// Mask hides a value on the screen.
-func Mask(value string) string {
-	if value == "" {
-		return ""
-	}
-	return Dots
 }
 
 // MaskHeader is a header's value as it is shown: the scheme of a credential and the
