@@ -7,9 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"slices"
 	"syscall"
-	"time"
 
 	"modernc.org/sqlite"
 	sqlite3 "modernc.org/sqlite/lib"
@@ -34,9 +32,6 @@ var (
 	errDamaged = errors.New("it is damaged")
 	errSuspect = errors.New("reading it failed")
 )
-
-// maxKept bounds the broken databases that are kept.
-const maxKept = 3
 
 // code is SQLite's primary result code, or 0.
 func code(err error) int {
@@ -88,55 +83,6 @@ func openOrReplace(ctx context.Context, path string, how check) (*database, erro
 		return nil, err
 	}
 	return db, broken
-}
-
-// keepAside gives the broken database another name, and forgets all but the youngest
-// ones that have one.
-func keepAside(path string) (kept string, err error) {
-	kept = path + ".broken-" + time.Now().UTC().Format("20060102T150405.000000000")
-	if err := os.Rename(path, kept); err != nil {
-		return "", err
-	}
-	// The log belongs to it, and must not be taken for the new one's. The index of
-	// the log is made from it.
-	if err := os.Rename(path+"-wal", kept+"-wal"); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return "", err
-	}
-	if err := os.Remove(path + "-shm"); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return "", err
-	}
-	return kept, removeKept(path, maxKept)
-}
-
-// removeKept deletes the broken databases but for the youngest most.
-func removeKept(path string, most int) error {
-	dir, err := os.ReadDir(filepath.Dir(path))
-	if err != nil {
-		return err
-	}
-	prefix := filepath.Base(path) + ".broken-"
-	var names []string // of databases and their logs, the oldest first
-	for _, entry := range dir {
-		if name := entry.Name(); len(name) > len(prefix) && name[:len(prefix)] == prefix {
-			names = append(names, name)
-		}
-	}
-	slices.Sort(names)
-	// A database and its log share the name up to the log's suffix.
-	stem := func(name string) string { return name[:min(len(name), len(prefix)+len("20060102T150405.000000000"))] }
-	var stems []string
-	for _, name := range names {
-		stems = append(stems, stem(name))
-	}
-	stems = slices.Compact(stems)
-	gone := stems[:max(0, len(stems)-most)]
-	var errs []error
-	for _, name := range names {
-		if slices.Contains(gone, stem(name)) {
-			errs = append(errs, os.Remove(filepath.Join(filepath.Dir(path), name)))
-		}
-	}
-	return errors.Join(errs...)
 }
 
 // explain says what an error means for the person, and what to do.

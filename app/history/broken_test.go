@@ -5,8 +5,10 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
+	"time"
 )
 
 func TestBrokenDatabaseIsKeptAside(t *testing.T) {
@@ -187,11 +189,11 @@ func spoil(path string) error {
 	return err
 }
 
-func TestOnlySomeBrokenDatabasesAreKept(t *testing.T) {
+func TestOnlyOneBrokenDatabaseIsKept(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "history.db")
 	var last string
-	for range maxKept + 2 {
+	for range 3 {
 		if err := os.WriteFile(path, []byte(strings.Repeat("garbage", 1000)), 0o600); err != nil {
 			t.Fatal(err)
 		}
@@ -204,8 +206,8 @@ func TestOnlySomeBrokenDatabasesAreKept(t *testing.T) {
 		shut(t, h)
 	}
 	kept, _ := filepath.Glob(path + ".broken-*")
-	if len(kept) != maxKept || kept[len(kept)-1] != last {
-		t.Errorf("kept %q; want %d, the last being %s", kept, maxKept, last)
+	if !slices.Equal(kept, []string{last}) {
+		t.Errorf("kept %q; want the last, %s", kept, last)
 	}
 	// A log goes with its database.
 	if err := os.WriteFile(kept[0]+"-wal", nil, 0o600); err != nil {
@@ -237,5 +239,54 @@ func TestFileIsTakenAway(t *testing.T) {
 	again := begun(t, Config{Path: h.cfg.Path})
 	if _, err := again.Get(t.Context(), sample(2).ID); err != nil {
 		t.Error(err)
+	}
+}
+
+// What was put aside counts, and leaves when it is too old or larger than allowed.
+func TestBrokenDatabaseIsWithinTheLimits(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		name   string
+		age    time.Duration
+		size   int
+		stays  bool
+		limits Limits
+	}{
+		{"young", time.Hour, 2 << 20, true, Limits{}},
+		{"too old", 8 * 24 * time.Hour, 2 << 20, false, Limits{}},
+		{"too large", time.Hour, 2 << 20, false, Limits{MaxBytes: 1 << 20}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			path := filepath.Join(t.TempDir(), "history.db")
+			kept := path + keptMark + time.Now().Add(-c.age).UTC().Format(keptTime)
+			strange := path + keptMark + "by-somebody-else-who-knows-when"
+			for name, size := range map[string]int{kept: c.size, kept + "-wal": 1000, strange: 10} {
+				if err := os.WriteFile(name, make([]byte, size), 0o600); err != nil {
+					t.Fatal(err)
+				}
+			}
+			h := begun(t, Config{Path: path}) // with limits that are changed while it is in use
+			settle(t, h)
+			if err := h.SetLimits(c.limits); err != nil {
+				t.Fatal(err)
+			}
+			h.Add(sample(1))
+			settle(t, h)
+			_, err := os.Stat(kept)
+			if stays := err == nil; stays != c.stays {
+				t.Errorf("it stays: %v, want %v", stays, c.stays)
+			}
+			if _, err := os.Stat(strange); err != nil {
+				t.Errorf("a file of somebody else is gone: %v", err)
+			}
+			s, err := h.Stats(t.Context())
+			if want := int64(c.size + 1000); err != nil || c.stays && (s.Broken != want || s.Bytes <= want) {
+				t.Errorf("stats are %+v, %v; want %d bytes of a broken database among all", s, err, want)
+			}
+			if !c.stays && s.Broken != 0 {
+				t.Errorf("%d bytes of a broken database are left", s.Broken)
+			}
+		})
 	}
 }

@@ -33,7 +33,7 @@ func (h *History) Clear(ctx context.Context) error {
 		if err != nil && !errors.Is(err, errTraces) {
 			err = fmt.Errorf("clearing the history: %w", explain(w.cfg.Path, err))
 		}
-		return errors.Join(err, removeKept(w.cfg.Path, 0))
+		return errors.Join(err, removeKept(w.cfg.Path, func(keptFile) bool { return true }))
 	})
 	if err != nil && ctx.Err() != nil && removed.Load() {
 		return errTraces // the writer may still be at it

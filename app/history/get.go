@@ -76,7 +76,8 @@ func getMessages(ctx context.Context, tx *sql.Tx, seq int64) ([]exchange.StreamM
 // Stats is what there is.
 type Stats struct {
 	Exchanges int64
-	Bytes     int64     // that the files take on disk
+	Bytes     int64     // that the files take on disk, with Broken
+	Broken    int64     // bytes of a broken database that was put aside, if there is one
 	Oldest    time.Time // zero if there is none
 	Dropped   int64     // since Open
 }
@@ -98,6 +99,11 @@ func (h *History) Stats(ctx context.Context) (Stats, error) {
 				s.Bytes += info.Size()
 			}
 		}
+		kept, _ := keptFiles(h.cfg.Path) // what cannot be seen is not counted
+		for _, k := range kept {
+			s.Broken += k.size
+		}
+		s.Bytes += s.Broken
 		return nil
 	})
 	return s, err

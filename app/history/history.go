@@ -39,7 +39,8 @@ const minBytes = 1 << 20
 // Limits are what a person decides; they can change while the history is in use.
 type Limits struct {
 	// MaxBytes bounds the database file, and MaxAge what stays in it; the oldest
-	// leave. 0 stands for the defaults. A log of a few MB may lie beside the file.
+	// leave. 0 stands for the defaults. A log of a few MB may lie beside the file, and
+	// one broken database that is no larger and no older.
 	MaxBytes int64
 	MaxAge   time.Duration
 	// Secrets keeps secrets in what is stored from now on. Without it they are taken

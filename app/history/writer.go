@@ -58,6 +58,9 @@ type writer struct {
 	trouble  error         // that was told last
 	over     bool          // there may be more than the limits allow
 	cleaning chan struct{} // bounds what clean has begun
+
+	looked time.Time // when broken databases were looked at last, and for which limits
+	aside  Limits
 }
 
 // write is the writer's life.
@@ -245,10 +248,16 @@ func (w *writer) reopen(how check) error {
 // trim takes one step towards the limits. Between two steps, others get their turn.
 func (w *writer) trim() {
 	w.over = false
+	limits := w.limits.Load()
+	if now := time.Now(); w.aside != *limits || now.Sub(w.looked) >= lookAround {
+		w.aside, w.looked = *limits, now
+		if err := trimKept(w.cfg.Path, limits, now); err != nil {
+			w.log.Warn("a broken history that was put aside could not be deleted", "error", err)
+		}
+	}
 	if w.db == nil {
 		return // the next batch tries to open it
 	}
-	limits := w.limits.Load()
 	more, err := w.db.trim(w.ctx, limits, time.Now())
 	switch {
 	case isBroken(err):
