@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"culvert/app/config"
+	"culvert/app/discover"
 	"culvert/app/engine"
 	"culvert/app/exchange"
 	"culvert/app/secret"
@@ -419,5 +420,17 @@ func TestStrangeURLsAreNotShown(t *testing.T) {
 		if got := webURL(text); got != want {
 			t.Errorf("%q is shown as %q, want %q", text, got, want)
 		}
+	}
+}
+
+// The folder with the owner key and the tokens is wherever --config says.
+func TestOwnFolderIsAHazard(t *testing.T) {
+	t.Parallel()
+	h := moveIn(t, t.TempDir(), Config{})
+	if hazard, err := h.Check(t.Context(), h.dir.Path()); err != nil || hazard.Kind != discover.PrivateFiles {
+		t.Errorf("serving the config folder is the hazard %+v (%v)", hazard, err)
+	}
+	if hazard, err := h.Check(t.Context(), t.TempDir()); err != nil || hazard.Kind != discover.NoHazard {
+		t.Errorf("serving any other one is the hazard %+v (%v)", hazard, err)
 	}
 }

@@ -220,7 +220,7 @@ func (c *Control) Check(_ context.Context, text string) (discover.Hazard, error)
 
 // describe says what is known of a target on this computer.
 func (c *Control) describe(to target.Target) (framework string, hazard discover.Hazard) {
-	hazard = discover.HazardOf(to)
+	hazard = discover.HazardOf(to, c.cfg.Dir.Path())
 	if to.IsFolder() || !to.IsLoopback() {
 		return "", hazard
 	}
