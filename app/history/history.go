@@ -78,6 +78,9 @@ type Config struct {
 	// writing goroutine and must not wait for the History.
 	OnTrouble func(error)
 	Logger    *slog.Logger
+	// Paused opens a history that takes nothing until SetRecording(true). What was
+	// kept before can be looked at and cleared, and leaves when it is too old.
+	Paused bool
 
 	redact func(*exchange.Exchange) *exchange.Exchange // redact.Exchange but in tests
 }
@@ -98,6 +101,7 @@ type History struct {
 	limits  atomic.Pointer[Limits]
 	queue   *queue
 	dropped atomic.Int64
+	paused  atomic.Bool
 
 	mu sync.RWMutex // held for reading while db is used, for writing while it is replaced
 	db *database    // nil while it cannot be opened
@@ -150,6 +154,7 @@ func Open(ctx context.Context, cfg Config) (*History, error) {
 		quit: make(chan struct{}), done: make(chan struct{}),
 	}
 	h.limits.Store(&limits)
+	h.paused.Store(cfg.Paused)
 	h.ctx, h.abort = context.WithCancel(context.Background())
 	go h.write()
 	if broken != nil {
@@ -163,10 +168,14 @@ func Open(ctx context.Context, cfg Config) (*History, error) {
 // same ID and Start, replaces itself: a stream may be added while it goes on. The
 // history gives an ID to one without.
 func (h *History) Add(x *exchange.Exchange) {
-	if !h.queue.add(x) {
+	if !h.paused.Load() && !h.queue.add(x) {
 		h.dropped.Add(1)
 	}
 }
+
+// SetRecording decides whether Add takes anything. What was added before is stored in
+// any case.
+func (h *History) SetRecording(on bool) { h.paused.Store(!on) }
 
 // Dropped counts the exchanges that were not stored: the disk was too slow for them
 // or did not take them.

@@ -277,6 +277,49 @@ func TestClose(t *testing.T) {
 	}
 }
 
+// While nothing is recorded, what was kept before is looked after all the same.
+func TestNothingIsRecordedWhilePaused(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "history.db")
+	h := begun(t, Config{Path: path})
+	old := sample(1)
+	old.Start = time.Now().Add(-3 * 24 * time.Hour)
+	h.Add(old)
+	h.Add(sample(2))
+	h.SetRecording(false) // what was added before is stored
+	h.Add(sample(3))
+	shut(t, h)
+
+	h = begun(t, Config{Path: path, Paused: true})
+	h.Add(sample(4))
+	flush(t, h)
+	p, err := h.Search(t.Context(), Query{})
+	if want := []string{sample(2).ID, old.ID}; err != nil || !slices.Equal(idsOf(p.Rows), want) {
+		t.Errorf("there are %v, %v; want %v", idsOf(p.Rows), err, want)
+	}
+	if err := h.SetLimits(Limits{MaxAge: 24 * time.Hour}); err != nil {
+		t.Fatal(err)
+	}
+	wait(t, func() bool {
+		s, err := h.Stats(t.Context())
+		return err == nil && s.Exchanges == 1 && s.Bytes > 0 && s.Dropped == 0
+	})
+	h.SetRecording(true)
+	h.Add(sample(5))
+	flush(t, h)
+	p, err = h.Search(t.Context(), Query{})
+	if want := []string{sample(5).ID, sample(2).ID}; err != nil || !slices.Equal(idsOf(p.Rows), want) {
+		t.Errorf("recording again, there are %v, %v; want %v", idsOf(p.Rows), err, want)
+	}
+	h.SetRecording(false)
+	if err := h.Clear(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if s, err := h.Stats(t.Context()); err != nil || s.Exchanges != 0 {
+		t.Errorf("after clearing there are %d exchanges, %v", s.Exchanges, err)
+	}
+}
+
 // Whoever does not want to wait for the disk need not.
 func TestCloseInAHurry(t *testing.T) {
 	t.Parallel()
