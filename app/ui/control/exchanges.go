@@ -137,7 +137,7 @@ func (c *Control) Clear(ctx context.Context) error {
 // Export writes the exchanges of rows as HAR, the oldest first.
 func (c *Control) Export(ctx context.Context, rows []*model.Request, secrets bool) ([]byte, error) {
 	var all []*exchange.Exchange
-	size := 0
+	size := int64(0)
 	for i := len(rows) - 1; i >= 0; i-- {
 		x, err := c.Exchange(ctx, rows[i])
 		if errors.Is(err, history.ErrNotFound) {
@@ -146,7 +146,7 @@ func (c *Control) Export(ctx context.Context, rows []*model.Request, secrets boo
 		if err != nil {
 			return nil, err
 		}
-		if size += len(x.Request.Body) + len(x.Response.Body) + 2048; size > maxExport {
+		if size += exchange.Weight(x); size > maxExport {
 			return nil, errTooLarge
 		}
 		all = append(all, x)

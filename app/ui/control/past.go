@@ -160,9 +160,11 @@ func (p *past) add(x *exchange.Exchange) {
 }
 
 // change switches the history on or off, or keeps it within other limits. What comes
-// from now on is kept so, or not at all, also if the history is only being opened.
-func (p *past) change(ctx context.Context, wanted bool, l history.Limits) error {
+// from now on is kept so, or not at all, also if the history is only being opened. now
+// says what is decided: of two who change it at once, the later word holds.
+func (p *past) change(ctx context.Context, now func() (wanted bool, l history.Limits)) error {
 	p.mu.Lock()
+	wanted, l := now()
 	if p.wanted == wanted && p.limits == l {
 		p.mu.Unlock()
 		return nil

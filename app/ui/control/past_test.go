@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
+	"sync"
 	"testing"
 	"time"
 
@@ -71,7 +72,7 @@ func TestDecisionsWhileItOpens(t *testing.T) {
 			changed := make(chan error, 1)
 			p.begins = func(ctx context.Context, cfg history.Config) (*history.History, error) {
 				h, err := history.Open(ctx, cfg)
-				go func() { changed <- p.change(context.Background(), tt.wanted, tt.limits) }()
+				go func() { changed <- p.change(context.Background(), as(tt.wanted, tt.limits)) }()
 				eventually(t, "decided", func() bool {
 					p.mu.Lock()
 					defer p.mu.Unlock()
@@ -138,12 +139,12 @@ func TestClosingEndsTheOpening(t *testing.T) {
 		p.open(context.Background())
 	}()
 	<-begun
-	if err := p.change(t.Context(), false, p.limits); err != nil {
+	if err := p.change(t.Context(), as(false, p.limits)); err != nil {
 		t.Errorf("switching it off says %v", err)
 	}
 	gone, cancel := context.WithCancel(t.Context())
 	cancel()
-	_ = p.change(gone, true, p.limits)
+	_ = p.change(gone, as(true, p.limits))
 	if err := p.close(t.Context()); err != nil {
 		t.Errorf("closing says %v", err)
 	}
@@ -151,5 +152,31 @@ func TestClosingEndsTheOpening(t *testing.T) {
 	p.open(t.Context())
 	if p.h != nil {
 		t.Error("after the end it was opened once more")
+	}
+}
+
+// as is a decision.
+func as(wanted bool, l history.Limits) func() (bool, history.Limits) {
+	return func() (bool, history.Limits) { return wanted, l }
+}
+
+// Of two changes at once, the one that stands in the file is in force.
+func TestHistoryFollowsTheFile(t *testing.T) {
+	t.Parallel()
+	h := moveIn(t, t.TempDir(), Config{})
+	var all sync.WaitGroup
+	for i := range 16 {
+		all.Go(func() {
+			if err := h.Edit(t.Context(), func(c *config.Config) { c.History.Enabled, c.History.MaxMB = i%2 == 0, 100+i }); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	all.Wait()
+	want := h.Config().History
+	h.past.mu.Lock()
+	defer h.past.mu.Unlock()
+	if h.past.wanted != want.Enabled || (h.past.h != nil) != want.Enabled || h.past.limits != limits(want) {
+		t.Errorf("the file says %+v; wanted %v, open %v, limits %+v", want, h.past.wanted, h.past.h != nil, h.past.limits)
 	}
 }

@@ -43,7 +43,10 @@ func (c *Control) Edit(ctx context.Context, change func(*config.Config)) error {
 	}
 	c.mu.Unlock()
 	c.show(c.engine.BuiltIn())
-	return c.past.change(ctx, after.History.Enabled, limits(after.History))
+	return c.past.change(ctx, func() (bool, history.Limits) {
+		h := c.Config().History
+		return h.Enabled, limits(h)
+	})
 }
 
 // edit changes the config file and what is in force of it.
