@@ -36,7 +36,8 @@ func TestPackagingAgrees(t *testing.T) {
 		"Categories":     strings.Join(app.LinuxAndBSD.Categories, ";") + ";",
 		"Keywords":       strings.Join(app.LinuxAndBSD.Keywords, ";") + ";",
 		"Icon":           id,
-		"StartupWMClass": id,
+		// By X11's class, which Fyne takes from the window's title; Wayland goes by the ID.
+		"StartupWMClass": app.Details.Name,
 		"Exec":           "culvert-desktop",
 	} {
 		if entry[key] != want {

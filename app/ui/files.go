@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 
@@ -38,6 +39,10 @@ func (w *Window) saveFileTelling(name string, data []byte, done func(path string
 		}
 		path := file.URI().Path()
 		w.cfg.Bridge.Go(func(context.Context) error {
+			// What visitors sent is nobody else's business on this computer.
+			if err := os.Chmod(path, 0o600); err != nil && !errors.Is(err, fs.ErrNotExist) {
+				return errors.Join(err, file.Close())
+			}
 			_, err := file.Write(data)
 			return errors.Join(err, file.Close())
 		}, func(err error) { done(path, err) })

@@ -25,8 +25,12 @@ func (w *Window) keys() map[fyne.KeyName]func() {
 }
 
 // press runs a shortcut. Beneath a sheet or a question the window rests, but for what
-// ends the program.
+// ends the program. Not even that counts while the question whether to quit stands: a
+// key that is held down repeats itself, and that is no answer.
 func (w *Window) press(key fyne.KeyName) {
+	if w.asking {
+		return
+	}
 	if look.Covered(w.win.Canvas()) && key != fyne.KeyQ && key != fyne.KeyW {
 		return
 	}

@@ -3,6 +3,7 @@ package ui
 import (
 	"context"
 
+	"culvert/app/exchange"
 	"culvert/app/ui/cards"
 	"culvert/app/ui/editor"
 	"culvert/app/ui/frame"
@@ -107,10 +108,22 @@ func (w *Window) buildRequests() {
 		Prepare: func(work func(context.Context), then func()) {
 			w.cfg.Bridge.Go(func(ctx context.Context) error { work(ctx); return nil }, func(error) { then() })
 		},
-		Copy: w.copyText, Save: w.saveFile, Replay: w.replay, Edit: w.editReplay, Original: w.original,
+		Marked: w.markRow,
+		Copy:   w.copyText, Save: w.saveFile, Replay: w.replay, Edit: w.editReplay, Original: w.original,
 		Shortcut: w.typedShortcut, Close: w.closeInspector, Now: w.cfg.Now, Version: version.Number,
 	})
 	w.inspector.Hide()
+}
+
+// markRow shows which row waits to be compared with another: that of the exchange, which
+// is inspected at the moment, or none.
+func (w *Window) markRow(x *exchange.Exchange) {
+	row := w.table.Selected()
+	if x == nil || row == nil || row.Exchange != x.ID {
+		w.table.Mark(0)
+		return
+	}
+	w.table.Mark(row.ID)
 }
 
 // why leads to what can be found out about a tunnel's backend.

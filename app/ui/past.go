@@ -135,7 +135,7 @@ func (w *Window) export() {
 		Title: words.T("Save %d requests as HAR", len(rows)),
 		Text: words.T("Tokens, cookies and passwords are taken out, so that the file can be handed on. " +
 			"With them in it, whoever has the file can act as your users."),
-		Yes: words.T("Keep secrets in"), No: words.T("Take secrets out"),
+		Yes: words.T("Keep secrets in"), No: words.T("Take secrets out"), Either: true,
 	}, func(secrets bool) {
 		var file []byte
 		w.cfg.Bridge.Go(func(ctx context.Context) (err error) {

@@ -80,7 +80,7 @@ func TestCardShowsTheTunnel(t *testing.T) {
 		"service-down": {"Online · 12 min", "Nothing is listening on localhost:5173: start the service.", true, "Copy Open QR Stop More"},
 		"url-down":     {"Online · 12 min", "The name shop.tunnel.example.com is not known: add a wildcard DNS record.", true, "Copy Open QR Stop More"},
 		"reconnecting": {"Reconnecting in 4 s · attempt 3",
-			"The network is unreachable. The URL is kept; visitors see a page that tries again.", true, "Copy Try now Why? Stop More"},
+			"The network is unreachable. The URL is kept; until then nobody reaches the service.", true, "Copy Try now Why? Stop More"},
 		"never-online": {"Reconnecting now · attempt 12",
 			"Tunnel.example.com does not answer: no such host. Check the backend's address, or that this computer is online.", false, "Try now Why? Stop More"},
 		"refused": {"Refused", "The token expired on 1 January: make a new one and put it into the backend's settings.", false, "Start Why? More"},

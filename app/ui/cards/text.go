@@ -47,7 +47,7 @@ func causeText(t model.Tunnel) (string, fyne.ThemeColorName) {
 	case model.Reconnecting, model.Connecting:
 		text := model.Sentence(t.Cause)
 		if t.State == model.Reconnecting && t.URL != "" && text != "" {
-			text += " " + words.T("The URL is kept; visitors see a page that tries again.")
+			text += " " + words.T("The URL is kept; until then nobody reaches the service.")
 		}
 		return text, look.ColorMuted
 	case model.Online:

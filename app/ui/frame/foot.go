@@ -1,6 +1,8 @@
 package frame
 
 import (
+	"slices"
+
 	"culvert/app/ui/look"
 	"culvert/app/ui/model"
 	"culvert/app/ui/words"
@@ -57,8 +59,10 @@ func (f *Foot) Sync(s FootState) {
 	relayout = relayout || len(text) != len(f.total.Text())
 	f.total.Set(text, look.ColorMuted)
 	f.lan.Set(s.Backend.LAN)
-	if f.lan.Visible() != s.Backend.BuiltIn {
-		f.lan.Hidden = !s.Backend.BuiltIn
+	// The built-in relay may carry tunnels also when the next one will lead elsewhere.
+	builtIn := s.Backend.BuiltIn || slices.ContainsFunc(s.Tunnels, func(t model.Tunnel) bool { return t.Profile == "" })
+	if f.lan.Visible() != builtIn {
+		f.lan.Hidden = !builtIn
 		relayout = true
 	}
 	if relayout {
@@ -76,6 +80,12 @@ func backendWords(s FootState) string {
 		text = words.T("via the built-in relay · this network")
 	case s.Backend.BuiltIn:
 		text = words.T("via the built-in relay · this computer")
+	}
+	for _, t := range s.Tunnels {
+		if t.Profile != s.Backend.Profile {
+			// Those that are open may lead elsewhere than the next one will.
+			return words.T("new tunnels %s", text)
+		}
 	}
 	for _, t := range s.Tunnels {
 		if l := t.Lights.URL; t.State == model.Online && l.State == model.LightUp && l.RTT > 0 {

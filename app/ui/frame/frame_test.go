@@ -41,9 +41,9 @@ func TestFootSaysWhereAndHowMuch(t *testing.T) {
 	f := NewFoot(func(bool) {})
 	w := test.NewTempWindow(t, f)
 	w.SetPadded(false)
-	online := model.Tunnel{State: model.Online, Lights: model.Lights{URL: model.Light{State: model.LightUp, RTT: 38 * time.Millisecond}}}
+	online := model.Tunnel{Profile: "work", State: model.Online, Lights: model.Lights{URL: model.Light{State: model.LightUp, RTT: 38 * time.Millisecond}}}
 	state := FootState{
-		Tunnels: []model.Tunnel{online, {State: model.Reconnecting}, {State: model.Refused}},
+		Tunnels: []model.Tunnel{online, {Profile: "work", State: model.Reconnecting}, {Profile: "work", State: model.Refused}},
 		Backend: model.Backend{Name: "work", Profile: "work"}, Total: model.Total{Requests: 1420, Bytes: 11 << 20},
 	}
 	for _, tt := range []struct {
@@ -70,7 +70,13 @@ func TestFootSaysWhereAndHowMuch(t *testing.T) {
 	if f.lan.Visible() {
 		t.Error("the switch is shown for a backend that has no such choice")
 	}
-	state.Backend = model.Backend{BuiltIn: true, LAN: true}
+	state.Tunnels = append(state.Tunnels, model.Tunnel{})
+	f.Sync(state)
+	if !f.lan.Visible() || f.Text() != "new tunnels via work" {
+		t.Errorf("with a tunnel of the built-in relay: switch %v, text %q", f.lan.Visible(), f.Text())
+	}
+	online.Profile = ""
+	state.Tunnels, state.Backend = []model.Tunnel{online}, model.Backend{BuiltIn: true, LAN: true}
 	f.Sync(state)
 	if !f.lan.Visible() || !f.lan.On() || f.Text() != "via the built-in relay · this network · round trip 38 ms" {
 		t.Errorf("built-in: switch %v, %v, text %q", f.lan.Visible(), f.lan.On(), f.Text())

@@ -10,6 +10,8 @@ import (
 type Question struct {
 	Title, Text string
 	Yes, No     string
+	// Either: neither answer is harmless, and closing the question is none.
+	Either bool
 }
 
 const questionWidth float32 = 420
@@ -17,15 +19,19 @@ const questionWidth float32 = 420
 // Ask shows the question. The harmless answer, no, has the focus, and Escape gives it
 // too.
 func Ask(c fyne.Canvas, q Question, answer func(yes bool)) {
-	said := false
+	said, pressed := false, false
 	var sheet *look.Sheet
 	// What is asked about is always something to think twice about.
-	yes := look.NewButton(q.Yes, look.Middle, func() { said = true; sheet.Close() })
+	yes := look.NewButton(q.Yes, look.Middle, func() { said, pressed = true, true; sheet.Close() })
 	yes.SetDanger(true)
-	no := look.NewButton(q.No, look.Middle, func() { sheet.Close() })
+	no := look.NewButton(q.No, look.Middle, func() { pressed = true; sheet.Close() })
 	text := look.NewParagraph(q.Text, look.ColorMuted, look.TextBody, 12)
 	sheet = look.NewSheet(q.Title, text, no, yes)
 	sheet.SetWidth(questionWidth)
-	sheet.OnClose(func() { answer(said) })
+	sheet.OnClose(func() {
+		if pressed || !q.Either {
+			answer(said)
+		}
+	})
 	sheet.Open(c, no)
 }

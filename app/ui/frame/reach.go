@@ -52,12 +52,12 @@ func reachWords(tunnels []model.Tunnel, b model.Backend) (string, fyne.ThemeColo
 		}
 	}
 	switch {
-	case b.BuiltIn && b.LAN:
-		return words.T("Anyone on your network can open the URLs"), look.ColorWarn
 	case public == 1:
 		return words.T("1 service is public: anyone with its URL can reach it"), look.ColorWarn
 	case public > 1:
 		return words.T("%d services are public: anyone with a URL can reach them", public), look.ColorWarn
+	case b.BuiltIn && b.LAN:
+		return words.T("Anyone on your network can open the URLs"), look.ColorWarn
 	case online > 0 || b.BuiltIn || b.Local:
 		return words.T("Only this computer can open the URLs"), look.ColorMuted
 	default:

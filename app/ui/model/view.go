@@ -12,7 +12,8 @@ type View struct {
 	turn   uint64     // and the changes of rows
 	epoch  int
 	frozen bool
-	fresh  int // matching rows that came while frozen
+	held   uint64 // the youngest row that is shown while frozen
+	fresh  int    // matching rows that came while frozen
 }
 
 // NewView returns a view of all requests.
@@ -66,12 +67,26 @@ func (v *View) rebuild() {
 	var news News
 	v.batch, news = v.store.Since(0, 0, v.batch[:0])
 	v.last, v.turn, v.epoch = news.Last, news.Turn, news.Epoch
+	v.take()
+	if len(v.rows) == 0 && v.fresh > 0 {
+		// Nothing is left that a person could be reading.
+		v.fresh, v.held = 0, v.last
+		v.take()
+	}
+	clear(v.batch)
+}
+
+// take sorts the batch into rows and, of those that came while frozen, a number.
+func (v *View) take() {
 	for _, r := range v.batch {
-		if v.sieve.passes(r) {
+		switch {
+		case !v.sieve.passes(r):
+		case v.frozen && r.ID > v.held:
+			v.fresh++
+		default:
 			v.rows = append(v.rows, r)
 		}
 	}
-	clear(v.batch)
 }
 
 // SetFilter narrows the view.
@@ -88,7 +103,7 @@ func (v *View) Freeze(frozen bool) {
 	if v.frozen == frozen {
 		return
 	}
-	v.frozen = frozen
+	v.frozen, v.held = frozen, v.last
 	if !frozen {
 		v.rebuild()
 	}

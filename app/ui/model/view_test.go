@@ -143,3 +143,32 @@ func TestViewFindsRowsByID(t *testing.T) {
 		t.Error("an unknown ID has a row")
 	}
 }
+
+// Rows that are held still stay so when the filter changes or a tunnel goes.
+func TestHeldRowsStayHeld(t *testing.T) {
+	t.Parallel()
+	s := NewStore()
+	add := func(tunnel, path string) { s.AddRequest(&Request{Tunnel: tunnel, Path: path, Status: 200}) }
+	s.PutTunnel(Tunnel{Key: "1"})
+	s.PutTunnel(Tunnel{Key: "2"})
+	add("1", "/a")
+	add("2", "/b")
+	v := NewView(s)
+	v.Sync()
+	v.Freeze(true)
+	add("1", "/late")
+	v.Sync()
+	v.SetFilter(Filter{Tunnel: "1"})
+	if v.Len() != 1 || v.At(0).Path != "/a" || v.Fresh() != 1 {
+		t.Errorf("filtered while held: %d rows, %d fresh", v.Len(), v.Fresh())
+	}
+	s.RemoveTunnel("2")
+	v.Sync()
+	if v.Len() != 1 || v.Fresh() != 1 {
+		t.Errorf("after a tunnel has gone: %d rows, %d fresh", v.Len(), v.Fresh())
+	}
+	v.Freeze(false)
+	if v.Len() != 2 || v.Fresh() != 0 {
+		t.Errorf("let go: %d rows, %d fresh", v.Len(), v.Fresh())
+	}
+}
