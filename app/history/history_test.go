@@ -190,6 +190,52 @@ func TestExchangeIsReplaced(t *testing.T) {
 	}
 }
 
+// A stream that is added again while it waits to be written is written once, and its
+// end stays even if an earlier state comes after it.
+func TestOpenExchangeIsAddedAgain(t *testing.T) {
+	t.Parallel()
+	state := func(messages int, open bool) *exchange.Exchange {
+		x := sample(1)
+		x.Open = open
+		x.Messages = make([]exchange.StreamMessage, messages)
+		return x
+	}
+	q := newQueue()
+	q.add(sample(0))
+	for n := range 3 * maxQueued {
+		if !q.add(state(n%10, true)) {
+			t.Fatal("there is no room for another state of the same stream")
+		}
+	}
+	q.add(state(50, false))
+	if q.length() != 2 || q.bytes != exchange.Weight(sample(0))+exchange.Weight(state(50, false)) {
+		t.Errorf("%d exchanges of %d bytes are waiting; want the first, and the end of the stream", q.length(), q.bytes)
+	}
+	q.next()
+	if x := q.next(); x.Open || len(x.Messages) != 50 || len(q.open) != 0 {
+		t.Errorf("the stream is %+v", x)
+	}
+	q.add(state(1, true))
+	q.next()
+	q.add(state(2, true))
+	if x := q.next(); x == nil || len(x.Messages) != 2 {
+		t.Errorf("after it left, it comes back as %+v", x)
+	}
+
+	h := begun(t, Config{})
+	for _, x := range []*exchange.Exchange{state(1, true), state(3, false), state(2, true)} {
+		h.Add(x)
+		flush(t, h)
+	}
+	got, err := h.Get(t.Context(), sample(1).ID)
+	if err != nil || got.Open || len(got.Messages) != 3 {
+		t.Errorf("the stream is %+v, %v; want it as it was at its end", got, err)
+	}
+	if s, err := h.Stats(t.Context()); err != nil || s.Exchanges != 1 {
+		t.Errorf("there are %d exchanges, %v; want 1", s.Exchanges, err)
+	}
+}
+
 func TestExchangeWithoutIDGetsOne(t *testing.T) {
 	t.Parallel()
 	h := begun(t, Config{})

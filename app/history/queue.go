@@ -22,11 +22,13 @@ type queue struct {
 	mu     sync.Mutex
 	items  []*exchange.Exchange
 	bytes  int64
+	taken  int            // that ever left
+	open   map[string]int // where those are that still go on, counted from the first ever
 	closed bool
 }
 
 func newQueue() *queue {
-	return &queue{some: make(chan struct{}, 1), many: make(chan struct{}, 1)}
+	return &queue{open: map[string]int{}, some: make(chan struct{}, 1), many: make(chan struct{}, 1)}
 }
 
 // add reports whether there was room.
@@ -34,8 +36,23 @@ func (q *queue) add(x *exchange.Exchange) bool {
 	size := exchange.Weight(x)
 	q.mu.Lock()
 	defer q.mu.Unlock()
+	if i, ok := q.open[x.ID]; ok && !q.closed && q.items[i-q.taken].Start.Equal(x.Start) {
+		more := size - exchange.Weight(q.items[i-q.taken])
+		if q.bytes+more > maxQueuedBytes {
+			return false
+		}
+		q.items[i-q.taken] = x // one is enough to be written
+		q.bytes += more
+		if !x.Open {
+			delete(q.open, x.ID)
+		}
+		return true
+	}
 	if q.closed || len(q.items) >= maxQueued || q.bytes+size > maxQueuedBytes && len(q.items) > 0 {
 		return false
+	}
+	if x.Open && x.ID != "" {
+		q.open[x.ID] = q.taken + len(q.items)
 	}
 	q.items = append(q.items, x)
 	q.bytes += size
@@ -56,6 +73,10 @@ func (q *queue) next() *exchange.Exchange {
 	x := q.items[0]
 	q.items[0] = nil // it may be collected while others are still waiting
 	q.items = q.items[1:]
+	if i, ok := q.open[x.ID]; ok && i == q.taken {
+		delete(q.open, x.ID)
+	}
+	q.taken++
 	q.bytes -= exchange.Weight(x)
 	return x
 }
@@ -77,6 +98,8 @@ func (q *queue) empty() int {
 	defer q.mu.Unlock()
 	n := len(q.items)
 	q.items, q.bytes = nil, 0
+	q.taken += n
+	clear(q.open)
 	return n
 }
 

@@ -11,7 +11,8 @@ import (
 )
 
 // An exchange that comes again, which shows by its ID and its time, takes its own
-// place. If only the ID is the same it is another one, and no row comes back.
+// place, but not one that still went on the place of its end. If only the ID is the
+// same it is another one. In both of these cases no row comes back.
 const insertExchange = `
 INSERT INTO exchanges (id, tunnel, target, url, start, duration, waited, open, remote_addr, method, path, host, upgrade,
 	status, content_type, request_size, request_kept, response_size, response_kept, messages, skipped,
@@ -26,7 +27,7 @@ ON CONFLICT (id) DO UPDATE SET
 	response_size = excluded.response_size, response_kept = excluded.response_kept,
 	messages = excluded.messages, skipped = excluded.skipped, err = excluded.err, detail = excluded.detail,
 	no_target = excluded.no_target, replay_of = excluded.replay_of, redacted = excluded.redacted, bytes = excluded.bytes
-WHERE start = excluded.start
+WHERE start = excluded.start AND (open OR NOT excluded.open)
 RETURNING seq`
 
 const (
@@ -68,6 +69,11 @@ func (db *database) storeOne(x *exchange.Exchange) error {
 	}
 	err := insert()
 	if errors.Is(err, sql.ErrNoRows) {
+		var over bool
+		err = db.conn.QueryRowContext(ctx, `SELECT count(*) > 0 FROM exchanges WHERE id = ? AND start = ?`, id, x.Start.UnixMicro()).Scan(&over)
+		if over || err != nil {
+			return err
+		}
 		id = newID()
 		err = insert()
 	}
