@@ -33,8 +33,10 @@ type scan struct {
 	edit  edit
 	outer []container // around here
 	here  container
-	next  weight    // of the value to come
-	key   fieldName // its name, if it is one that container.named is about
+	// beyond are containers that are not in outer any more.
+	beyond int
+	next   weight    // of the value to come
+	key    fieldName // its name, if it is one that container.named is about
 
 	// late are containers whose name came after the value that it is about, by where
 	// they begin. The next scan knows them before.
@@ -43,6 +45,10 @@ type scan struct {
 	// weighed are names that have come: most come again and again.
 	weighed map[string]nameInfo
 }
+
+// maxNested bounds containers within containers. What is in more of them is taken for
+// one container.
+const maxNested = 1000
 
 // maxWeighed bounds the names that are kept in mind.
 const maxWeighed = 512
@@ -90,11 +96,18 @@ func (s *scan) step(i int) int {
 	case c == '\'':
 		return i + 1 + s.property(&s.edit, i+1) // no JSON, but what some take for it
 	case c == '{' || c == '[':
+		if len(s.outer) >= maxNested {
+			s.beyond++
+			s.here.weight = max(s.here.weight, s.next)
+			break
+		}
 		s.outer = append(s.outer, s.here)
 		s.here = container{at: i + 1, weight: max(s.here.weight, s.next), named: s.early[i+1]}
 		s.next, s.key = innocent, anyField
 	case c == '}' || c == ']':
-		if n := len(s.outer); n > 0 {
+		if n := len(s.outer); s.beyond > 0 {
+			s.beyond--
+		} else if n > 0 {
 			s.here, s.outer = s.outer[n-1], s.outer[:n-1]
 		}
 		s.next, s.key = innocent, anyField

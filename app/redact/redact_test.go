@@ -383,8 +383,20 @@ func TestHostileTexts(t *testing.T) {
 // TestHostileWord would take longer than tests may.
 func TestHostileWord(t *testing.T) {
 	t.Parallel()
-	for _, unit := range []string{"eyJ", "_eyJ", ".eyJ"} {
-		Body(http.Header{"Content-Type": {"text/plain"}}, []byte(" .."+strings.Repeat(unit, maxDecoded/len(unit))))
+	Body(http.Header{"Content-Type": {"text/plain"}}, []byte(" .."+strings.Repeat("eyJ", maxDecoded/3)))
+}
+
+func TestDeepJSON(t *testing.T) {
+	t.Parallel()
+	const deep = 3 * maxNested
+	before, after := strings.Repeat(`{"a":[`, deep), strings.Repeat("]}", deep)
+	got, _ := copies.json([]byte(before + `{"password":"p","b":"c"}` + after + `,{"token":"t","d":"e"}`))
+	if want := before + `{"password":"REDACTED","b":"c"}` + after + `,{"token":"REDACTED","d":"e"}`; string(got) != want {
+		t.Errorf("%.60q", strings.Trim(string(got), `{"a":[]}`))
+	}
+	s := scan{painter: copies, edit: edit{source: []byte(strings.Repeat("[", 1<<16))}}
+	if s.run(); len(s.outer) > maxNested {
+		t.Errorf("%d containers are kept in mind", len(s.outer))
 	}
 }
 

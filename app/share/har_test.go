@@ -255,7 +255,7 @@ func TestReadHostile(t *testing.T) {
 // TestReadBombs reads what takes many times its room once it is read. It does not
 // run beside others, because it counts what is allocated.
 func TestReadBombs(t *testing.T) {
-	const size = 8 << 20
+	const size = 2 << 20
 	tests := []struct {
 		name, before, unit, after string
 		skipped                   bool
