@@ -100,8 +100,12 @@ func (w *Window) showSettings(page settings.Page) {
 	w.loadSettings()
 }
 
-// showDoctor leads to the checks of a tunnel's backend.
-func (w *Window) showDoctor(string) { w.showSettings(settings.Backends) }
+// showDoctor leads to the checks of a tunnel's backend, and starts them.
+func (w *Window) showDoctor(profile string) {
+	w.settings.Sync(settings.State{Config: w.cfg.Controller.Config()})
+	w.settings.Check(profile)
+	w.loadSettings()
+}
 
 // loadSettings reads what the sheet shows.
 func (w *Window) loadSettings() {

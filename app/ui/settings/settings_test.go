@@ -433,6 +433,30 @@ func TestBackendIsTested(t *testing.T) {
 	}
 }
 
+// Whoever asks why a tunnel does not work is shown the checks, not a list.
+func TestCheckTestsAtOnce(t *testing.T) {
+	d := open(t, wide, Backends)
+	d.sheet.Hide()
+	d.sheet.Check("My AWS")
+	e := d.backends().editor
+	if !d.sheet.Visible() || !d.backends().editing || d.testedOld != "My AWS" || d.tested.Backend == "" || e.testButton.Text() != "Stop" || !e.checks.Visible() {
+		t.Fatalf("open %v, tests %q, %+v", d.sheet.Visible(), d.testedOld, d.tested)
+	}
+	d.sync() // more of the state comes later
+	if e.testButton.Text() != "Stop" {
+		t.Error("the state's coming ends the test")
+	}
+	d.sheet.Hide()
+	for _, none := range []string{"", "forgotten"} {
+		d.testedOld = "none"
+		d.sheet.Check(none)
+		if !d.sheet.Visible() || d.backends().editing || d.testedOld != "none" {
+			t.Errorf("%q: open %v, tests %q", none, d.sheet.Visible(), d.testedOld)
+		}
+		d.sheet.Hide()
+	}
+}
+
 // What was typed is not lost by a key or a tap.
 func TestUnsavedChangesAreAskedAbout(t *testing.T) {
 	d := open(t, wide, Backends)

@@ -96,6 +96,20 @@ func (s *Sheet) Show(p Page) {
 	s.show()
 }
 
+// Check opens the sheet at a backend and tests it at once, to find out why it does not
+// work. What is no profile, as the built-in relay, leads to the list.
+func (s *Sheet) Check(profile string) {
+	s.Show(Backends)
+	list := s.pages[Backends].(*backends)
+	if _, known := s.state.Config.Profiles[profile]; !known {
+		return
+	}
+	list.leave(func() {
+		list.open(profile)
+		list.editor.test()
+	})
+}
+
 // Hide closes the sheet, whatever has been typed.
 func (s *Sheet) Hide() { s.sheet.Close() }
 
