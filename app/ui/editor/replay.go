@@ -48,6 +48,7 @@ type ReplayForm struct {
 	actions ReplayActions
 	state   ReplayState
 	secret  secrets
+	hidden  hiddenText // the body's
 
 	method                    *look.Select
 	path, headers, body       *look.Field
@@ -88,6 +89,7 @@ func NewReplay(canvas fyne.Canvas, a ReplayActions) *ReplayForm {
 	f.page.Reach(f.method, f.path, f.headers, f.body, f.showSecrets)
 	f.path.OnChanged = func(string) { f.path.SetWrong(false); f.mark(f.pathRow, "") }
 	f.headers.OnChanged = func(string) { f.mark(f.headRow, "") }
+	f.body.OnChanged = func(string) { f.mark(f.bodyRow, "") }
 	f.path.OnSubmitted = func(string) { f.trySend() }
 	return f
 }
@@ -106,19 +108,20 @@ func (f *ReplayForm) Show(s ReplayState) {
 	f.method.SetOptions(options, max(slices.Index(options, x.Method), 0))
 	f.secret = newSecrets(x)
 	f.showSecrets.Set(false)
-	f.showSecrets.Hidden = !f.secret.any
+	f.editable = editableText(x.Request.Body)
+	f.hidden = hiddenText{}
+	if f.editable {
+		f.hidden = hideText(x.Request.Header, string(x.Request.Body))
+	}
+	f.showSecrets.Hidden = !f.secret.any && len(f.hidden.secrets) == 0
 	f.path.SetText(f.secret.path(false))
 	f.headers.SetText(f.secret.headers(false))
 	f.pathRow.SetError("")
 	f.headRow.SetError("")
+	f.bodyRow.SetError("")
 
-	f.editable = editableText(x.Request.Body)
 	f.bodyRow.Hidden = !f.editable
-	if f.editable {
-		f.body.SetText(string(x.Request.Body))
-	} else {
-		f.body.SetText("")
-	}
+	f.body.SetText(f.hidden.shown)
 	f.bodyNote.Set(f.bodyWords(), look.ColorMuted)
 	warning := f.caution()
 	f.warning.Set(look.Warn, warning)
@@ -180,7 +183,11 @@ func (f *ReplayForm) caution() string {
 func (f *ReplayForm) reveal(show bool) {
 	path, ok := f.secret.readPath(f.path.Text)
 	h, wrong := f.secret.readHeaders(f.headers.Text)
-	if !ok || wrong != nil {
+	body, known := f.body.Text, true
+	if show { // what stands there open has no dots of ours
+		body, known = f.hidden.read(body, true)
+	}
+	if !ok || wrong != nil || !known {
 		f.showSecrets.Set(!show)
 		f.typed() // says what is wrong
 		return
@@ -188,16 +195,28 @@ func (f *ReplayForm) reveal(show bool) {
 	f.secret = f.secret.of(path, h)
 	f.path.SetText(f.secret.path(show))
 	f.headers.SetText(f.secret.headers(show))
+	if !f.editable {
+		return
+	}
+	f.hidden = hiddenText{shown: body}
+	if !show {
+		f.hidden = hideText(h, body)
+	}
+	f.body.SetText(f.hidden.shown)
 }
 
 // typed is the request as the fields have it; what is wrong is marked.
 func (f *ReplayForm) typed() (r Request, ok bool) {
 	x := f.state.Exchange
 	r = Request{Of: x.ID, Method: f.method.Text(), Body: x.Request.Body}
+	path, heads, content := "", "", ""
 	if f.editable {
-		r.Body = []byte(f.body.Text)
+		body, known := f.hidden.read(f.body.Text, false)
+		if !known {
+			content = words.T("Show the secrets before you change one that is hidden behind dots.")
+		}
+		r.Body = []byte(body)
 	}
-	path, heads := "", ""
 	r.Path, ok = f.secret.readPath(strings.TrimSpace(f.path.Text))
 	switch {
 	case !ok:
@@ -214,10 +233,11 @@ func (f *ReplayForm) typed() (r Request, ok bool) {
 	r.Header = h
 	f.pathRow.SetError(path)
 	f.headRow.SetError(heads)
+	f.bodyRow.SetError(content)
 	f.path.SetWrong(path != "")
 	f.relayout()
-	f.point(wrongField{f.path, path}, wrongField{f.headers, heads})
-	return r, path == "" && heads == ""
+	f.point(wrongField{f.path, path}, wrongField{f.headers, heads}, wrongField{f.body, content})
+	return r, path == "" && heads == "" && content == ""
 }
 
 // words says what is wrong with a line.
