@@ -96,6 +96,9 @@ type Control struct {
 	watched  atomic.Bool
 
 	editing sync.Mutex // held while the config file is changed
+	// remembering is held until a card knows the entry that was written for it: another
+	// who writes meanwhile would not find that, and write a second one.
+	remembering sync.Mutex
 
 	// online has a mark when a tunnel has come online; see keepIDs.
 	online chan struct{}

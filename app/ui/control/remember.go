@@ -78,13 +78,19 @@ func (c *Control) entry(w model.Wish) *config.Tunnel {
 // remember writes down what a tunnel is now. That it could not is told in the window:
 // the tunnel itself is as it was wished.
 func (c *Control) remember(key string) {
+	c.remembering.Lock()
+	defer c.remembering.Unlock()
 	c.mu.Lock()
 	k := c.cards[key]
+	var wish model.Wish
+	if k != nil {
+		wish = k.wish
+	}
 	c.mu.Unlock()
 	if k == nil {
 		return
 	}
-	next := c.entry(k.wish)
+	next := c.entry(wish)
 	if next == nil {
 		return
 	}
@@ -124,6 +130,8 @@ func (c *Control) place(f *config.Config, k *card) int {
 
 // forget takes a tunnel's entry out of the file.
 func (c *Control) forget(key string) error {
+	c.remembering.Lock()
+	defer c.remembering.Unlock()
 	c.mu.Lock()
 	k := c.cards[key]
 	delete(c.cards, key)
