@@ -144,6 +144,12 @@ func weight(name string) int {
 	}
 }
 
+// hasMessages reports whether there have been any, kept or not: the list says which.
+func (i *Inspector) hasMessages() bool {
+	x := i.exchange
+	return i.live != nil && i.live.Count() > 0 || len(x.Messages) > 0 || x.Skipped > 0
+}
+
 // bodyStart is the first lines of a body, and a way to the rest.
 func (i *Inspector) bodyStart(side int) doc {
 	m := i.message(side)
@@ -151,6 +157,9 @@ func (i *Inspector) bodyStart(side int) doc {
 	if side == response && i.streams() {
 		f.add(line{spans: []span{{text: words.T("Show the messages"), color: look.ColorInfo, tap: func() { i.turn(messagesTab) }}}})
 		return f
+	}
+	if i.exchange.Status == 101 && i.hasMessages() {
+		return f // what the visitor sent after the upgrade is among the messages
 	}
 	if m.Size == 0 && len(m.Body) == 0 {
 		return f
