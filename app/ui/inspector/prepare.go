@@ -1,8 +1,13 @@
 package inspector
 
 import (
+	"bytes"
 	"context"
+	"mime"
+	"net/http"
+	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"culvert/app/exchange"
 	"culvert/app/inspect"
@@ -101,10 +106,35 @@ func isImage(m exchange.Message) bool {
 	return strings.HasPrefix(strings.ToLower(m.Header.Get("Content-Type")), "image/")
 }
 
+// isBinary reports whether the bytes are no text, whatever in them may look like a
+// secret by chance: neither their type nor they themselves say that they are.
+func isBinary(h http.Header, data []byte) bool {
+	t, _, _ := mime.ParseMediaType(h.Get("Content-Type"))
+	family, sub, _ := strings.Cut(t, "/")
+	if family == "text" || family == "multipart" || t == "application/x-www-form-urlencoded" ||
+		slices.ContainsFunc([]string{"json", "xml", "javascript", "yaml", "graphql"}, func(s string) bool { return strings.Contains(sub, s) }) {
+		return false
+	}
+	if bytes.HasPrefix(data, []byte("\xff\xfe")) || bytes.HasPrefix(data, []byte("\xfe\xff")) {
+		return false // UTF-16
+	}
+	whole := data
+	for n := 0; n < utf8.UTFMax && len(whole) > 0; n++ { // the last letter may have been cut
+		if r, size := utf8.DecodeLastRune(whole); r != utf8.RuneError || size > 1 {
+			break
+		}
+		whole = whole[:len(whole)-1]
+	}
+	// Text in an old charset has no such characters.
+	return !utf8.Valid(whole) && bytes.ContainsFunc(data, func(r rune) bool {
+		return r < ' ' && !strings.ContainsRune("\t\n\f\r\x1b", r)
+	})
+}
+
 // layOut runs in another goroutine. The view is nil if the work was given up.
 func layOut(ctx context.Context, m exchange.Message, mode inspect.Mode, hide bool) (view *inspect.View, masked bool) {
 	if hide && len(m.Body) > 0 {
-		if body, changed := redact.Body(m.Header, m.Body); changed {
+		if body, changed := redact.Body(m.Header, m.Body); changed && !isBinary(m.Header, body) {
 			m.Header = m.Header.Clone()
 			m.Header.Del("Content-Encoding") // redacted, it comes without
 			m.Body, masked = body, true
