@@ -21,8 +21,16 @@ func (i *Inspector) copyAs(form func(*exchange.Exchange, share.Options) string) 
 		return
 	}
 	var text string
-	i.run(func(context.Context) { text = form(x, o) }, func() {
-		i.actions.Copy(text, func() { i.head.copied() })
+	var without bool
+	i.run(func(context.Context) {
+		text = form(x, o)
+		if !o.Secrets {
+			all := o
+			all.Secrets = true
+			without = text != form(x, all)
+		}
+	}, func() {
+		i.actions.Copy(text, func() { i.head.copied(without) })
 	})
 }
 

@@ -3,6 +3,7 @@ package inspector
 import (
 	"context"
 	"fmt"
+	"net/http"
 	"slices"
 	"strings"
 	"sync"
@@ -215,7 +216,7 @@ func TestCopyingIsMaskedAndSaysSo(t *testing.T) {
 		t.Errorf("copied %q, the button says %q", copied, i.bodyAt(request).copyAll.Tip())
 	}
 	i.CopyCURL()
-	if !strings.Contains(copied, "curl") || strings.Contains(copied, "eyJhbGciOiJIUzI1NiJ9") || i.head.copyAs.Text() != "Copied ▾" {
+	if !strings.Contains(copied, "curl") || strings.Contains(copied, "eyJhbGciOiJIUzI1NiJ9") || i.head.copyAs.Text() != "Copied without secrets ▾" || !i.head.copyAs.Visible() || i.head.more.Tip() != "Copied without secrets" {
 		t.Errorf("copied %q, the button says %q", copied, i.head.copyAs.Text())
 	}
 	if got := i.bodyAt(request).copyAll.Tip(); got != "Copy all, without the secrets" {
@@ -547,4 +548,26 @@ func TestPreparingBesideTheWindow(t *testing.T) {
 		(<-then)()
 	}
 	wantText(t, i.bodyAt(response).pane, "KeyError")
+}
+
+// A command that lacks its secrets is refused, and who copied it has to know why; one
+// that never had any is whole.
+func TestCopiesSayWhetherSecretsAreMissing(t *testing.T) {
+	i := newWide(t, nil)
+	i.Inspect(webhook(), nil)
+	if tip := i.head.copyTip(); !strings.Contains(tip, "With secrets") {
+		t.Errorf("nothing tells how to copy secrets: %q", tip)
+	}
+	i.reveal("")
+	i.CopyCURL()
+	if got, tip := i.head.copyAs.Text(), i.head.copyTip(); got != "Copied ▾" || tip != "" {
+		t.Errorf("with secrets it says %q, %q", got, tip)
+	}
+	x := webhook()
+	x.ID, x.Request = "plain", exchange.Message{Header: http.Header{"Accept": {"*/*"}}}
+	i.Inspect(x, nil)
+	i.CopyCURL()
+	if got := i.head.copyAs.Text(); got != "Copied ▾" {
+		t.Errorf("of a request without secrets it says %q", got)
+	}
 }

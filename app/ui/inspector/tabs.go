@@ -123,6 +123,7 @@ func (h *head) fill() {
 	} else {
 		h.secrets.Set(look.IconEye, words.T("Show secrets"))
 	}
+	h.copyAs.SetTip(h.copyTip())
 	why := i.notReplayable()
 	h.again.Set(look.IconReplay, words.T("Replay"))
 	if why != "" {
@@ -135,11 +136,24 @@ func (h *head) fill() {
 	h.Refresh()
 }
 
-// copied says for a moment that it is on the clipboard.
-func (h *head) copied() {
+// copyTip says what is left out of copies, and how to have it in.
+func (h *head) copyTip() string {
+	if h.in.secrets {
+		return ""
+	}
+	return words.T("Copies come without secrets. Choose “With secrets” in this menu to have them in.")
+}
+
+// copied says for a moment that it is on the clipboard, and if so, that the secrets
+// are not: whoever runs a command would wonder why it is refused.
+func (h *head) copied(without bool) {
+	label, tip := words.T("Copied ▾"), words.T("Copied")
+	if without {
+		label, tip = words.T("Copied without secrets ▾"), words.T("Copied without secrets")
+	}
 	h.in.flash(func() {
-		h.copyAs.SetText(words.T("Copied ▾"))
-		h.more.Set(look.IconCheck, words.T("Copied"))
+		h.copyAs.SetText(label)
+		h.more.Set(look.IconCheck, tip)
 		h.Refresh()
 	}, func() {
 		h.copyAs.SetText(words.T("Copy as ▾"))
