@@ -3,6 +3,7 @@ package ui
 import (
 	"context"
 	"errors"
+	"slices"
 	"testing"
 
 	"culvert/app/config"
@@ -92,6 +93,23 @@ func TestChecksAreReportedUntilStopped(t *testing.T) {
 	s.settle()
 	if len(got) != 0 || len(ends) != 0 {
 		t.Errorf("after stop: reported %v, ended %v", got, ends)
+	}
+}
+
+// "Why?" at a tunnel that is refused leads to the checks of its backend, under way.
+func TestWhyTestsTheBackend(t *testing.T) {
+	s := newStage(t, wide)
+	var backend config.Address
+	if err := backend.UnmarshalText([]byte("https://relay.example")); err != nil {
+		t.Fatal(err)
+	}
+	_ = s.engine.Edit(t.Context(), func(c *config.Config) { c.Profiles = map[string]config.Profile{"work": {Backend: backend}} })
+	s.engine.checks = []doctor.Check{{ID: doctor.Token, State: doctor.Failed, Detail: "it is not valid here"}}
+	s.showDoctor("work")
+	s.settle()
+	calls := s.engine.took()
+	if !s.settings.Visible() || !slices.Contains(calls, "test https://relay.example") || !s.says("It does not work.") {
+		t.Errorf("open %v, asked %q", s.settings.Visible(), calls)
 	}
 }
 
