@@ -49,10 +49,12 @@ func scenes() []scene {
 			s.open("99999")
 			s.settle()
 		}},
-		{name: "05-connecting", set: func(s *stage) { s.tunnel(model.Tunnel{Key: "1", Name: "shop", State: model.Connecting}) }},
+		{name: "05-connecting", set: func(s *stage) {
+			s.tunnel(model.Tunnel{Key: "1", Name: "shop", Profile: "work", State: model.Connecting})
+		}},
 		{name: "06-online-no-request", set: func(s *stage) { s.services(); s.shop() }, both: true},
 		{name: "07-reconnecting", set: func(s *stage) {
-			s.tunnel(model.Tunnel{Key: "1", Name: "shop", State: model.Reconnecting, Since: s.now.Add(-12 * time.Second), Attempt: 3,
+			s.tunnel(model.Tunnel{Key: "1", Name: "shop", Profile: "work", State: model.Reconnecting, Since: s.now.Add(-12 * time.Second), Attempt: 3,
 				NextTry: s.now.Add(4 * time.Second), Cause: "connection refused by tunnel.example.com:443", URL: shopURL, Public: true,
 				Lights: model.Lights{Service: up(s.now), Link: model.Light{State: model.LightDown, Cause: "connection refused"}, URL: model.Light{State: model.LightWaits}}})
 		}},
@@ -61,7 +63,7 @@ func scenes() []scene {
 				Cause:  "the token has expired: put a new one into the settings of the backend",
 				Lights: model.Lights{Service: up(s.now), Link: model.Light{State: model.LightDown, Cause: "refused"}, URL: model.Light{State: model.LightWaits}}})
 		}},
-		{name: "09-stopped", set: func(s *stage) { s.tunnel(model.Tunnel{Key: "1", Name: "shop", State: model.Stopped}) }},
+		{name: "09-stopped", set: func(s *stage) { s.tunnel(model.Tunnel{Key: "1", Name: "shop", Profile: "work", State: model.Stopped}) }},
 		{name: "10-service-down", set: func(s *stage) {
 			t := shop(s.now)
 			t.Lights.Service = model.Light{State: model.LightDown, Cause: "nothing is listening on localhost:5173", At: s.now}
@@ -154,7 +156,7 @@ func scenes() []scene {
 		{name: "53-removed", set: func(s *stage) {
 			s.shop()
 			s.wish()
-			s.tunnel(model.Tunnel{Key: "1", Name: "shop", State: model.Stopped})
+			s.tunnel(model.Tunnel{Key: "1", Name: "shop", Profile: "work", State: model.Stopped})
 			s.remove("1")
 			s.settle()
 		}},
@@ -184,7 +186,7 @@ func up(now time.Time) model.Light {
 
 // shop is a tunnel that works.
 func shop(now time.Time) model.Tunnel {
-	return model.Tunnel{Key: "1", Name: "shop", Detail: "localhost:5173", Target: "localhost:5173", Framework: "vite", Public: true,
+	return model.Tunnel{Key: "1", Name: "shop", Profile: "work", Detail: "localhost:5173", Target: "localhost:5173", Framework: "vite", Public: true,
 		State: model.Online, Since: now.Add(-12 * time.Minute), URL: shopURL, Lights: model.Lights{Service: up(now), Link: up(now), URL: up(now)}}
 }
 
@@ -227,13 +229,13 @@ func (s *stage) services() {
 // many are tunnels in all states, more than fit.
 func (s *stage) many() {
 	s.shop()
-	s.tunnel(model.Tunnel{Key: "2", Name: "api", Target: "localhost:8000", Detail: "localhost:8000", Framework: "django", Public: true, State: model.Reconnecting, Since: s.now,
+	s.tunnel(model.Tunnel{Key: "2", Name: "api", Profile: "work", Target: "localhost:8000", Detail: "localhost:8000", Framework: "django", Public: true, State: model.Reconnecting, Since: s.now,
 		Attempt: 2, NextTry: s.now.Add(3 * time.Second), Cause: "connection reset by peer", URL: "https://api.tunnel.example.com"})
-	s.tunnel(model.Tunnel{Key: "3", Name: "~/site", Target: "~/site", Folder: true, Detail: "folder", Public: true, State: model.Online, Since: s.now.Add(-26 * time.Hour),
+	s.tunnel(model.Tunnel{Key: "3", Name: "~/site", Profile: "work", Target: "~/site", Folder: true, Detail: "folder", Public: true, State: model.Online, Since: s.now.Add(-26 * time.Hour),
 		URL: "https://tunnel.example.com/3f9a2c7e51b84d06a1", Lights: model.Lights{Service: up(s.now), Link: up(s.now), URL: up(s.now)}})
-	s.tunnel(model.Tunnel{Key: "4", Name: "a-name-as-long-as-names-are-allowed-to-be-in-this-program-here-x", Target: "localhost:8080", Public: true, State: model.Refused,
+	s.tunnel(model.Tunnel{Key: "4", Name: "a-name-as-long-as-names-are-allowed-to-be-in-this-program-here-x", Profile: "work", Target: "localhost:8080", Public: true, State: model.Refused,
 		Since: s.now, Cause: "the name belongs to somebody else: choose another one"})
-	s.tunnel(model.Tunnel{Key: "5", Name: "database", Target: "localhost:5432", State: model.Stopped, Hazard: "PostgreSQL: a database lets whoever reaches it read or change data."})
+	s.tunnel(model.Tunnel{Key: "5", Name: "database", Profile: "work", Target: "localhost:5432", State: model.Stopped, Hazard: "PostgreSQL: a database lets whoever reaches it read or change data."})
 }
 
 // traffic are requests of all kinds to the shop.
