@@ -392,7 +392,7 @@ func TestDeepJSON(t *testing.T) {
 	before, after := strings.Repeat(`{"a":[`, deep), strings.Repeat("]}", deep)
 	got, _ := copies.json([]byte(before + `{"password":"p","b":"c"}` + after + `,{"token":"t","d":"e"}`))
 	if want := before + `{"password":"REDACTED","b":"c"}` + after + `,{"token":"REDACTED","d":"e"}`; string(got) != want {
-		t.Errorf("%.60q", strings.Trim(string(got), `{"a":[]}`))
+		t.Errorf("%.60q", strings.Trim(string(got), `{"a:[]}`))
 	}
 	s := scan{painter: copies, edit: edit{source: []byte(strings.Repeat("[", 1<<16))}}
 	if s.run(); len(s.outer) > maxNested {
