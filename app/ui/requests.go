@@ -8,6 +8,7 @@ import (
 	"culvert/app/history"
 	"culvert/app/ui/editor"
 	"culvert/app/ui/inspector"
+	"culvert/app/ui/frame"
 	"culvert/app/ui/model"
 	"culvert/app/ui/words"
 )
@@ -148,8 +149,33 @@ func (w *Window) send(x *exchange.Exchange, r model.Replay, done func(error)) {
 		w.inspected.before = w.view.At(0).ID
 	}
 	w.cfg.Bridge.Go(func(ctx context.Context) error { return w.cfg.Controller.Replay(ctx, x, r) }, func(err error) {
+		var q *model.ReplayQuestion
+		if errors.As(err, &q) {
+			w.askReplay(q, done)
+			return
+		}
 		done(err)
 		w.Sync()
+	})
+}
+
+// askReplay asks whether a request that came from a file shall go to the service.
+func (w *Window) askReplay(q *model.ReplayQuestion, done func(error)) {
+	frame.Ask(w.win.Canvas(), frame.Question{
+		Title: words.T("Send a request that came from a file?"),
+		Text: words.T("%s %s would go to %s. Whoever made the file has chosen what it does there.",
+			q.Method, q.Path, q.Service),
+		Yes: words.T("Send"), No: words.T("Cancel"),
+	}, func(yes bool) {
+		if !yes {
+			w.inspected.replayed = ""
+			done(nil)
+			return
+		}
+		w.cfg.Bridge.Go(q.Agree, func(err error) {
+			done(err)
+			w.Sync()
+		})
 	})
 }
 

@@ -113,6 +113,8 @@ type Control struct {
 	override *url.URL
 	problem  error // why the config file cannot be used, nil if it can
 	cards    map[string]*card
+	// removed are the last IDs of tunnels that may be brought back.
+	removed map[model.Wish]string
 	// lan is what was last wished for: while the built-in relay does not run, that
 	// is what will be in force.
 	lan bool
@@ -131,7 +133,7 @@ func New(cfg Config) *Control {
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
-	c := &Control{cfg: cfg, store: cfg.Store, override: cfg.Backend, lan: cfg.LAN, cards: map[string]*card{}, online: make(chan struct{}, 1)}
+	c := &Control{cfg: cfg, store: cfg.Store, override: cfg.Backend, lan: cfg.LAN, cards: map[string]*card{}, removed: map[model.Wish]string{}, online: make(chan struct{}, 1)}
 	c.ctx, c.end = context.WithCancel(context.Background())
 	c.services.Store(&[]discover.Service{})
 	file, err := cfg.Dir.Load()

@@ -205,4 +205,30 @@ func TestURLsAreTheSameAfterARestart(t *testing.T) {
 	if after := url(again); after != before {
 		t.Errorf("the URL was %s and is now %s", before, after)
 	}
+
+	// So it is when a tunnel is removed, and that is undone.
+	key := again.store.Tunnels()[0].Key
+	wish, _ := again.Wish(key)
+	if err := again.Remove(t.Context(), key); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "no card", func() bool { return len(again.store.Tunnels()) == 0 })
+	if err := again.BringBack(t.Context(), wish, 0); err != nil {
+		t.Fatal(err)
+	}
+	if err := again.Start(t.Context(), again.store.Tunnels()[0].Key); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "online once more", func() bool { return url(again) != "" })
+	if after := url(again); after != before {
+		t.Errorf("brought back, the URL is %s, and was %s", after, before)
+	}
+
+	// What is open already is not opened twice by typing it again.
+	if _, err := again.Open(t.Context(), "3001", true); err != nil {
+		t.Fatal(err)
+	}
+	if n := len(again.store.Tunnels()); n != 1 {
+		t.Errorf("typed again, there are %d cards", n)
+	}
 }

@@ -3,6 +3,8 @@ package control
 import (
 	"cmp"
 	"context"
+	"net/url"
+	"strings"
 	"time"
 
 	"culvert/app/discover"
@@ -22,7 +24,21 @@ func (c *Control) Open(ctx context.Context, text string, remember bool) (string,
 	if t := c.resting(to); t != nil {
 		return t.Key(), c.Start(ctx, t.Key())
 	}
-	return c.add(ctx, to, model.Wish{Target: written(to), Profile: c.current()}, remember)
+	w := model.Wish{Target: written(to), Profile: c.current()}
+	if t := c.open(to, w.Profile); t != nil && remember {
+		return t.Key(), nil // another one to the same place is made by Duplicate
+	}
+	return c.add(ctx, to, w, remember)
+}
+
+// open finds a tunnel that leads from the backend to the target.
+func (c *Control) open(to target.Target, profile string) *engine.Tunnel {
+	for _, t := range c.engine.Tunnels() {
+		if spec := t.Spec(); spec.Target == to && spec.Profile == profile {
+			return t
+		}
+	}
+	return nil
 }
 
 // written is a target as a person would write it, and read back as the same.
@@ -129,6 +145,18 @@ func (c *Control) Probe(_ context.Context, key string) error {
 
 // Remove takes a tunnel away, and out of the config file.
 func (c *Control) Remove(_ context.Context, key string) error {
+	c.mu.Lock()
+	k := c.cards[key]
+	c.mu.Unlock()
+	if k != nil {
+		id := c.lastID(key, k) // while the tunnel knows it
+		c.mu.Lock()
+		if len(c.removed) >= maxRemoved {
+			clear(c.removed)
+		}
+		c.removed[k.wish] = id
+		c.mu.Unlock()
+	}
 	if err := c.with(key, (*engine.Tunnel).Remove); err != nil {
 		return err
 	}
@@ -187,17 +215,22 @@ func (c *Control) Change(ctx context.Context, key string, w model.Wish) (string,
 	return key, nil
 }
 
-// BringBack opens a tunnel that was removed once more: stopped, in its old place.
+// maxRemoved bounds how many removed tunnels can have their URLs back.
+const maxRemoved = 64
+
+// BringBack opens a tunnel that was removed once more: stopped, in its old place, and to
+// be started under its old URL. It needs no token, which Start asks for.
 func (c *Control) BringBack(ctx context.Context, w model.Wish, index int) error {
 	to, err := target.Remembered(w.Target)
 	if err != nil {
 		return err
 	}
 	w.Target = written(to)
-	spec, err := c.spec(ctx, to, w)
-	if err != nil {
-		return err
-	}
+	spec := c.specWith(backend{URL: c.address(w.Profile)}, to, w)
+	c.mu.Lock()
+	spec.LastID = c.removed[w]
+	delete(c.removed, w)
+	c.mu.Unlock()
 	t, err := c.engine.OpenStopped(spec)
 	if err != nil {
 		return err
@@ -206,6 +239,15 @@ func (c *Control) BringBack(ctx context.Context, w model.Wish, index int) error 
 	c.store.PutTunnel(c.shown(t, t.Status()))
 	c.remember(t.Key())
 	return c.Move(ctx, t.Key(), index)
+}
+
+// address is where a profile leads; a name that is a URL stands for itself.
+func (c *Control) address(profile string) *url.URL {
+	if strings.Contains(profile, "://") {
+		u, _ := url.Parse(profile) // Start tells what is wrong with it
+		return u
+	}
+	return c.Config().Profiles[profile].Backend.URL
 }
 
 // Check says what is wrong with a target, and whether it is dangerous.

@@ -136,7 +136,7 @@ func (s *Store) Since(id, turn uint64, rows []*Request) ([]*Request, News) {
 func (s *Store) ClearRequests(tunnel string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.log.drop(tunnel)
+	s.log.clear(tunnel)
 	s.mark()
 }
 
@@ -178,11 +178,21 @@ func (l *log) has(id uint64) bool {
 	return i < len(l.ring) && l.at(i).ID == id
 }
 
-// drop removes a tunnel's rows, or with "" all.
+// clear removes a tunnel's rows, or with "" all, but for what is still going on: its end
+// would have no row to be told in.
+func (l *log) clear(tunnel string) {
+	l.remove(func(r *Request) bool { return !r.Open && (tunnel == "" || r.Tunnel == tunnel) })
+}
+
+// drop removes all rows of a tunnel.
 func (l *log) drop(tunnel string) {
+	l.remove(func(r *Request) bool { return r.Tunnel == tunnel })
+}
+
+func (l *log) remove(gone func(*Request) bool) {
 	rows := make([]*Request, 0, len(l.ring))
 	for i := range l.ring {
-		if r := l.at(i); tunnel != "" && r.Tunnel != tunnel {
+		if r := l.at(i); !gone(r) {
 			rows = append(rows, r)
 		} else {
 			l.forget(r.ID)

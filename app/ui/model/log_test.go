@@ -330,3 +330,23 @@ func TestRowsHoldNothingLarge(t *testing.T) {
 		}
 	}
 }
+
+// What is still going on has a row to end in, also after the list was cleared.
+func TestClearLeavesWhatIsOpen(t *testing.T) {
+	t.Parallel()
+	s := NewStore()
+	s.PutTunnel(Tunnel{Key: "1"})
+	s.AddRequest(&Request{Tunnel: "1", Path: "/done", Status: 200})
+	s.AddRequest(&Request{Tunnel: "1", Path: "/events", Status: 200, Open: true})
+	s.ClearRequests("")
+	v := NewView(s)
+	v.Sync()
+	if v.Len() != 1 || v.At(0).Path != "/events" {
+		t.Errorf("after clearing there are %d rows", v.Len())
+	}
+	s.RemoveTunnel("1")
+	v.Sync()
+	if v.Len() != 0 {
+		t.Errorf("after the tunnel has gone there are %d rows", v.Len())
+	}
+}
