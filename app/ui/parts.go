@@ -99,9 +99,9 @@ func (w *Window) buildRequests() {
 	w.table.OnEnd = w.searchOlder
 	w.table.OnShortcut = w.typedShortcut
 	w.table.OnOpen = func(*model.Request) { w.inspector.Focus() }
-	w.table.OnReplay = func(r *model.Request) { w.withExchange(r, w.replay) }
-	w.table.OnCompare = func(r *model.Request) { w.inspector.Compare() }
-	w.table.OnCopy = func(r *model.Request) { w.inspector.CopyCURL() }
+	w.table.OnReplay = w.replayRow
+	w.table.OnCompare = func(r *model.Request) { w.whenInspected(r, w.inspector.Compare) }
+	w.table.OnCopy = func(r *model.Request) { w.whenInspected(r, w.inspector.CopyCURL) }
 	w.noRequests = frame.NewLesson(w.copyWith)
 	w.divider = frame.NewDivider(w.moveDivider)
 	w.inspector = inspector.New(inspector.Actions{

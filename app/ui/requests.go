@@ -3,12 +3,13 @@ package ui
 import (
 	"context"
 	"errors"
+	"time"
 
 	"culvert/app/exchange"
 	"culvert/app/history"
 	"culvert/app/ui/editor"
-	"culvert/app/ui/inspector"
 	"culvert/app/ui/frame"
+	"culvert/app/ui/inspector"
 	"culvert/app/ui/model"
 	"culvert/app/ui/words"
 )
@@ -142,6 +143,38 @@ func (w *Window) replay(x *exchange.Exchange) {
 		}
 	})
 }
+
+// replayRow sends the request of a row again. A key that is held down repeats itself;
+// that does not count.
+func (w *Window) replayRow(r *model.Request) {
+	now := w.cfg.Now()
+	if r == nil || r.ID == w.repeated.id && now.Sub(w.repeated.at) < repeatPause {
+		return
+	}
+	w.repeated.id, w.repeated.at = r.ID, now
+	w.withExchange(r, w.replay)
+}
+
+// whenInspected does something with the inspector as soon as it shows the row: the whole
+// exchange of a row may come later than a key.
+func (w *Window) whenInspected(r *model.Request, do func()) {
+	shows := func() bool {
+		x := w.inspector.Exchange()
+		return r != nil && x != nil && x.ID == r.Exchange
+	}
+	if shows() {
+		do()
+		return
+	}
+	w.withExchange(r, func(*exchange.Exchange) {
+		if shows() {
+			do()
+		}
+	})
+}
+
+// repeatPause is how soon the same request may be sent again.
+const repeatPause = time.Second
 
 func (w *Window) send(x *exchange.Exchange, r model.Replay, done func(error)) {
 	w.inspected.replayed, w.inspected.before = x.ID, 0

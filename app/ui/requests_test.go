@@ -108,6 +108,7 @@ func TestReplayFromInspectorAndTable(t *testing.T) {
 	s.press("Replay")
 	s.settle()
 	s.table.OnReplay(r)
+	s.table.OnReplay(r) // the key is held down
 	s.settle()
 	if diff := cmp.Diff([]string{"replay x/a ", "replay x/a "}, s.engine.took()); diff != "" {
 		t.Errorf("asked for (-want +got):\n%s", diff)

@@ -39,9 +39,13 @@ type Window struct {
 	removed   *removed // what can be brought back, nil if there is nothing
 
 	inspected inspected
-	search    search
-	applied   applied
-	base      color.Color // the theme's background when sheets were built
+	repeated  struct { // the last row that was sent again
+		id uint64
+		at time.Time
+	}
+	search  search
+	applied applied
+	base    color.Color // the theme's background when sheets were built
 }
 
 // inspected is what the inspector shows, or is about to.

@@ -62,7 +62,11 @@ func (f *Foot) Sync(s FootState) {
 	// The built-in relay may carry tunnels also when the next one will lead elsewhere.
 	builtIn := s.Backend.BuiltIn || slices.ContainsFunc(s.Tunnels, func(t model.Tunnel) bool { return t.Profile == "" })
 	if f.lan.Visible() != builtIn {
-		f.lan.Hidden = !builtIn
+		if builtIn {
+			f.lan.Show()
+		} else {
+			f.lan.Hide()
+		}
 		relayout = true
 	}
 	if relayout {

@@ -7,10 +7,15 @@ import (
 	"time"
 
 	"culvert/app/discover"
+	"culvert/app/plain"
 )
 
-// maxNotices bounds the messages that wait to be read.
-const maxNotices = 4
+// maxNotices bounds the messages that wait to be read, and maxNotice the length of each,
+// in runes: they may quote what came from elsewhere.
+const (
+	maxNotices = 4
+	maxNotice  = 500
+)
 
 // Store is the meeting point of engine and window. Writers take a short lock and
 // leave a mark; nobody waits for the other side.
@@ -195,6 +200,7 @@ func (s *Store) Services() (found []discover.Service, scanned bool) {
 // AddNotice leaves a message that stays in the window until it is dismissed. A
 // message that is already there is not repeated.
 func (s *Store) AddNotice(text string) {
+	text = plain.Cut(text, maxNotice)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if slices.Contains(s.notices, text) {
