@@ -30,12 +30,12 @@ func TestPackagingAgrees(t *testing.T) {
 	id := app.Details.ID
 	entry := desktopEntry(t, filepath.Join("linux", id+".desktop"))
 	for key, want := range map[string]string{
-		"Name":           app.Details.Name,
-		"GenericName":    app.LinuxAndBSD.GenericName,
-		"Comment":        app.LinuxAndBSD.Comment,
-		"Categories":     strings.Join(app.LinuxAndBSD.Categories, ";") + ";",
-		"Keywords":       strings.Join(app.LinuxAndBSD.Keywords, ";") + ";",
-		"Icon":           id,
+		"Name":        app.Details.Name,
+		"GenericName": app.LinuxAndBSD.GenericName,
+		"Comment":     app.LinuxAndBSD.Comment,
+		"Categories":  strings.Join(app.LinuxAndBSD.Categories, ";") + ";",
+		"Keywords":    strings.Join(app.LinuxAndBSD.Keywords, ";") + ";",
+		"Icon":        id,
 		// By X11's class, which Fyne takes from the window's title; Wayland goes by the ID.
 		"StartupWMClass": app.Details.Name,
 		"Exec":           "culvert-desktop",

@@ -110,7 +110,8 @@ func (d *display) env() []string {
 
 func (d *display) run(name string, args ...string) (string, error) {
 	cmd := exec.Command(name, args...)
-	cmd.Env = append(os.Environ(), d.env()...)
+	// What xdotool types may be in any script.
+	cmd.Env = append(os.Environ(), append(d.env(), "LC_ALL=C.UTF-8")...)
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr
 	out, err := cmd.Output()

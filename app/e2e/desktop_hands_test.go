@@ -26,13 +26,12 @@ var (
 	languageChoice = image.Pt(971, 356)
 	clearAll       = image.Pt(1016, 423) // in the settings, page Requests
 
-	centre    = image.Rect(400, 300, 880, 500) // where questions stand
+	centre    = image.Rect(400, 300, 860, 500) // where questions stand
 	noticeBar = image.Rect(0, 66, 360, 100)    // its left end: farther right there may be a chosen tab of this colour
 )
 
 // Colours of the dark theme, and of the light one.
 var (
-	accentFill = color.RGBA{0x2f, 0x6f, 0xe4, 0xff} // of the answer that does it
 	lightPanel = color.RGBA{0xff, 0xff, 0xff, 0xff}
 	noticeBack = color.RGBA{0x26, 0x32, 0x4a, 0xff}
 )
@@ -91,8 +90,9 @@ func (dt *desktop) openSettings(t testing.TB, steps int) {
 func (dt *desktop) awaitQuestion(t testing.TB, want bool) {
 	t.Helper()
 	eventually(t, func() error {
-		if n := inked(dt.picture(t), centre, accentFill); n > 300 != want {
-			return fmt.Errorf("there are %d pixels of a button in the middle; wanted a question: %v", n, want)
+		// The answer that does something is written in red; statuses stand further right.
+		if n := inked(dt.picture(t), centre, badInk); n > 30 != want {
+			return fmt.Errorf("there are %d red pixels in the middle; wanted a question: %v", n, want)
 		}
 		return nil
 	})

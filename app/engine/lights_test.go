@@ -212,7 +212,10 @@ func TestMisled(t *testing.T) {
 	}{
 		{s.URL, func(w http.ResponseWriter) { w.WriteHeader(204) }, "something else answers", false},
 		{s.URL, func(w http.ResponseWriter) { w.Header().Set(probeHeader, "guess"); w.WriteHeader(204) }, "something else answers", false},
-		{s.URL, func(w http.ResponseWriter) { w.Header().Set(probeHeader, tun.questions.answer("guess")); w.WriteHeader(200) }, "something else answers", false},
+		{s.URL, func(w http.ResponseWriter) {
+			w.Header().Set(probeHeader, tun.questions.answer("guess"))
+			w.WriteHeader(200)
+		}, "something else answers", false},
 		{s.URL, func(w http.ResponseWriter) { w.Header().Set("Location", "https://login.example/x"); w.WriteHeader(302) }, "elsewhere to login.example (302)", false},
 		{s.URL, func(w http.ResponseWriter) { w.Header().Set("Location", "/x"); w.WriteHeader(302) }, "elsewhere (302)", false},
 		{s.URL, func(w http.ResponseWriter) { w.WriteHeader(401) }, "wants a login", false},
