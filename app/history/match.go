@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"culvert/app/coding"
+	"culvert/app/plain"
 )
 
 // The bounds of a text that is searched for, and of a body behind its codings.
@@ -66,7 +67,7 @@ func (s *search) fits(ctx context.Context, conn *sql.Conn, row *Summary, c *cont
 
 // missing gives the words that do not occur in text.
 func missing(words []string, text []byte) []string {
-	return without(words, func(w string) bool { return containsFold(text, w) })
+	return without(words, func(w string) bool { return plain.ContainsFold(text, w) })
 }
 
 // without gives the words that have does not say yes to. The given ones stay as they are.
@@ -88,7 +89,7 @@ func without(words []string, has func(string) bool) []string {
 
 // decoded is a body behind its content codings, as far as it goes; nil without any.
 func decoded(header, body []byte) []byte {
-	if len(body) == 0 || !containsFold(header, "content-encoding: ") {
+	if len(body) == 0 || !plain.ContainsFold(header, "content-encoding: ") {
 		return nil
 	}
 	codings := coding.Of(decodeHeader(header))
@@ -104,39 +105,11 @@ func decoded(header, body []byte) []byte {
 	return text
 }
 
-// containsFold is bytes.Contains for a needle in lower case, blind to the case of
-// ASCII. Most of what it runs over does not even have the first letter.
-func containsFold(text []byte, needle string) bool {
-	first := needle[0]
-	upper := first
-	if 'a' <= first && first <= 'z' {
-		upper -= 'a' - 'A'
-	}
-	for i := 0; i+len(needle) <= len(text); i++ {
-		if c := text[i]; c != first && c != upper {
-			continue
-		}
-		j := 1
-		for j < len(needle) && lowerASCII(text[i+j]) == needle[j] {
-			j++
-		}
-		if j == len(needle) {
-			return true
-		}
-	}
-	return false
-}
-
 func lower(text []byte) []byte {
 	for i, c := range text {
-		text[i] = lowerASCII(c)
+		if 'A' <= c && c <= 'Z' {
+			text[i] = c + 'a' - 'A'
+		}
 	}
 	return text
-}
-
-func lowerASCII(c byte) byte {
-	if 'A' <= c && c <= 'Z' {
-		return c + 'a' - 'A'
-	}
-	return c
 }

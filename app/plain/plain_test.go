@@ -1,6 +1,10 @@
 package plain
 
-import "testing"
+import (
+	"math/rand/v2"
+	"strings"
+	"testing"
+)
 
 func TestLine(t *testing.T) {
 	t.Parallel()
@@ -53,6 +57,35 @@ func TestContainsFold(t *testing.T) {
 		}
 		if got := ContainsFold([]byte(tt.text), tt.needle); got != tt.want {
 			t.Errorf("%q in the bytes of %q: %v", tt.needle, tt.text, got)
+		}
+	}
+}
+
+// TestContainsFoldAgrees holds the matcher against the standard library's.
+func TestContainsFoldAgrees(t *testing.T) {
+	t.Parallel()
+	random := rand.New(rand.NewPCG(1, 2))
+	text := func(most int) string {
+		const pieces = "aAbBz{\xc3\x89"
+		b := make([]byte, random.IntN(most))
+		for i := range b {
+			b[i] = pieces[random.IntN(len(pieces))]
+		}
+		return string(b)
+	}
+	lower := func(s string) string {
+		return strings.Map(func(r rune) rune {
+			if 'A' <= r && r <= 'Z' {
+				return r + 'a' - 'A'
+			}
+			return r
+		}, s)
+	}
+	for range 20000 {
+		hay, word := strings.ToValidUTF8(text(20), "?"), lower(strings.ToValidUTF8(text(5), "?"))
+		want := strings.Contains(lower(hay), word)
+		if got := ContainsFold(hay, word); got != want {
+			t.Fatalf("ContainsFold(%q, %q) = %v", hay, word, got)
 		}
 	}
 }
