@@ -193,12 +193,13 @@ func TestMisled(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer silence.Close()
-	closed, err := net.Listen("tcp", "127.0.0.1:0")
+	// Nothing can listen at the near end of a connection while it lasts.
+	near, err := net.Dial("tcp", silence.Addr().String())
 	if err != nil {
 		t.Fatal(err)
 	}
-	nobody := "http://" + closed.Addr().String()
-	closed.Close()
+	defer near.Close()
+	nobody := "http://" + near.LocalAddr().String()
 	e, _ := start(t, Config{Dir: folder(t)})
 	tun, err := e.OpenStopped(Spec{Target: service(t)})
 	if err != nil {
