@@ -220,7 +220,7 @@ func (b *builtIn) stop() {
 }
 
 // authenticate admits this process's tunnels, whose owner key then says who they are.
-func (b *builtIn) authenticate(token string) (auth.Identity, error) {
+func (b *builtIn) authenticate(_ context.Context, token string) (auth.Identity, error) {
 	if subtle.ConstantTimeCompare([]byte(token), []byte(b.token)) != 1 {
 		return auth.Identity{}, errors.New("this relay is built into another program and serves only that: start one with `culvert relay`")
 	}

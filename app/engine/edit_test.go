@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -78,7 +79,7 @@ func TestEditTheService(t *testing.T) {
 func TestEditTheLink(t *testing.T) {
 	t.Parallel()
 	local := saying(t, "hi")
-	backend := startRelay(t, relay.Config{Authenticate: func(token string) (auth.Identity, error) {
+	backend := startRelay(t, relay.Config{Authenticate: func(_ context.Context, token string) (auth.Identity, error) {
 		if token == "bad" {
 			return auth.Identity{}, errors.New("the token has expired")
 		}

@@ -429,7 +429,7 @@ func TestRefusedAndStartedAgain(t *testing.T) {
 	t.Parallel()
 	var mu sync.Mutex
 	admit := false
-	backend := startRelay(t, relay.Config{Authenticate: func(string) (auth.Identity, error) {
+	backend := startRelay(t, relay.Config{Authenticate: func(context.Context, string) (auth.Identity, error) {
 		mu.Lock()
 		defer mu.Unlock()
 		if !admit {

@@ -1,13 +1,16 @@
 package engine
 
 import (
+	"encoding/json"
+	"time"
+
 	"culvert/app/capture"
 	"culvert/app/session"
 )
 
 // Event is something that whoever shows the engine to a person wants to know:
-// StatusChanged, StreamOpened, RequestDone, Dropped, Probed, Edited, Notice, Removed
-// or BuiltInChanged.
+// StatusChanged, StreamOpened, RequestDone, Dropped, Probed, Edited, Notice,
+// NoticeReceived, Removed or BuiltInChanged.
 //
 // Events of one tunnel come one at a time and in order; those of different
 // tunnels, and of the engine itself, may come at the same time.
@@ -58,6 +61,18 @@ type Notice struct {
 	Message string
 }
 
+// NoticeReceived is what somebody has sent to this user through the backend. It comes
+// once, by whichever tunnel was first, however many of them are told.
+type NoticeReceived struct {
+	Tunnel *Tunnel
+	ID     string
+	At     time.Time // when it was sent, else when it came
+	// Title, which may be "", and Text are for people, each one line or more, cleaned
+	// and bounded.
+	Title, Text string
+	Data        json.RawMessage // as it was sent
+}
+
 // Removed is a tunnel's last event.
 type Removed struct{ Tunnel *Tunnel }
 
@@ -72,5 +87,6 @@ func (Probed) isEvent()         {}
 func (Edited) isEvent()         {}
 func (Dropped) isEvent()        {}
 func (Notice) isEvent()         {}
+func (NoticeReceived) isEvent() {}
 func (Removed) isEvent()        {}
 func (BuiltInChanged) isEvent() {}

@@ -43,7 +43,7 @@ func startRelay(t *testing.T, cfg relay.Config) (*relay.Server, *url.URL) {
 
 func TestRelayWithTokens(t *testing.T) {
 	t.Parallel()
-	_, at := startRelay(t, relay.Config{Authenticate: func(token string) (auth.Identity, error) {
+	_, at := startRelay(t, relay.Config{Authenticate: func(_ context.Context, token string) (auth.Identity, error) {
 		if token != secret {
 			return auth.Identity{}, errors.New("the token is not known here")
 		}

@@ -4,11 +4,13 @@ package auth
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"io"
 	"os"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/golang-jwt/jwt/v5"
@@ -24,6 +26,14 @@ type Identity struct {
 	Tunnels []string
 	// Max is how many tunnels the bearer may hold at once; 0: the backend's default.
 	Max int
+	// Notify says that the bearer may send notices to every user, and not only to
+	// itself.
+	Notify bool
+
+	// ID names the token, to revoke it by; "" if it has no name (jti).
+	ID string
+	// IssuedAt and Expires are the token's; zero if it does not say.
+	IssuedAt, Expires time.Time
 }
 
 // Allows reports whether the bearer may hold the tunnel id.
@@ -109,10 +119,11 @@ type claims struct {
 	jwt.RegisteredClaims
 	Tunnels []string `json:"tunnels,omitempty"`
 	Max     int      `json:"max,omitempty"`
+	Notify  bool     `json:"notify,omitempty"`
 }
 
 // Verify says who bears the token, or why it is not accepted.
-func (v *Verifier) Verify(token string) (Identity, error) {
+func (v *Verifier) Verify(_ context.Context, token string) (Identity, error) {
 	if token == "" {
 		return Identity{}, ErrNoToken
 	}
@@ -130,6 +141,8 @@ func (v *Verifier) Verify(token string) (Identity, error) {
 		return Identity{}, fmt.Errorf("%w: it was not signed with this backend's secret (HS256)", ErrInvalidToken)
 	case c.Subject == "":
 		return Identity{}, fmt.Errorf("%w: it names no user (sub)", ErrInvalidToken)
+	case strings.HasPrefix(c.Subject, keyPrefix):
+		return Identity{}, fmt.Errorf("%w: its user name (sub) begins like an owner key", ErrInvalidToken)
 	case len(c.Subject) > maxSubject:
 		return Identity{}, fmt.Errorf("%w: its user name (sub) is too long", ErrInvalidToken)
 	case c.Max < 0:
@@ -140,5 +153,12 @@ func (v *Verifier) Verify(token string) (Identity, error) {
 			return Identity{}, fmt.Errorf("%w: its tunnel name %q: %w", ErrInvalidToken, id, err)
 		}
 	}
-	return Identity{Subject: c.Subject, Tunnels: c.Tunnels, Max: c.Max}, nil
+	i := Identity{Subject: c.Subject, Tunnels: c.Tunnels, Max: c.Max, Notify: c.Notify, ID: c.ID}
+	if c.IssuedAt != nil {
+		i.IssuedAt = c.IssuedAt.Time
+	}
+	if c.ExpiresAt != nil {
+		i.Expires = c.ExpiresAt.Time
+	}
+	return i, nil
 }

@@ -29,7 +29,8 @@ func TestVerify(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	hour := func(n int) int64 { return time.Now().Add(time.Duration(n) * time.Hour).Unix() }
+	now := time.Now()
+	hour := func(n int) int64 { return now.Add(time.Duration(n) * time.Hour).Unix() }
 	hs := jwt.SigningMethodHS256
 	good := sign(t, hs, secret, jwt.MapClaims{"sub": "ann"})
 	parts := strings.Split(good, ".")
@@ -38,25 +39,26 @@ func TestVerify(t *testing.T) {
 		want  Identity
 		err   error
 	}{
-		"plain":         {good, Identity{Subject: "ann"}, nil},
-		"with all":      {sign(t, hs, secret, jwt.MapClaims{"sub": "ann", "tunnels": []string{"shop"}, "max": 3, "exp": hour(1)}), Identity{Subject: "ann", Tunnels: []string{"shop"}, Max: 3}, nil},
-		"no token":      {"", Identity{}, ErrNoToken},
-		"no JWT":        {"hello", Identity{}, ErrInvalidToken},
-		"expired":       {sign(t, hs, secret, jwt.MapClaims{"sub": "ann", "exp": hour(-1)}), Identity{}, ErrExpired},
-		"not yet":       {sign(t, hs, secret, jwt.MapClaims{"sub": "ann", "nbf": hour(1)}), Identity{}, ErrExpired},
-		"other secret":  {sign(t, hs, []byte(strings.Repeat("x", 32)), jwt.MapClaims{"sub": "ann"}), Identity{}, ErrInvalidToken},
-		"HS512":         {sign(t, jwt.SigningMethodHS512, secret, jwt.MapClaims{"sub": "ann"}), Identity{}, ErrInvalidToken},
-		"alg none":      {sign(t, jwt.SigningMethodNone, jwt.UnsafeAllowNoneSignatureType, jwt.MapClaims{"sub": "ann"}), Identity{}, ErrInvalidToken},
-		"no signature":  {parts[0] + "." + parts[1] + ".", Identity{}, ErrInvalidToken},
-		"other payload": {parts[0] + "." + strings.Split(sign(t, hs, []byte("x"), jwt.MapClaims{"sub": "bob"}), ".")[1] + "." + parts[2], Identity{}, ErrInvalidToken},
-		"no user":       {sign(t, hs, secret, jwt.MapClaims{"max": 3}), Identity{}, ErrInvalidToken},
-		"long user":     {sign(t, hs, secret, jwt.MapClaims{"sub": strings.Repeat("a", 257)}), Identity{}, ErrInvalidToken},
-		"too long":      {good + strings.Repeat("a", maxToken), Identity{}, ErrInvalidToken},
-		"bad name":      {sign(t, hs, secret, jwt.MapClaims{"sub": "ann", "tunnels": []string{"Shop"}}), Identity{}, ErrInvalidToken},
-		"negative max":  {sign(t, hs, secret, jwt.MapClaims{"sub": "ann", "max": -1}), Identity{}, ErrInvalidToken},
-		"wrong types":   {sign(t, hs, secret, jwt.MapClaims{"sub": "ann", "max": "many"}), Identity{}, ErrInvalidToken},
+		"plain":           {good, Identity{Subject: "ann"}, nil},
+		"with all":        {sign(t, hs, secret, jwt.MapClaims{"sub": "ann", "tunnels": []string{"shop"}, "max": 3, "notify": true, "jti": "t1", "iat": hour(-1), "exp": hour(1)}), Identity{Subject: "ann", Tunnels: []string{"shop"}, Max: 3, Notify: true, ID: "t1", IssuedAt: time.Unix(hour(-1), 0), Expires: time.Unix(hour(1), 0)}, nil},
+		"no token":        {"", Identity{}, ErrNoToken},
+		"no JWT":          {"hello", Identity{}, ErrInvalidToken},
+		"expired":         {sign(t, hs, secret, jwt.MapClaims{"sub": "ann", "exp": hour(-1)}), Identity{}, ErrExpired},
+		"not yet":         {sign(t, hs, secret, jwt.MapClaims{"sub": "ann", "nbf": hour(1)}), Identity{}, ErrExpired},
+		"other secret":    {sign(t, hs, []byte(strings.Repeat("x", 32)), jwt.MapClaims{"sub": "ann"}), Identity{}, ErrInvalidToken},
+		"HS512":           {sign(t, jwt.SigningMethodHS512, secret, jwt.MapClaims{"sub": "ann"}), Identity{}, ErrInvalidToken},
+		"alg none":        {sign(t, jwt.SigningMethodNone, jwt.UnsafeAllowNoneSignatureType, jwt.MapClaims{"sub": "ann"}), Identity{}, ErrInvalidToken},
+		"no signature":    {parts[0] + "." + parts[1] + ".", Identity{}, ErrInvalidToken},
+		"other payload":   {parts[0] + "." + strings.Split(sign(t, hs, []byte("x"), jwt.MapClaims{"sub": "bob"}), ".")[1] + "." + parts[2], Identity{}, ErrInvalidToken},
+		"no user":         {sign(t, hs, secret, jwt.MapClaims{"max": 3}), Identity{}, ErrInvalidToken},
+		"user like a key": {sign(t, hs, secret, jwt.MapClaims{"sub": "key:abc"}), Identity{}, ErrInvalidToken},
+		"long user":       {sign(t, hs, secret, jwt.MapClaims{"sub": strings.Repeat("a", 257)}), Identity{}, ErrInvalidToken},
+		"too long":        {good + strings.Repeat("a", maxToken), Identity{}, ErrInvalidToken},
+		"bad name":        {sign(t, hs, secret, jwt.MapClaims{"sub": "ann", "tunnels": []string{"Shop"}}), Identity{}, ErrInvalidToken},
+		"negative max":    {sign(t, hs, secret, jwt.MapClaims{"sub": "ann", "max": -1}), Identity{}, ErrInvalidToken},
+		"wrong types":     {sign(t, hs, secret, jwt.MapClaims{"sub": "ann", "max": "many"}), Identity{}, ErrInvalidToken},
 	} {
-		got, err := v.Verify(c.token)
+		got, err := v.Verify(t.Context(), c.token)
 		if !errors.Is(err, c.err) || (err == nil) != (c.err == nil) {
 			t.Errorf("%s: error %v, want %v", name, err, c.err)
 		}

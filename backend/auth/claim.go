@@ -2,6 +2,7 @@ package auth
 
 import (
 	"fmt"
+	"strings"
 
 	"culvert/backend/tunnel"
 	"culvert/backend/wire"
@@ -33,10 +34,11 @@ func (i Identity) Claim(r *wire.Ready, c Checks) (tunnel.Claim, error) {
 	}
 	claim := tunnel.Claim{ID: r.TunnelID, Owner: i.Owner(), Instance: r.Instance, Epoch: r.Epoch}
 	if claim.Owner == "" && r.Owner != "" {
-		if err := tunnel.VerifyOwner(r.Owner, r.Proof, c.Challenge, c.Hosts...); err != nil {
-			return tunnel.Claim{}, &wire.Error{Code: wire.CodeUnauthorized, Message: fmt.Sprintf("%v: %s", err, c.Advice)}
+		owner, err := VerifyKey(r.Owner, r.Proof, c)
+		if err != nil {
+			return tunnel.Claim{}, err
 		}
-		claim.Owner = "key:" + r.Owner
+		claim.Owner = owner
 	}
 	if claim.ID == "" {
 		return claim, nil
@@ -51,10 +53,37 @@ func (i Identity) Claim(r *wire.Ready, c Checks) (tunnel.Claim, error) {
 	return claim, nil
 }
 
+// The owners of tunnels are users, by their tokens, or else owner keys.
+const (
+	userPrefix = "user:"
+	keyPrefix  = "key:"
+)
+
 // Owner is what tunnels of the bearer belong to, or "" without a token.
 func (i Identity) Owner() string {
 	if i.Subject == "" {
 		return ""
 	}
-	return "user:" + i.Subject
+	return userPrefix + i.Subject
+}
+
+// UserID is what people call an owner: the subject of the user's tokens, or key: and
+// the owner key. OwnerOf is the way back.
+func UserID(owner string) string { return strings.TrimPrefix(owner, userPrefix) }
+
+// OwnerOf is the owner whose UserID is given. No subject begins with key:.
+func OwnerOf(userID string) string {
+	if strings.HasPrefix(userID, keyPrefix) {
+		return userID
+	}
+	return userPrefix + userID
+}
+
+// VerifyKey says who shows an owner key with a proof, for somebody who asks for no
+// tunnel. A refusal is a *wire.Error.
+func VerifyKey(owner, proof string, c Checks) (string, error) {
+	if err := tunnel.VerifyOwner(owner, proof, c.Challenge, c.Hosts...); err != nil {
+		return "", &wire.Error{Code: wire.CodeUnauthorized, Message: fmt.Sprintf("%v: %s", err, c.Advice)}
+	}
+	return keyPrefix + owner, nil
 }

@@ -74,11 +74,11 @@ func TestVerifyByTwoSecrets(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name, key := range map[string][]byte{"newer": secret, "older": older} {
-		if got, err := v.Verify(sign(t, jwt.SigningMethodHS256, key, jwt.MapClaims{"sub": "ann"})); err != nil || got.Subject != "ann" {
+		if got, err := v.Verify(t.Context(), sign(t, jwt.SigningMethodHS256, key, jwt.MapClaims{"sub": "ann"})); err != nil || got.Subject != "ann" {
 			t.Errorf("%s: %+v, %v", name, got, err)
 		}
 	}
-	if _, err := v.Verify(sign(t, jwt.SigningMethodHS256, other, jwt.MapClaims{"sub": "ann"})); !errors.Is(err, ErrInvalidToken) {
+	if _, err := v.Verify(t.Context(), sign(t, jwt.SigningMethodHS256, other, jwt.MapClaims{"sub": "ann"})); !errors.Is(err, ErrInvalidToken) {
 		t.Errorf("a third secret: %v", err)
 	}
 	if _, err := NewSecretVerifier(secret, []byte("short")); !errors.Is(err, ErrShortSecret) {

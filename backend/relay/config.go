@@ -11,6 +11,7 @@
 package relay
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -40,7 +41,7 @@ type Config struct {
 	// agent. An Identity without a subject admits the agent, whose owner key then
 	// says who it is. If Authenticate is nil, agents are accepted from loopback
 	// only, unless Open.
-	Authenticate func(token string) (auth.Identity, error)
+	Authenticate func(ctx context.Context, token string) (auth.Identity, error)
 	// TrustedProxies are believed about where a visitor comes from.
 	TrustedProxies []netip.Prefix
 	// StateDir keeps the signing key and the reservations; "" keeps them in memory.

@@ -1,6 +1,7 @@
 package relay
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"net/http"
@@ -267,7 +268,7 @@ func TestTokensNameOwnersAndTunnels(t *testing.T) {
 		"ann": {Subject: "ann"}, "bob": {Subject: "bob", Tunnels: []string{"blog", "shop-b"}}, "few": {Subject: "few", Max: 1},
 	}
 	r := startRelay(t, func(c *Config) {
-		c.Authenticate = func(token string) (auth.Identity, error) {
+		c.Authenticate = func(_ context.Context, token string) (auth.Identity, error) {
 			if id, ok := identities[token]; ok {
 				return id, nil
 			}
@@ -376,7 +377,7 @@ func TestStrangersDoNotThrottleAgents(t *testing.T) {
 	r := startRelay(t, func(c *Config) {
 		c.Limits.HandshakesPerSecond = 0.2 // one at once, the next 5 s later
 		c.TrustedProxies = []netip.Prefix{netip.MustParsePrefix("127.0.0.1/32")}
-		c.Authenticate = func(token string) (auth.Identity, error) {
+		c.Authenticate = func(_ context.Context, token string) (auth.Identity, error) {
 			if token != "good" {
 				return auth.Identity{}, auth.ErrInvalidToken
 			}

@@ -1,6 +1,7 @@
 package relay
 
 import (
+	"context"
 	"testing"
 	"time"
 
@@ -13,7 +14,9 @@ func TestDeadTunnelsDoNotCount(t *testing.T) {
 	t.Parallel()
 	r := startRelay(t, func(c *Config) {
 		c.Limits.ProbeTimeout = 2 * time.Second
-		c.Authenticate = func(string) (auth.Identity, error) { return auth.Identity{Subject: "ann", Max: 2}, nil }
+		c.Authenticate = func(context.Context, string) (auth.Identity, error) {
+			return auth.Identity{Subject: "ann", Max: 2}, nil
+		}
 	})
 	dead := r.claim(tunnel.OwnerKey{}, nil) // nobody reads: no pong
 	living := r.claim(tunnel.OwnerKey{}, nil)

@@ -16,7 +16,7 @@ import (
 // by its token; the identity is empty without one. A refusal is a *wire.Error.
 func (s *Server) admit(r *http.Request, peer netip.Addr) (auth.Identity, error) {
 	if s.cfg.Authenticate != nil {
-		identity, err := s.cfg.Authenticate(bearerToken(r))
+		identity, err := s.cfg.Authenticate(r.Context(), bearerToken(r))
 		if err != nil {
 			return auth.Identity{}, &wire.Error{Code: wire.CodeUnauthorized, Message: err.Error()}
 		}

@@ -1,6 +1,7 @@
 package relay
 
 import (
+	"context"
 	"encoding/json"
 	"io"
 	"net/http"
@@ -55,8 +56,8 @@ func TestTrustedLoopback(t *testing.T) {
 }
 
 // admitToken accepts one token.
-func admitToken(token string, identity auth.Identity) func(string) (auth.Identity, error) {
-	return func(shown string) (auth.Identity, error) {
+func admitToken(token string, identity auth.Identity) func(context.Context, string) (auth.Identity, error) {
+	return func(_ context.Context, shown string) (auth.Identity, error) {
 		if shown != token {
 			return auth.Identity{}, auth.ErrInvalidToken
 		}

@@ -59,6 +59,12 @@ func decode(text []byte, limit int, declared bool) (any, error) {
 		return nil, f.err
 	}
 	switch typ {
+	case "":
+		if len(f.Action) > 0 {
+			return f.action()
+		}
+	case TypeNotice:
+		return f.notice()
 	case TypePing:
 		m := &Ping{Session: f.session()}
 		if f.err != nil {

@@ -10,8 +10,9 @@ import (
 )
 
 // Encode gives the JSON text of *Ready, *Established, *HTTPRequest,
-// *HTTPResponse, *ErrorMessage, *Ping, *Pong, *Chunk, *Resend, *Credit or *Cancel; it
-// panics on any other type. What has the zero value and is not in the table of
+// *HTTPResponse, *ErrorMessage, *Ping, *Pong, *Chunk, *Resend, *Credit, *Cancel, *Notice,
+// *Action or *ActionAnswer; it panics on any other type. An answer to an action that is
+// over MaxAction becomes an error that says so. What has the zero value and is not in the table of
 // the original protocol is left out.
 // Header is never null in it, integers are never floats, and HTML is not escaped.
 // JSON has no bytes: those of a header value that are not UTF-8 become U+FFFD.
@@ -81,9 +82,23 @@ func Encode(message any) ([]byte, error) {
 			Type MessageType `json:"type"`
 			*Cancel
 		}{TypeCancel, m}
+	case *Notice:
+		v = struct {
+			Type MessageType `json:"type"`
+			*Notice
+		}{TypeNotice, m}
+	case *Action:
+		v = m
+	case *ActionAnswer:
+		return encodeAnswer(m)
 	default:
 		panic(fmt.Sprintf("wire: Encode of %T", message))
 	}
+	return encodeJSON(size, v)
+}
+
+// encodeJSON writes JSON without escaping HTML. size is a guess.
+func encodeJSON(size int, v any) ([]byte, error) {
 	var b bytes.Buffer
 	b.Grow(size)
 	enc := json.NewEncoder(&b)

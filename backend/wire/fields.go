@@ -43,6 +43,15 @@ type fields struct {
 	From      json.RawMessage `json:"from"`
 	Upto      json.RawMessage `json:"upto"`
 
+	// Of actions and notices.
+	Action json.RawMessage `json:"action"`
+	ID     json.RawMessage `json:"id"`
+	Data   json.RawMessage `json:"data"`
+	Status json.RawMessage `json:"status"`
+	Result json.RawMessage `json:"result"`
+	Error  json.RawMessage `json:"error"`
+	Time   json.RawMessage `json:"time"`
+
 	declared bool // what declared peers add is read, too
 	err      error
 }

@@ -153,7 +153,7 @@ func TestDecodeIsLenient(t *testing.T) {
 			&ErrorMessage{Code: CodeGoingAway, Message: "restart"}},
 		{"gateway's own", `{"message":"Endpoint request timed out","connectionId":"c","requestId":"q"}`,
 			&Unknown{Text: `{"message":"Endpoint request timed out","connectionId":"c","requestId":"q"}`}},
-		{"unknown type", `{"type":"notice","headers":7,"body":[]}`, &Unknown{Type: "notice", Text: `{"type":"notice","headers":7,"body":[]}`}},
+		{"unknown type", `{"type":"novelty","headers":7,"body":[]}`, &Unknown{Type: "novelty", Text: `{"type":"novelty","headers":7,"body":[]}`}},
 		{"brackets and quotes in strings", `{"type":"error","code":"x","message":"` + strings.Repeat(`[{\"\\`, 100) + `"}`,
 			&ErrorMessage{Code: "x", Message: strings.Repeat(`[{"\`, 100)}},
 	} {
@@ -289,6 +289,8 @@ func FuzzDecode(f *testing.F) {
 		&Ready{Protocol: 2, TunnelID: "t"}, &Established{ConnectionID: "c", TunnelID: "t", PublicURL: "u"},
 		&HTTPRequest{RequestID: "r", Method: "GET", URI: "/a", Header: http.Header{"A": {"b"}}, Body: []byte("x")},
 		&HTTPResponse{RequestID: "r", StatusCode: 200}, &ErrorMessage{RequestID: "r", Code: CodeTimeout}, &Ping{}, &Pong{},
+		&Notice{ID: "n", Data: json.RawMessage(`{"a":1}`)}, &Action{Action: "a", ID: "1", Data: json.RawMessage("1")},
+		DoneAction(&Action{Action: "a"}, nil), FailedAction(&Action{Action: "a"}, &ActionError{Code: CodeTimeout}),
 	} {
 		text, err := Encode(m)
 		if err != nil {

@@ -58,7 +58,7 @@ func (a *Agents) identify(ctx context.Context, m *event.Message, set *keys.Set) 
 		return auth.Identity{}, nil
 	}
 	token := bearerToken(m)
-	identity, err := set.Tokens.Verify(token)
+	identity, err := set.Tokens.Verify(ctx, token)
 	if err == nil || token == "" || errors.Is(err, auth.ErrExpired) {
 		return identity, err
 	}
@@ -67,7 +67,7 @@ func (a *Agents) identify(ctx context.Context, m *event.Message, set *keys.Set) 
 	if e != nil || !changed {
 		return identity, err
 	}
-	return set.Tokens.Verify(token)
+	return set.Tokens.Verify(ctx, token)
 }
 
 // bearerToken is the agent's token. Browsers and some WebSocket libraries cannot set

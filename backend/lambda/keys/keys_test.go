@@ -151,7 +151,7 @@ func TestGet(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if id, err := set.Tokens.Verify(token(t, v.Tokens[0])); err != nil || id.Subject != "ann" {
+	if id, err := set.Tokens.Verify(t.Context(), token(t, v.Tokens[0])); err != nil || id.Subject != "ann" {
 		t.Errorf("a token by the text itself: %+v, %v", id, err)
 	}
 	if secret := set.Resume.Secret("shop", "user:ann"); !set.Resume.Verify("shop", "user:ann", secret) {
@@ -272,7 +272,7 @@ func TestReread(t *testing.T) {
 		t.Error("a resume secret from before the rotation is refused")
 	}
 	for _, secret := range next.Tokens {
-		if _, err := set.Tokens.Verify(token(t, secret)); err != nil {
+		if _, err := set.Tokens.Verify(t.Context(), token(t, secret)); err != nil {
 			t.Errorf("one of the two token secrets: %v", err)
 		}
 	}

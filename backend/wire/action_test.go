@@ -1,0 +1,105 @@
+package wire
+
+import (
+	"encoding/json"
+	"errors"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+func TestActions(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		text string
+		want any // nil: a *BadAction
+	}{
+		{`{"action":"echo"}`, &Action{Action: "echo"}},
+		{` {"action":"echo","data":null,"more":1}`, &Action{Action: "echo"}},
+		{`{"action":"echo","id":"7","data":{"a":[1,2]}}`, &Action{Action: "echo", ID: "7", Data: json.RawMessage(`{"a":[1,2]}`)}},
+		{`{"action":"echo","status":"success","result":"x"}`, &ActionAnswer{Action: "echo", Status: StatusSuccess, Result: json.RawMessage(`"x"`)}},
+		{`{"action":"echo","status":"error","error":{"code":"timeout","message":"m"}}`, &ActionAnswer{Action: "echo", Status: StatusError, Error: &ActionError{Code: CodeTimeout, Message: "m"}}},
+		{`{"type":"notice","id":"n","data":"hi","time":5}`, &Notice{ID: "n", Data: json.RawMessage(`"hi"`), Time: 5}},
+		{`{"type":"notice","id":"n","data":null}`, &Notice{ID: "n", Data: json.RawMessage("null")}},
+		{`{"message":"Forbidden"}`, &Unknown{Text: `{"message":"Forbidden"}`}},
+		{`{"action":5}`, nil},
+		{`{"action":""}`, nil},
+		{`{"action":"` + strings.Repeat("a", MaxActionName+1) + `"}`, nil},
+		{`{"action":"a","id":7}`, nil},
+		{`{"action":"a","id":"` + strings.Repeat("a", MaxActionID+1) + `"}`, nil},
+	} {
+		got, err := Decode([]byte(tt.text), MaxAction)
+		if tt.want == nil {
+			if bad := (*BadAction)(nil); !errors.As(err, &bad) || !errors.Is(err, ErrProtocol) {
+				t.Errorf("%.60s: %v, want a *BadAction", tt.text, err)
+			}
+			continue
+		}
+		if diff := cmp.Diff(tt.want, got); diff != "" || err != nil {
+			t.Errorf("%.60s: error %v (-want +got):\n%s", tt.text, err, diff)
+		}
+		if _, unknown := tt.want.(*Unknown); unknown {
+			continue
+		}
+		text, err := Encode(tt.want)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if again, err := Decode(text, MaxAction); err != nil || !cmp.Equal(again, tt.want) {
+			t.Errorf("%s becomes %s: %v", tt.text, text, err)
+		}
+	}
+	for _, text := range []string{
+		`{"action":"a","status":"odd"}`, `{"action":"a","status":"error"}`, `{"action":"a","status":"error","error":5}`,
+		`{"type":"notice","data":1}`, `{"type":"notice","id":"n"}`, `{"type":"notice","id":"n","data":1,"time":-1}`,
+		`{"type":"notice","id":"n","data":"` + strings.Repeat("a", MaxNotice) + `"}`,
+	} {
+		if m, err := Decode([]byte(text), MaxAction); !errors.Is(err, ErrProtocol) {
+			t.Errorf("%.60s: %v, %v", text, m, err)
+		}
+	}
+}
+
+func TestDecodeAction(t *testing.T) {
+	t.Parallel()
+	for text, says := range map[string]string{
+		`hello`: "not a JSON object", `[]`: "not a JSON object", `{}`: "asks for nothing", `{"type":"ping"}`: "asks for nothing",
+		`{"action":1,"id":"7"}`: "action is not a string", `{"action":"a","status":"success"}`: "asks for nothing",
+		"\xff": "not UTF-8", `{"action":"` + strings.Repeat("a", MaxAction) + `"}`: "size in bytes",
+	} {
+		a, err := DecodeAction([]byte(text))
+		var bad *BadAction
+		if a != nil || !errors.As(err, &bad) || !strings.Contains(bad.Error(), says) {
+			t.Errorf("%.40q: %v, %v; want %q", text, a, err, says)
+			continue
+		}
+		answer, err := Encode(bad.Answer())
+		if err != nil {
+			t.Fatal(err)
+		}
+		var shape struct {
+			Action, Status string
+			Error          struct{ Code, Message string }
+		}
+		if json.Unmarshal(answer, &shape) != nil || shape.Status != "error" || shape.Error.Code != "invalid_request" || shape.Error.Message == "" {
+			t.Errorf("%.40q is answered by %s", text, answer)
+		}
+	}
+	_, err := DecodeAction([]byte(`{"action":"a","id":"7","data":{}}`))
+	if err != nil {
+		t.Error(err)
+	}
+}
+
+func TestAnswersFit(t *testing.T) {
+	t.Parallel()
+	big := json.RawMessage(`"` + strings.Repeat("a", MaxAction) + `"`)
+	text, err := Encode(DoneAction(&Action{Action: "echo", ID: "7"}, big))
+	if err != nil || len(text) > 1000 || !strings.Contains(string(text), `"too_large"`) || !strings.Contains(string(text), `"id":"7"`) {
+		t.Errorf("%v, %d bytes", err, len(text))
+	}
+	if text, _ := Encode(DoneAction(&Action{Action: "echo"}, nil)); string(text) != `{"action":"echo","status":"success","result":null}` {
+		t.Errorf("%s", text)
+	}
+}
