@@ -1,5 +1,6 @@
 // Package doctor finds out whether a backend can be used, and if not, why: a list
-// of checks, from the name in the DNS up to a message there and back.
+// of checks, from the name in the DNS up to a message there and back, and to the local
+// service.
 package doctor
 
 import (
@@ -7,17 +8,21 @@ import (
 	"net/url"
 	"time"
 
+	"culvert/app/target"
 	"culvert/backend/tunnel"
 )
 
 // Backend is what is to be checked.
 type Backend struct {
+	// URL is nil if there is no backend but the relay that is built in.
 	URL     *url.URL
 	Token   string // "" for none. Never reported.
 	RootCAs *x509.CertPool
 	Owner   tunnel.OwnerKey
 	// Agent is this program's name and version, for the backend's log.
 	Agent string
+	// Target is a local service to be looked at, too; the zero value is none.
+	Target target.Target
 }
 
 // ID names a check.
@@ -25,23 +30,29 @@ type ID string
 
 // The checks, in their order.
 const (
-	DNS       ID = "dns"
-	TLS       ID = "tls"
-	Handshake ID = "handshake"
-	Clock     ID = "clock"
-	Token     ID = "token"
-	RoundTrip ID = "round-trip"
-	Version   ID = "version"
+	DNS          ID = "dns"
+	Proxy        ID = "proxy" // whether WebSockets pass this network's proxy
+	TLS          ID = "tls"
+	Handshake    ID = "handshake"
+	Clock        ID = "clock"
+	Token        ID = "token"
+	RoundTrip    ID = "round-trip"
+	LocalService ID = "local-service"
+	Version      ID = "version"
 )
 
 // IDs are all checks, in their order.
-func IDs() []ID { return []ID{DNS, TLS, Handshake, Clock, Token, RoundTrip, Version} }
+func IDs() []ID {
+	return []ID{DNS, Proxy, TLS, Handshake, Clock, Token, RoundTrip, LocalService, Version}
+}
 
 // Title is what the check is called in English.
 func (id ID) Title() string {
 	switch id {
 	case DNS:
 		return "Name"
+	case Proxy:
+		return "Proxy"
 	case TLS:
 		return "Encryption"
 	case Handshake:
@@ -52,6 +63,8 @@ func (id ID) Title() string {
 		return "Token"
 	case RoundTrip:
 		return "Round trip"
+	case LocalService:
+		return "Local service"
 	case Version:
 		return "Version"
 	}

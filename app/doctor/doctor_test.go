@@ -129,7 +129,7 @@ func (n names) LookupNetIP(_ context.Context, _, host string) ([]netip.Addr, err
 
 var states = []string{"running", "ok", "warn", "failed", "skipped"}
 
-// short is a result for comparing: states of the seven checks.
+// short is a result for comparing: states of the nine checks.
 func short(checks []Check) string {
 	var all []string
 	for _, c := range checks {
@@ -163,36 +163,36 @@ func TestRun(t *testing.T) {
 		want       string
 		says       map[ID]string // a part of detail or advice
 	}{
-		"a relay on this computer": {url: plain.URL, want: "ok skipped ok ok ok ok ok",
+		"a relay on this computer": {url: plain.URL, want: "ok skipped skipped ok ok ok ok skipped ok",
 			says: map[ID]string{TLS: "does not leave this computer", Token: "none is needed", Version: "culvert-relay/1.2.3", RoundTrip: "ms"}},
-		"a relay with TLS": {url: secure.URL, roots: roots(secure), want: "ok ok ok ok ok ok ok",
+		"a relay with TLS": {url: secure.URL, roots: roots(secure), want: "ok skipped ok ok ok ok ok skipped ok",
 			says: map[ID]string{TLS: "TLS 1.3, certificate valid until "}},
-		"an unknown authority": {url: secure.URL, want: "ok failed skipped skipped skipped skipped skipped",
+		"an unknown authority": {url: secure.URL, want: "ok skipped failed skipped skipped skipped skipped skipped skipped",
 			says: map[ID]string{TLS: "signed by an authority", Handshake: "because this failed: Encryption"}},
-		"another name": {url: strings.Replace(secure.URL, "127.0.0.1", "localhost", 1), roots: roots(secure), want: "ok failed skipped skipped skipped skipped skipped",
+		"another name": {url: strings.Replace(secure.URL, "127.0.0.1", "localhost", 1), roots: roots(secure), want: "ok skipped failed skipped skipped skipped skipped skipped skipped",
 			says: map[ID]string{TLS: "another name than localhost"}},
-		"no TLS there":      {url: "https" + strings.TrimPrefix(plain.URL, "http"), want: "ok failed skipped skipped skipped skipped skipped", says: map[ID]string{TLS: "does not speak TLS"}},
-		"TLS wanted there":  {url: "http" + strings.TrimPrefix(secure.URL, "https"), want: "ok skipped failed skipped skipped skipped skipped", says: map[ID]string{Handshake: "wants a secure connection"}},
-		"a token":           {url: guarded.URL, roots: roots(guarded), token: mint(t, 30*24*time.Hour, "shop", "api"), want: "ok ok ok ok ok ok ok", says: map[ID]string{Token: "for the tunnel names shop, api, until "}},
-		"a token for all":   {url: guarded.URL, roots: roots(guarded), token: mint(t, 30*24*time.Hour), want: "ok ok ok ok ok ok ok", says: map[ID]string{Token: "for any tunnel name"}},
-		"a token that ends": {url: guarded.URL, roots: roots(guarded), token: mint(t, time.Hour), want: "ok ok ok ok warn ok ok", says: map[ID]string{Token: "It ends soon"}},
-		"an expired token":  {url: guarded.URL, roots: roots(guarded), token: mint(t, -50*time.Hour), want: "ok ok ok ok failed skipped skipped", says: map[ID]string{Token: "it expired 2 days ago", Handshake: "does not let this computer in"}},
-		"a wrong token":     {url: guarded.URL, roots: roots(guarded), token: "s3cret", want: "ok ok ok ok failed skipped skipped", says: map[ID]string{Token: "does not accept it"}},
-		"a forged token":    {url: guarded.URL, roots: roots(guarded), token: mint(t, time.Hour) + "x", want: "ok ok ok ok failed skipped skipped", says: map[ID]string{Token: "does not accept it"}},
-		"no token":          {url: guarded.URL, roots: roots(guarded), want: "ok ok ok ok failed skipped skipped", says: map[ID]string{Token: "the backend wants one"}},
-		"a clock ahead":     {url: late.URL, roots: roots(late), want: "ok ok ok warn ok ok ok", says: map[ID]string{Clock: " minutes ahead"}},
-		"a clock behind":    {url: early.URL, want: "ok skipped ok warn ok ok ok", says: map[ID]string{Clock: " days behind"}},
-		"nobody there":      {url: "https://" + nobody(t), want: "ok failed skipped skipped skipped skipped skipped", says: map[ID]string{TLS: "refused the connection"}},
-		"nobody, plain":     {url: "http://" + nobody(t), want: "ok skipped failed skipped skipped skipped skipped", says: map[ID]string{Handshake: "refused the connection"}},
-		"a web site":        {url: website.URL, want: "ok skipped failed skipped skipped skipped skipped", says: map[ID]string{Handshake: "a web page"}},
-		"mute":              {url: "https://" + mute, want: "ok failed skipped skipped skipped skipped skipped", says: map[ID]string{TLS: "does not answer"}},
-		"mute, plain":       {url: "http://" + mute, want: "ok skipped failed skipped skipped skipped skipped", says: map[ID]string{Handshake: "did not answer"}},
-		"rude":              {url: "https://" + rude, want: "ok failed skipped skipped skipped skipped skipped", says: map[ID]string{TLS: "closed the connection"}},
-		"another protocol":  {url: "ws://" + ssh, want: "ok skipped failed skipped skipped skipped skipped", says: map[ID]string{Handshake: "does not speak HTTP"}},
-		"no such name":      {url: "https://nowhere.example.com", token: mint(t, -time.Hour), want: "failed skipped skipped skipped failed skipped skipped", says: map[ID]string{DNS: "there is no nowhere.example.com", Token: "expired 60 minutes ago"}},
-		"no name server":    {url: "https://silent.example.com", want: "failed skipped skipped skipped skipped skipped skipped", says: map[ID]string{DNS: "no name server answered"}},
-		"no host":           {url: "https://", want: "failed skipped skipped skipped skipped skipped skipped", says: map[ID]string{DNS: "no host"}},
-		"a path":            {url: "https://example.com/x?token=s3cret", want: "failed skipped skipped skipped skipped skipped skipped", says: map[ID]string{DNS: "no path or query"}},
+		"no TLS there":      {url: "https" + strings.TrimPrefix(plain.URL, "http"), want: "ok skipped failed skipped skipped skipped skipped skipped skipped", says: map[ID]string{TLS: "does not speak TLS"}},
+		"TLS wanted there":  {url: "http" + strings.TrimPrefix(secure.URL, "https"), want: "ok skipped skipped failed skipped skipped skipped skipped skipped", says: map[ID]string{Handshake: "wants a secure connection"}},
+		"a token":           {url: guarded.URL, roots: roots(guarded), token: mint(t, 30*24*time.Hour, "shop", "api"), want: "ok skipped ok ok ok ok ok skipped ok", says: map[ID]string{Token: "for the tunnel names shop, api, until "}},
+		"a token for all":   {url: guarded.URL, roots: roots(guarded), token: mint(t, 30*24*time.Hour), want: "ok skipped ok ok ok ok ok skipped ok", says: map[ID]string{Token: "for any tunnel name"}},
+		"a token that ends": {url: guarded.URL, roots: roots(guarded), token: mint(t, time.Hour), want: "ok skipped ok ok ok warn ok skipped ok", says: map[ID]string{Token: "It ends soon"}},
+		"an expired token":  {url: guarded.URL, roots: roots(guarded), token: mint(t, -50*time.Hour), want: "ok skipped ok ok ok failed skipped skipped skipped", says: map[ID]string{Token: "it expired 2 days ago", Handshake: "does not let this computer in"}},
+		"a wrong token":     {url: guarded.URL, roots: roots(guarded), token: "s3cret", want: "ok skipped ok ok ok failed skipped skipped skipped", says: map[ID]string{Token: "does not accept it"}},
+		"a forged token":    {url: guarded.URL, roots: roots(guarded), token: mint(t, time.Hour) + "x", want: "ok skipped ok ok ok failed skipped skipped skipped", says: map[ID]string{Token: "does not accept it"}},
+		"no token":          {url: guarded.URL, roots: roots(guarded), want: "ok skipped ok ok ok failed skipped skipped skipped", says: map[ID]string{Token: "the backend wants one"}},
+		"a clock ahead":     {url: late.URL, roots: roots(late), want: "ok skipped ok ok warn ok ok skipped ok", says: map[ID]string{Clock: " minutes ahead"}},
+		"a clock behind":    {url: early.URL, want: "ok skipped skipped ok warn ok ok skipped ok", says: map[ID]string{Clock: " days behind"}},
+		"nobody there":      {url: "https://" + nobody(t), want: "ok skipped failed skipped skipped skipped skipped skipped skipped", says: map[ID]string{TLS: "refused the connection"}},
+		"nobody, plain":     {url: "http://" + nobody(t), want: "ok skipped skipped failed skipped skipped skipped skipped skipped", says: map[ID]string{Handshake: "refused the connection"}},
+		"a web site":        {url: website.URL, want: "ok skipped skipped failed skipped skipped skipped skipped skipped", says: map[ID]string{Handshake: "a web page"}},
+		"mute":              {url: "https://" + mute, want: "ok skipped failed skipped skipped skipped skipped skipped skipped", says: map[ID]string{TLS: "does not answer"}},
+		"mute, plain":       {url: "http://" + mute, want: "ok skipped skipped failed skipped skipped skipped skipped skipped", says: map[ID]string{Handshake: "did not answer"}},
+		"rude":              {url: "https://" + rude, want: "ok skipped failed skipped skipped skipped skipped skipped skipped", says: map[ID]string{TLS: "closed the connection"}},
+		"another protocol":  {url: "ws://" + ssh, want: "ok skipped skipped failed skipped skipped skipped skipped skipped", says: map[ID]string{Handshake: "does not speak HTTP"}},
+		"no such name":      {url: "https://nowhere.example.com", token: mint(t, -time.Hour), want: "failed skipped skipped skipped skipped failed skipped skipped skipped", says: map[ID]string{DNS: "there is no nowhere.example.com", Token: "expired 60 minutes ago"}},
+		"no name server":    {url: "https://silent.example.com", want: "failed skipped skipped skipped skipped skipped skipped skipped skipped", says: map[ID]string{DNS: "no name server answered"}},
+		"no host":           {url: "https://", want: "failed skipped skipped skipped skipped skipped skipped skipped skipped", says: map[ID]string{DNS: "no host"}},
+		"a path":            {url: "https://example.com/x?token=s3cret", want: "failed skipped skipped skipped skipped skipped skipped skipped skipped", says: map[ID]string{DNS: "no path or query"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -255,7 +255,7 @@ func TestTunnelsAreLeftAlone(t *testing.T) {
 		t.Fatalf("%+v", c)
 	}
 	checks := second.run(t.Context(), nil)
-	if got := short(checks); got != "ok skipped ok ok ok skipped skipped" {
+	if got := short(checks); got != "ok skipped skipped ok ok ok skipped skipped skipped" {
 		t.Errorf("%s: %+v", got, checks)
 	}
 	if c := first.roundTrip(t.Context()); c.State != OK {
@@ -275,11 +275,11 @@ func TestStopped(t *testing.T) {
 		cancel()
 	}()
 	checks := Run(ctx, Backend{URL: at}, nil)
-	if got := short(checks); got != "ok skipped skipped skipped skipped skipped skipped" {
+	if got := short(checks); got != "ok skipped skipped skipped skipped skipped skipped skipped skipped" {
 		t.Errorf("%s: %+v", got, checks)
 	}
-	if checks[2].Detail != "the test was stopped" {
-		t.Errorf("%+v", checks[2])
+	if checks[3].Detail != "the test was stopped" {
+		t.Errorf("%+v", checks[3])
 	}
 }
 

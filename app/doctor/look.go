@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -23,6 +24,7 @@ type sighting struct {
 	date    time.Time            // of the answer; zero without one
 	at      time.Time            // when the answer came, on this machine's clock
 	took    time.Duration
+	relay   bool // it says that it is one of ours
 	err     error
 }
 
@@ -87,8 +89,10 @@ func (e *examination) lookNow(ctx context.Context) *sighting {
 	if err != nil {
 		return s
 	}
-	_, _ = io.Copy(io.Discard, io.LimitReader(resp.Body, 1<<10))
+	var health struct{ Status, Version string }
+	text, _ := io.ReadAll(io.LimitReader(resp.Body, 1<<10))
 	_ = resp.Body.Close()
+	s.relay = resp.StatusCode == http.StatusOK && json.Unmarshal(text, &health) == nil && health.Status != "" && health.Version != ""
 	s.date, _ = http.ParseTime(resp.Header.Get("Date"))
 	return s
 }

@@ -33,13 +33,18 @@ func (m *meeting) end() {
 	m.link.Settle()
 }
 
-// handshake connects as an agent does.
-func (e *examination) handshake(ctx context.Context) Check {
-	cfg := &link.Config{
+// config is how the backend is reached, for one connection.
+func (e *examination) config() *link.Config {
+	return &link.Config{
 		Backend: e.URL, Token: e.Backend.Token, Owner: e.Owner, RootCAs: e.RootCAs, Agent: e.Agent,
 		DialTimeout: e.limits.dial, HelloTimeout: e.limits.dial,
 		Handler: func(x wire.Exchange) { x.Reset(wire.ResetUnavailable, "this tunnel is only a test of the backend") },
 	}
+}
+
+// handshake connects as an agent does.
+func (e *examination) handshake(ctx context.Context) Check {
+	cfg := e.config()
 	// No name is asked for and no secret of a tunnel shown, so that none can be taken over.
 	l, err := cfg.Dial(ctx, link.Hello{Instance: rand.Text()})
 	if err == nil {

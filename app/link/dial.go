@@ -32,26 +32,52 @@ func (c *Config) Dial(ctx context.Context, h Hello) (*Link, error) {
 	if err := c.Validate(); err != nil {
 		return nil, err
 	}
+	var l *Link
+	_, err := c.open(ctx, func(ws *websocket.Conn, challenge string) error {
+		l = newLink(c, ws)
+		return l.greet(h, challenge)
+	})
+	if err != nil {
+		return nil, err
+	}
+	return l, nil
+}
+
+// TryUpgrade opens a WebSocket and closes it again, which shows whether the way to the
+// backend lets WebSockets pass. Errors are those of Dial: a refusal has come from the
+// backend, so that the way is open.
+func (c *Config) TryUpgrade(ctx context.Context) error {
+	if err := ValidateBackend(c.Backend, c.Token); err != nil {
+		return err
+	}
+	ws, err := c.open(ctx, func(*websocket.Conn, string) error { return nil })
+	if err == nil {
+		goodbye(ws)
+	}
+	return err
+}
+
+// open gets a WebSocket and greets on it; challenge is what the backend wants an owner
+// to sign.
+func (c *Config) open(ctx context.Context, greet func(ws *websocket.Conn, challenge string) error) (*websocket.Conn, error) {
 	to := c.address()
 	d := &dialer{config: c, target: to}
 	// gorilla keeps to deadlines, but does not notice a context that ends early.
 	stop := context.AfterFunc(ctx, d.close)
 	defer stop()
-
 	ws, err := d.upgrade(ctx)
 	if err != nil {
 		return nil, c.dialFailed(ctx, err, to)
 	}
-	l := newLink(c, ws)
-	if err := l.greet(h, d.challenge); err != nil {
+	if err := greet(ws, d.challenge); err != nil {
 		_ = ws.Close()
 		return nil, c.dialFailed(ctx, err, to)
 	}
 	if !stop() {
-		l.Close()
+		_ = ws.Close()
 		return nil, ctx.Err()
 	}
-	return l, nil
+	return ws, nil
 }
 
 func (c *Config) dialFailed(ctx context.Context, err error, to *url.URL) error {
@@ -171,9 +197,7 @@ func connectDirect(ctx context.Context, direct *net.Dialer, addr string) (net.Co
 
 // connectSOCKS goes through a SOCKS 5 proxy (RFC 1928).
 func connectSOCKS(ctx context.Context, direct *net.Dialer, via *url.URL, addr string) (net.Conn, error) {
-	failed := func(err error) error {
-		return &dialError{fmt.Sprintf("cannot connect through the proxy %s: %v", via.Host, err), err}
-	}
+	failed := func(err error) error { return proxyFailed(via.Host, 0, err) }
 	d, err := proxy.FromURL(via, direct)
 	if err != nil {
 		return nil, failed(err)
@@ -195,9 +219,8 @@ func (d *dialer) connectVia(ctx context.Context, direct *net.Dialer, via *url.UR
 	if via.Port() == "" {
 		at = net.JoinHostPort(via.Hostname(), map[string]string{"http": "80", "https": "443"}[via.Scheme])
 	}
-	failed := func(err error) error {
-		return &dialError{fmt.Sprintf("cannot connect through the proxy %s: %v", at, err), err}
-	}
+	status := 0
+	failed := func(err error) error { return proxyFailed(at, status, err) }
 	conn, err := direct.DialContext(ctx, "tcp", at)
 	if err != nil {
 		return nil, failed(err)
@@ -232,7 +255,7 @@ func (d *dialer) connectVia(ctx context.Context, direct *net.Dialer, via *url.UR
 		return nil, failed(err)
 	}
 	// Its body is left alone: after 200 it would be the tunnel itself.
-	switch resp.StatusCode {
+	switch status = resp.StatusCode; status {
 	case http.StatusOK:
 		return conn, nil
 	case http.StatusProxyAuthRequired:
@@ -242,6 +265,10 @@ func (d *dialer) connectVia(ctx context.Context, direct *net.Dialer, via *url.UR
 	}
 	_ = conn.Close()
 	return nil, failed(err)
+}
+
+func proxyFailed(at string, status int, err error) error {
+	return &dialError{fmt.Sprintf("cannot connect through the proxy %s: %v", at, err), &ProxyError{at, status, err}}
 }
 
 // headReader stops after so many bytes.

@@ -35,6 +35,27 @@ type dialError struct {
 func (e *dialError) Error() string { return e.text }
 func (e *dialError) Unwrap() error { return e.err }
 
+// ProxyError is why the environment's proxy did not pass a connection on.
+type ProxyError struct {
+	Proxy string // host and port
+	// Status is what it answered to CONNECT; 0 if it came to no answer.
+	Status int
+	Err    error
+}
+
+func (e *ProxyError) Error() string { return e.Err.Error() }
+func (e *ProxyError) Unwrap() error { return e.Err }
+
+// NoUpgradeError is a server that answered a WebSocket handshake with a page, or
+// something else that neither is a WebSocket nor says why there is none.
+type NoUpgradeError struct{ Status int }
+
+func (e *NoUpgradeError) Error() string {
+	return fmt.Sprintf("%v: status %d", websocket.ErrBadHandshake, e.Status)
+}
+
+func (e *NoUpgradeError) Unwrap() error { return websocket.ErrBadHandshake }
+
 // throttledError is a refusal for now.
 type throttledError struct {
 	refusal *wire.Error
@@ -153,7 +174,7 @@ func refusedUpgrade(resp *http.Response, to *url.URL) error {
 		}
 		text = fmt.Sprintf("%s is no tunnel backend: it answered %s to a WebSocket handshake: check --backend", host, status)
 	}
-	return &dialError{text, websocket.ErrBadHandshake}
+	return &dialError{text, &NoUpgradeError{resp.StatusCode}}
 }
 
 // errorBody reads {"status":"error","error":{"code":…,"message":…}}.
@@ -210,7 +231,7 @@ func lostError(err error) error {
 	var timeout net.Error
 	switch {
 	case errors.Is(err, errSilent), errors.Is(err, mux.ErrDead), errors.As(err, &timeout) && timeout.Timeout():
-		return &dialError{"the backend fell silent", err}
+		return &dialError{"no sign of life from the backend: the connection to it is taken for dead", err}
 	case byPeer, errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF),
 		errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE):
 		return &dialError{"the connection to the backend broke off", err}

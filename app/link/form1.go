@@ -102,10 +102,13 @@ func (f *form1) run(ctx context.Context) error {
 func (f *form1) drain(context.Context) error { return nil }
 
 // close says goodbye, which also wakes the reader.
-func (f *form1) close() {
-	_ = f.ws.WriteControl(websocket.CloseMessage,
+func (f *form1) close() { goodbye(f.ws) }
+
+// goodbye ends a connection.
+func goodbye(ws *websocket.Conn) {
+	_ = ws.WriteControl(websocket.CloseMessage,
 		websocket.FormatCloseMessage(websocket.CloseNormalClosure, ""), time.Now().Add(closeTimeout))
-	_ = f.ws.Close()
+	_ = ws.Close()
 }
 
 // read takes messages until the connection ends.
