@@ -1,7 +1,8 @@
 // Package event reads what Lambda hands to a function, and writes what it wants
 // back: events of an HTTP API in both payload formats, of a Function URL, of a
-// WebSocket API and of CloudFormation become neutral values, and neutral answers
-// become the JSON (or the stream) that the sender of the event understands.
+// WebSocket API, of CloudFormation, of SQS queues and of our own functions become
+// neutral values, and neutral answers become the JSON (or the stream) that the sender
+// of the event understands.
 //
 // Which kind an event is, its shape says: requestContext.http first, then
 // connectionId and its like, then httpMethod. A routeKey alone says nothing, since
@@ -25,6 +26,8 @@ package event
 import (
 	"errors"
 	"fmt"
+
+	"culvert/backend/action"
 )
 
 // Kind is what an event is, and so what its answer looks like.
@@ -46,6 +49,8 @@ const (
 	CustomResource
 	// Queue is a batch of messages of an SQS queue.
 	Queue
+	// Action is a call of another function of ours: an action that a client asks for.
+	Action
 )
 
 // String names the kind for logs.
@@ -63,6 +68,8 @@ func (k Kind) String() string {
 		return "custom resource"
 	case Queue:
 		return "queue"
+	case Action:
+		return "action"
 	}
 	return "unknown"
 }
@@ -87,13 +94,14 @@ func malformed(format string, args ...any) error {
 // Event is one event, read. The pointer that belongs to Kind is set.
 type Event struct {
 	Kind     Kind
-	Request  *Request  // HTTPv1, HTTPv2, FunctionURL
-	Message  *Message  // WebSocket
-	Resource *Resource // CustomResource
+	Request  *Request     // HTTPv1, HTTPv2, FunctionURL
+	Message  *Message     // WebSocket
+	Resource *Resource    // CustomResource
+	Batch    *Batch       // Queue
+	Call     *action.Call // Action
 }
 
-// Parse reads an event of any kind. Events of the kind Queue are recognised only.
-// An error comes with an Event that has the Kind, if that much is clear, and
+// Parse reads an event of any kind. An error comes with an Event that has the Kind, if that much is clear, and
 // nothing else.
 func Parse(raw []byte) (*Event, error) {
 	e, err := open(raw)
@@ -109,6 +117,10 @@ func Parse(raw []byte) (*Event, error) {
 		read.Message, err = e.message()
 	case CustomResource:
 		read.Resource, err = e.resource()
+	case Queue:
+		read.Batch, err = e.batch()
+	case Action:
+		read.Call, err = e.call()
 	}
 	if err != nil {
 		return &Event{Kind: kind}, err

@@ -31,6 +31,7 @@ func (f *fields) UnmarshalJSON(text []byte) error {
 	if t, err := d.Token(); err != nil || t != json.Delim('{') {
 		return errors.New("headers and query string parameters must be objects")
 	}
+	*f = fields{}
 	for d.More() {
 		name, err := d.Token()
 		if err != nil {

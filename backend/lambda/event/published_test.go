@@ -17,6 +17,7 @@ import (
 	"golang.org/x/net/http/httpguts"
 
 	"culvert/backend/visitor"
+	"culvert/backend/wire"
 )
 
 // lambdaModule is where the sources of aws-lambda-go are: with them come the events
@@ -102,7 +103,7 @@ func checkInvariants(t *testing.T, name string, e *Event, err error) {
 		if !errors.Is(err, ErrUnsupported) && !errors.Is(err, ErrMalformed) {
 			t.Errorf("%s: untyped error %v", name, err)
 		}
-		if e == nil || e.Request != nil || e.Message != nil || e.Resource != nil {
+		if e == nil || e.Request != nil || e.Message != nil || e.Resource != nil || e.Batch != nil || e.Call != nil {
 			t.Errorf("%s: an error and a part of the event: %+v", name, e)
 		}
 		return
@@ -142,7 +143,27 @@ func checkInvariants(t *testing.T, name string, e *Event, err error) {
 			t.Errorf("%s: resource %+v", name, r)
 		}
 	}
-	if want := e.Kind != Queue; want != (count == 1) {
+	if b := e.Batch; b != nil {
+		count++
+		if e.Kind != Queue || len(b.Items) == 0 {
+			t.Errorf("%s: batch %+v", name, b)
+		}
+		for _, item := range b.Items {
+			if item.ID == "" || item.Queue == "" || item.Receives < 0 {
+				t.Errorf("%s: item %+v", name, item)
+			}
+		}
+	}
+	if c := e.Call; c != nil {
+		count++
+		if e.Kind != Action || c.Action == "" || len(c.Action) > wire.MaxActionName || len(c.Data) > wire.MaxAction || !isConnectionID(c.Connection) {
+			t.Errorf("%s: call %+v", name, c)
+		}
+		if len(c.Data) > 0 && !json.Valid(c.Data) {
+			t.Errorf("%s: data that is no JSON", name)
+		}
+	}
+	if count != 1 {
 		t.Errorf("%s: %d parts for the kind %v", name, count, e.Kind)
 	}
 }
@@ -228,6 +249,8 @@ func FuzzParse(f *testing.F) {
 		f.Add(published(f, name))
 	}
 	f.Add([]byte(`{"requestContext":{"http":{"method":"GET","path":"/a?b#c%"}},"headers":{"A":"b"},"cookies":["c"]}`))
+	f.Add(calling(nil))
+	f.Add(queued(nil))
 	f.Add([]byte(`{"httpMethod":"GET","path":"x","multiValueQueryStringParameters":{"a":["1","2"],"a":null}}`))
 	f.Fuzz(func(t *testing.T, raw []byte) {
 		e, err := Parse(raw)
