@@ -169,25 +169,34 @@ func New(cfg Config) (*Agents, error) {
 	return a, nil
 }
 
-// Handle serves one event. The status is what the function returns; on $connect, one
-// other than 200 refuses the connection. The error is for the log.
-func (a *Agents) Handle(ctx context.Context, m *event.Message) (status int, err error) {
+// Outcome is what the function returns for an event.
+type Outcome struct {
+	// Status, on $connect, refuses the connection if it is not 200.
+	Status int
+	// Body reaches the client, on routes that have a RouteResponse.
+	Body []byte
+}
+
+// Handle serves one event. The error is for the log.
+func (a *Agents) Handle(ctx context.Context, m *event.Message) (Outcome, error) {
+	var err error
 	switch {
 	case m.ConnectionID == "":
-		return http.StatusBadRequest, event.ErrNoConnection
+		return Outcome{Status: http.StatusBadRequest}, event.ErrNoConnection
 	case m.EventType == event.Connect:
-		return a.connect(ctx, m)
+		status, err := a.connect(ctx, m)
+		return Outcome{Status: status}, err
 	case m.EventType == event.Disconnect:
 		err = a.disconnect(ctx, m)
 	case m.EventType == event.Text:
 		err = a.message(ctx, m)
 	default:
-		return http.StatusBadRequest, fmt.Errorf("%w: type %.40q", event.ErrMalformed, m.EventType)
+		return Outcome{Status: http.StatusBadRequest}, fmt.Errorf("%w: type %.40q", event.ErrMalformed, m.EventType)
 	}
 	if err != nil {
-		return http.StatusInternalServerError, err
+		return Outcome{Status: http.StatusInternalServerError}, err
 	}
-	return http.StatusOK, nil
+	return Outcome{Status: http.StatusOK}, nil
 }
 
 // message serves one message of an agent.

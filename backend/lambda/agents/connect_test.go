@@ -81,9 +81,9 @@ func TestConnectWithoutKeys(t *testing.T) {
 		w := newWorld(t, func(c *Config) { c.Auth = auth })
 		w.keys.err = fmt.Errorf("%w: parameter /culvert/keys: it does not exist: deploy the stack again", keys.ErrNone)
 		m := &event.Message{ConnectionID: "c", EventType: event.Connect, Query: query("t")}
-		status, err := w.agents.Handle(t.Context(), m)
-		if status != 503 || !errors.Is(err, keys.ErrNone) || !strings.Contains(err.Error(), "deploy the stack") {
-			t.Errorf("%s: %d, %v", auth, status, err)
+		out, err := w.agents.Handle(t.Context(), m)
+		if status := out.Status; status != 503 || !errors.Is(err, keys.ErrNone) || !strings.Contains(err.Error(), "deploy the stack") {
+			t.Errorf("%s: %d, %v", auth, out.Status, err)
 		}
 	}
 }
@@ -110,12 +110,12 @@ func TestEventsThatAreNone(t *testing.T) {
 	w := newWorld(t, nil)
 	for _, kind := range []string{event.Connect, event.Text, event.Disconnect} {
 		m := &event.Message{EventType: kind, Body: []byte(`{"type":"ready"}`), Query: query(w.keys.token(t, jwt.MapClaims{"sub": "ann"}))}
-		if status, err := w.agents.Handle(t.Context(), m); status != 400 || !errors.Is(err, event.ErrNoConnection) {
-			t.Errorf("%s without a connection: %d, %v", kind, status, err)
+		if out, err := w.agents.Handle(t.Context(), m); out.Status != 400 || !errors.Is(err, event.ErrNoConnection) {
+			t.Errorf("%s without a connection: %d, %v", kind, out.Status, err)
 		}
 	}
-	if status, err := w.agents.Handle(t.Context(), &event.Message{ConnectionID: "c", EventType: "OTHER"}); status != 400 || err == nil {
-		t.Errorf("an unknown type: %d, %v", status, err)
+	if out, err := w.agents.Handle(t.Context(), &event.Message{ConnectionID: "c", EventType: "OTHER"}); out.Status != 400 || err == nil {
+		t.Errorf("an unknown type: %d, %v", out.Status, err)
 	}
 	if n := w.counted(countPosts); n > 0 {
 		t.Errorf("%d posts", n)

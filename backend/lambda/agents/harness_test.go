@@ -89,7 +89,8 @@ func (w *world) counted(name string) int {
 func (w *world) handle(m *event.Message) int {
 	w.t.Helper()
 	m.Domain, m.Stage, m.SourceIP = "ws.example.com", "live", "203.0.113.7"
-	status, err := w.agents.Handle(w.t.Context(), m)
+	out, err := w.agents.Handle(w.t.Context(), m)
+	status := out.Status
 	if (status >= 500) != (err != nil) {
 		w.t.Errorf("%s: status %d, error %v", m.EventType, status, err)
 	}

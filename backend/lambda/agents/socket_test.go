@@ -41,8 +41,8 @@ func (f *function) Invoke(ctx context.Context, payload []byte) (runtime.Result, 
 	if err != nil {
 		return runtime.Result{FunctionError: "Unhandled"}, nil
 	}
-	status, _ := f.agents.Handle(ctx, m)
-	return runtime.Result{Payload: event.EncodeMessageAnswer(status, "")}, nil
+	out, _ := f.agents.Handle(ctx, m)
+	return runtime.Result{Payload: event.EncodeMessageAnswer(out.Status, string(out.Body))}, nil
 }
 
 func newSocketWorld(t *testing.T) *socketWorld {

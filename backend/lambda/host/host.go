@@ -14,14 +14,15 @@ import (
 	"log/slog"
 	"net/http"
 
+	"culvert/backend/lambda/agents"
 	"culvert/backend/lambda/event"
 )
 
 // Agents serves the events of the agents' WebSocket API.
 type Agents interface {
-	// Handle gives the status to be answered with. An error is logged; the agent
-	// does not see it.
-	Handle(ctx context.Context, m *event.Message) (status int, err error)
+	// Handle gives what is to be answered. An error is logged; the agent does not
+	// see it.
+	Handle(ctx context.Context, m *event.Message) (agents.Outcome, error)
 }
 
 // Visitors answers visitors.

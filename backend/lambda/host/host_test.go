@@ -16,6 +16,7 @@ import (
 
 	"github.com/aws/aws-lambda-go/lambdacontext"
 
+	"culvert/backend/lambda/agents"
 	"culvert/backend/lambda/event"
 )
 
@@ -35,12 +36,13 @@ func (s *staff) calls() int { return len(s.requests) + len(s.messages) + len(s.r
 
 type staffAgents struct{ *staff }
 
-func (s staffAgents) Handle(_ context.Context, m *event.Message) (int, error) {
+func (s staffAgents) Handle(_ context.Context, m *event.Message) (agents.Outcome, error) {
 	s.messages = append(s.messages, m)
 	if s.handle != nil {
-		return s.handle(m)
+		status, err := s.handle(m)
+		return agents.Outcome{Status: status}, err
 	}
-	return http.StatusOK, nil
+	return agents.Outcome{Status: http.StatusOK}, nil
 }
 
 type staffResources struct{ *staff }

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net/http"
 
+	"culvert/backend/lambda/agents"
 	"culvert/backend/lambda/event"
 )
 
@@ -18,30 +19,30 @@ func (h *Host) message(ctx context.Context, in *invocation, m *event.Message) []
 	if h.cfg.WaitersAPIID != "" && m.APIID == h.cfg.WaitersAPIID {
 		return h.waiter(in, m)
 	}
-	status := h.handle(ctx, in, m)
-	if status >= 500 {
+	out := h.handle(ctx, in, m)
+	if out.Status >= 500 {
 		h.metrics.Count(metricStatus5xx, 1)
 	}
-	in.end(status)
-	return event.EncodeMessageAnswer(status, "")
+	in.end(out.Status)
+	return event.EncodeMessageAnswer(out.Status, string(out.Body))
 }
 
 // handle calls the agents' side, and survives it.
-func (h *Host) handle(ctx context.Context, in *invocation, m *event.Message) (status int) {
+func (h *Host) handle(ctx context.Context, in *invocation, m *event.Message) (out agents.Outcome) {
 	defer func() {
 		if v := recover(); v != nil {
 			in.crashed(v)
-			status = http.StatusInternalServerError
+			out = agents.Outcome{Status: http.StatusInternalServerError}
 		}
 	}()
-	status, err := h.agents.Handle(ctx, m)
+	out, err := h.agents.Handle(ctx, m)
 	if err != nil {
 		in.fail("failed", err)
 	}
-	if status < 200 || status > 599 {
-		status = http.StatusInternalServerError
+	if out.Status < 200 || out.Status > 599 {
+		out.Status = http.StatusInternalServerError
 	}
-	return status
+	return out
 }
 
 // waiter serves an event of the waiters' API, where that one cannot answer by itself:
