@@ -1,21 +1,23 @@
-// Package auth verifies the bearer tokens with which agents may connect: JSON Web
-// Tokens (RFC 7519) that the owner of the backend signs.
+// Package auth says who somebody is, by bearer tokens: JSON Web Tokens (RFC 7519) that
+// are signed with a secret of the backend's owner (HS256), or by an identity provider
+// whose public keys are a JSON Web Key Set (RFC 7517), a file or a URL.
+//
+// Key sets are parsed by jwkset, and fetched here. The usual companion, keyfunc, keeps
+// them fresh in a goroutine of its own: a Lambda function is frozen between two
+// invocations, and so would be that. Here whoever verifies a token fetches what is
+// missing, within bounds, and nothing runs or stays open afterwards.
+//
+// A revocation list takes tokens back before they expire.
 package auth
 
 import (
 	"bytes"
-	"context"
 	"errors"
 	"fmt"
 	"io"
 	"os"
 	"slices"
-	"strings"
 	"time"
-
-	"github.com/golang-jwt/jwt/v5"
-
-	"culvert/backend/tunnel"
 )
 
 // Identity is what a token says about its bearer.
@@ -52,13 +54,19 @@ const (
 	leeway = 30 * time.Second
 )
 
-// Errors of Verify and the constructors. ErrInvalidToken is wrapped by all of Verify's.
+// Errors of Verify and the constructors. ErrInvalidToken is wrapped by all that are the
+// token's fault. ErrRevoked is for those who ask Revocations.
 var (
 	ErrInvalidToken = errors.New("the token is not valid here")
 	ErrNoToken      = error(noToken{})
 	ErrExpired      = fmt.Errorf("%w: it has expired, or is not valid yet", ErrInvalidToken)
+	ErrRevoked      = fmt.Errorf("%w: it was revoked", ErrInvalidToken)
 	ErrShortSecret  = fmt.Errorf("the secret for tokens needs at least %d bytes: make one with `openssl rand -base64 48`", MinSecret)
 )
+
+// ErrNoKeys is not the token's fault: whether it is valid cannot be said, as the key set
+// was not to be had. The reason is logged: it is the operator's, not the bearer's.
+var ErrNoKeys = errors.New("the keys that tokens are checked with cannot be had at the moment: try again later")
 
 // noToken is told to people who may not know that there are tokens.
 type noToken struct{}
@@ -87,78 +95,4 @@ func LoadSecret(path string) ([]byte, error) {
 		return nil, fmt.Errorf("%s: %w", path, ErrShortSecret)
 	}
 	return secret, nil
-}
-
-// Verifier verifies tokens. It is safe for use by many goroutines.
-type Verifier struct {
-	keys   jwt.VerificationKeySet
-	parser *jwt.Parser
-}
-
-// NewSecretVerifier makes a Verifier of tokens signed by HS256 with one of the
-// secrets, and by nothing else. Several are for the time in which one replaces another.
-func NewSecretVerifier(secrets ...[]byte) (*Verifier, error) {
-	var keys jwt.VerificationKeySet
-	for _, secret := range secrets {
-		if len(secret) < MinSecret {
-			return nil, ErrShortSecret
-		}
-		keys.Keys = append(keys.Keys, bytes.Clone(secret))
-	}
-	if len(keys.Keys) == 0 {
-		return nil, ErrShortSecret
-	}
-	return &Verifier{
-		keys: keys,
-		// The methods are fixed here: what the token names is its bearer's word (RFC 8725, section 3.1).
-		parser: jwt.NewParser(jwt.WithValidMethods([]string{jwt.SigningMethodHS256.Alg()}), jwt.WithLeeway(leeway)),
-	}, nil
-}
-
-type claims struct {
-	jwt.RegisteredClaims
-	Tunnels []string `json:"tunnels,omitempty"`
-	Max     int      `json:"max,omitempty"`
-	Notify  bool     `json:"notify,omitempty"`
-}
-
-// Verify says who bears the token, or why it is not accepted.
-func (v *Verifier) Verify(_ context.Context, token string) (Identity, error) {
-	if token == "" {
-		return Identity{}, ErrNoToken
-	}
-	if len(token) > maxToken {
-		return Identity{}, fmt.Errorf("%w: too long", ErrInvalidToken)
-	}
-	var c claims
-	_, err := v.parser.ParseWithClaims(token, &c, func(*jwt.Token) (any, error) { return v.keys, nil })
-	switch {
-	case errors.Is(err, jwt.ErrTokenExpired), errors.Is(err, jwt.ErrTokenNotValidYet), errors.Is(err, jwt.ErrTokenUsedBeforeIssued):
-		return Identity{}, ErrExpired
-	case errors.Is(err, jwt.ErrTokenMalformed):
-		return Identity{}, fmt.Errorf("%w: it is no JSON Web Token", ErrInvalidToken)
-	case err != nil: // no details for those who try signatures
-		return Identity{}, fmt.Errorf("%w: it was not signed with this backend's secret (HS256)", ErrInvalidToken)
-	case c.Subject == "":
-		return Identity{}, fmt.Errorf("%w: it names no user (sub)", ErrInvalidToken)
-	case strings.HasPrefix(c.Subject, keyPrefix):
-		return Identity{}, fmt.Errorf("%w: its user name (sub) begins like an owner key", ErrInvalidToken)
-	case len(c.Subject) > maxSubject:
-		return Identity{}, fmt.Errorf("%w: its user name (sub) is too long", ErrInvalidToken)
-	case c.Max < 0:
-		return Identity{}, fmt.Errorf("%w: its max is negative", ErrInvalidToken)
-	}
-	for _, id := range c.Tunnels {
-		if err := tunnel.ValidID(id); err != nil {
-			return Identity{}, fmt.Errorf("%w: its tunnel name %q: %w", ErrInvalidToken, id, err)
-		}
-	}
-	i := Identity{Subject: c.Subject, Tunnels: c.Tunnels, Max: c.Max, Notify: c.Notify, ID: c.ID}
-	if c.IssuedAt != nil {
-		i.IssuedAt = c.IssuedAt.Time
-	}
-	if c.ExpiresAt != nil {
-		i.Expires = c.ExpiresAt.Time
-	}
-	return i, nil
 }
