@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"culvert/backend/action"
 )
 
 // TestPermissionsNameTheStage is about the fault that cost most: a permission whose
@@ -228,21 +230,49 @@ func TestLogRole(t *testing.T) {
 	}
 }
 
-// TestAgentsRoutes: agents have no message with an action, so all they send takes
-// $default, and the function looks for the token itself.
+// TestAgentsRoutes: messages of tunnels have no action, so they take $default, and the
+// function looks for the token itself. Each action that there is has a route with a
+// response, by which what the function returns reaches the client without a post.
 func TestAgentsRoutes(t *testing.T) {
 	t.Parallel()
 	tmpl := load(t, nil)
-	want := []string{"$connect", "$default", "$disconnect"}
-	var got []string
-	for _, r := range tmpl.resources("AWS::ApiGatewayV2::Route") {
+	if got := at(tmpl.resource("AgentsApi").properties, "RouteSelectionExpression"); got != "$request.body.action" {
+		t.Errorf("routes are selected by %v", got)
+	}
+	actions := append([]string{"authorize", "connections", "ping"}, action.Names()...)
+	responses := make(map[string]string) // of routes, by their IDs
+	for id, r := range tmpl.resources("AWS::ApiGatewayV2::RouteResponse") {
 		if at(r.properties, "ApiId") == "ref:AgentsApi" {
-			got = append(got, at(r.properties, "RouteKey").(string))
-			if r := at(r.properties, "Target"); r != "integrations/AgentsIntegration" {
-				t.Errorf("target %v", r)
+			responses[strings.TrimPrefix(at(r.properties, "RouteId").(string), "ref:")] = id
+			if key := at(r.properties, "RouteResponseKey"); key != "$default" {
+				t.Errorf("%s has the key %v: there is only $default", id, key)
+			}
+			if !waitsFor(tmpl, tmpl.resource("AgentsStage"), id) {
+				t.Errorf("the stage does not wait for %s, and would be deployed without", id)
 			}
 		}
 	}
+	want := append([]string{"$connect", "$default", "$disconnect"}, actions...)
+	var got []string
+	for id, r := range tmpl.resources("AWS::ApiGatewayV2::Route") {
+		if at(r.properties, "ApiId") != "ref:AgentsApi" {
+			continue
+		}
+		key := at(r.properties, "RouteKey").(string)
+		got = append(got, key)
+		if r := at(r.properties, "Target"); r != "integrations/AgentsIntegration" {
+			t.Errorf("%s: target %v", key, r)
+		}
+		if r := at(r.properties, "AuthorizationType"); r != "NONE" {
+			t.Errorf("%s: authorized by %v, and only $connect could be", key, r)
+		}
+		// Without both, what the function returns is dropped.
+		answers := at(r.properties, "RouteResponseSelectionExpression") == "$default" && responses[id] != ""
+		if is := slices.Contains(actions, key); is != answers || !is && (responses[id] != "" || at(r.properties, "RouteResponseSelectionExpression") != nil) {
+			t.Errorf("%s: its answer is returned: %v, want %v", key, answers, is)
+		}
+	}
+	slices.Sort(want)
 	slices.Sort(got)
 	if !slices.Equal(got, want) {
 		t.Errorf("routes %v, want %v", got, want)

@@ -22,7 +22,9 @@ var lambdaSets = map[string]string{
 }
 
 // forLocalUse are variables that point the program at stand-ins; in AWS they stay unset.
-var forLocalUse = []string{"AWS_ENDPOINT_URL_DYNAMODB", "AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL_SSM"}
+var forLocalUse = []string{
+	"AWS_ENDPOINT_URL_DYNAMODB", "AWS_ENDPOINT_URL_LAMBDA", "AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL_SQS", "AWS_ENDPOINT_URL_SSM",
+}
 
 // leftOut are variables that a function reads and the template cannot set.
 var leftOut = map[string][]string{
@@ -91,7 +93,7 @@ func environment(tmpl *template, id string) map[string]string {
 func TestManagementEndpoint(t *testing.T) {
 	t.Parallel()
 	tmpl := load(t, everything())
-	for _, id := range []string{"AgentsFunction", "PublicFunction", "StreamFunction"} {
+	for _, id := range []string{"AgentsFunction", "NoticesFunction", "PublicFunction", "StreamFunction"} {
 		if got, want := environment(tmpl, id)["CULVERT_AGENTS_API"], "https://AgentsApi.execute-api.eu-central-1.amazonaws.com/live"; got != want {
 			t.Errorf("%s: CULVERT_AGENTS_API=%s, want %s", id, got, want)
 		}
@@ -139,7 +141,9 @@ func TestFunctions(t *testing.T) {
 			if at(global, "Runtime") != "provided.al2023" || fmt.Sprint(at(global, "Architectures")) != "[arm64]" || at(global, "Handler") != "bootstrap" {
 				t.Errorf("functions are %v", global)
 			}
-			timeouts := map[string]int{"KeysFunction": 30, "AgentsFunction": 20, "PublicFunction": 29, "StreamFunction": 900}
+			timeouts := map[string]int{
+				"KeysFunction": 30, "AgentsFunction": 20, "ProcessorFunction": 10, "NoticesFunction": 30, "PublicFunction": 29, "StreamFunction": 900,
+			}
 			for id, f := range tmpl.resources("AWS::Serverless::Function") {
 				if got := at(f.properties, "Timeout"); got != timeouts[id] {
 					t.Errorf("%s may run %v s, want %d", id, got, timeouts[id])
@@ -180,8 +184,8 @@ func TestFunctions(t *testing.T) {
 func TestLambdaLogs(t *testing.T) {
 	t.Parallel()
 	for format, want := range map[string][2]any{"JSON": {"TRACE", "WARN"}, "Text": {nil, nil}} {
-		tmpl := load(t, map[string]string{"LambdaLogFormat": format})
-		for _, id := range []string{"AgentsFunction", "PublicFunction"} {
+		tmpl := load(t, map[string]string{"LambdaLogFormat": format, "Notices": "true", "Streaming": "true"})
+		for _, id := range []string{"AgentsFunction", "ProcessorFunction", "NoticesFunction", "PublicFunction", "StreamFunction"} {
 			c := at(tmpl.resource(id).properties, "LoggingConfig")
 			if got := [2]any{at(c, "ApplicationLogLevel"), at(c, "SystemLogLevel")}; got != want || at(c, "LogFormat") != format {
 				t.Errorf("%s in %s: %v", id, format, c)

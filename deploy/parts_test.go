@@ -3,6 +3,7 @@ package deploy
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"testing"
@@ -50,7 +51,7 @@ func TestTables(t *testing.T) {
 // TestKeys: made by a function, so that no template, change set or event shows them.
 func TestKeys(t *testing.T) {
 	t.Parallel()
-	tmpl := load(t, map[string]string{"KeysGeneration": "3"})
+	tmpl := load(t, map[string]string{"KeysGeneration": "3", "Notices": "true", "Streaming": "true"})
 	k := tmpl.resource("Keys")
 	if at(k.properties, "ServiceToken") != "arn:KeysFunction" || fmt.Sprint(at(k.properties, "Generation")) != "3" {
 		t.Errorf("keys: %v", k.properties)
@@ -60,8 +61,14 @@ func TestKeys(t *testing.T) {
 	}
 	name := at(k.properties, "Parameter")
 	for id := range tmpl.resources("AWS::Serverless::Function") {
-		if got := environment(tmpl, id)["CULVERT_KEYS_PARAMETER"]; got != name {
-			t.Errorf("%s reads the keys from %s, and they are in %v", id, got, name)
+		got, told := environment(tmpl, id)["CULVERT_KEYS_PARAMETER"]
+		switch {
+		case id == "ProcessorFunction" || id == "NoticesFunction":
+			if told {
+				t.Errorf("%s has no use for the keys, and is told where they are", id)
+			}
+		case got != name:
+			t.Errorf("%s reads the keys from %q, and they are in %v", id, got, name)
 		}
 	}
 	for id, r := range tmpl.resources("") {
@@ -122,7 +129,7 @@ func TestDashboardAndAlarms(t *testing.T) {
 		}
 		for _, m := range w.Properties.Metrics {
 			if len(m) > 4 && m[0] == namespace {
-				shown[m[1].(string)] = true
+				shown[m[1].(string)+" "+m[3].(string)] = true
 				if m[2] != "Function" {
 					t.Errorf("%v has the dimension %v", m[1], m[2])
 				}
@@ -131,16 +138,17 @@ func TestDashboardAndAlarms(t *testing.T) {
 			}
 		}
 	}
-	for _, want := range []string{"Requests", "WaitMs", "Pushed", "Stored", "BytesIn", "BytesOut", "Status5xx", "Refused", "Gone"} {
+	for _, want := range []string{
+		"Requests public", "Requests stream", "WaitMs public", "Pushed public", "Stored public", "BytesIn public", "BytesOut public", "Status5xx public",
+		"Refused agents", "Gone public", "Actions agents", "ActionsFailed agents", "Notices notices", "NoticesDropped notices", "NoticesFailed notices",
+	} {
 		if !shown[want] {
 			t.Errorf("the dashboard lacks %s", want)
 		}
 	}
 
 	alarms := tmpl.resources("AWS::CloudWatch::Alarm")
-	metrics := 0
 	for id, a := range alarms {
-		metrics++
 		if at(a.properties, "TreatMissingData") != "notBreaching" {
 			t.Errorf("%s goes off while nobody uses the backend", id)
 		}
@@ -151,10 +159,18 @@ func TestDashboardAndAlarms(t *testing.T) {
 			t.Errorf("%s watches %v", id, ns)
 		}
 	}
-	if metrics > 10 {
-		t.Errorf("%d alarms, and ten are free", metrics)
+	// Each watches one metric, and ten metrics are free. The README says what more cost.
+	usual := map[string]string{"AccountConcurrency": "1000"} // deploy/deploy finds out
+	for want, more := range map[int]map[string]string{10: {}, 11: {"Streaming": "true"}, 13: {"Notices": "true"}} {
+		maps.Copy(more, usual)
+		if n := len(load(t, more).resources("AWS::CloudWatch::Alarm")); n != want {
+			t.Errorf("%d alarms with %v, want %d", n, more, want)
+		}
 	}
-	for _, id := range []string{"AgentsThrottledAlarm", "AgentsLimitAlarm", "RefusedAlarm", "ConcurrencyAlarm", "RequestsAlarm"} {
+	for _, id := range []string{
+		"AgentsThrottledAlarm", "AgentsLimitAlarm", "RefusedAlarm", "ConcurrencyAlarm", "RequestsAlarm",
+		"ProcessorFailingAlarm", "NoticesFailingAlarm", "NotifyUserDeadAlarm", "NotifyConnectionDeadAlarm",
+	} {
 		if _, ok := alarms[id]; !ok {
 			t.Errorf("there is no %s", id)
 		}
@@ -163,6 +179,9 @@ func TestDashboardAndAlarms(t *testing.T) {
 		t.Errorf("%d alarms although switched off", n)
 	}
 	quiet := load(t, nil)
+	if text := at(quiet.resource("DashboardPage").properties, "DashboardBody").(string); !json.Valid([]byte(text)) || strings.Contains(text, "otices") {
+		t.Errorf("without notices the dashboard is no JSON, or shows them:\n%s", text)
+	}
 	if _, ok := quiet.find("ConcurrencyAlarm"); ok {
 		t.Error("an alarm on a limit that is not known")
 	}

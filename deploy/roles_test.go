@@ -75,9 +75,14 @@ func TestRolesAllowExactly(t *testing.T) {
 			{"ssm:PutParameter", keys},
 		},
 		"AgentsRole": {
+			{"dynamodb:BatchGetItem", "arn:ConnectionsTable"},
+			{"dynamodb:DeleteItem", "arn:UsersTable"},
 			{"dynamodb:GetItem", "arn:ConnectionsTable"},
 			{"dynamodb:GetItem", "arn:TunnelsTable"},
 			{"dynamodb:PutItem", "arn:AnswersTable"},
+			{"dynamodb:PutItem", "arn:UsersTable"},
+			{"dynamodb:Query", "arn:UsersTable"},
+			{"lambda:InvokeFunction", "arn:ProcessorFunction"},
 			{"dynamodb:PutItem", "arn:ConnectionsTable"},
 			{"dynamodb:PutItem", "arn:TunnelsTable"},
 			{"dynamodb:UpdateItem", "arn:ConnectionsTable"},
@@ -89,6 +94,25 @@ func TestRolesAllowExactly(t *testing.T) {
 			{"logs:CreateLogStream", "arn:AgentsLogs"},
 			{"logs:PutLogEvents", "arn:AgentsLogs"},
 			{"ssm:GetParameter", keys},
+		},
+		"ProcessorRole": {
+			{"logs:CreateLogStream", "arn:ProcessorLogs"},
+			{"logs:PutLogEvents", "arn:ProcessorLogs"},
+		},
+		"NoticesRole": {
+			{"dynamodb:DeleteItem", "arn:UsersTable"},
+			{"dynamodb:GetItem", "arn:ConnectionsTable"},
+			{"dynamodb:Query", "arn:UsersTable"},
+			{"execute-api:ManageConnections", agents + "/POST/@connections/*"},
+			{"logs:CreateLogStream", "arn:NoticesLogs"},
+			{"logs:PutLogEvents", "arn:NoticesLogs"},
+			{"sqs:DeleteMessage", "arn:NotifyConnectionQueue"},
+			{"sqs:DeleteMessage", "arn:NotifyUserQueue"},
+			{"sqs:GetQueueAttributes", "arn:NotifyConnectionQueue"},
+			{"sqs:GetQueueAttributes", "arn:NotifyUserQueue"},
+			{"sqs:ReceiveMessage", "arn:NotifyConnectionQueue"},
+			{"sqs:ReceiveMessage", "arn:NotifyUserQueue"},
+			{"sqs:SendMessage", "arn:NotifyConnectionQueue"},
 		},
 		"PublicRole": append([]grant{
 			{"logs:CreateLogStream", "arn:PublicLogs"},
@@ -104,6 +128,11 @@ func TestRolesAllowExactly(t *testing.T) {
 		slices.SortFunc(want, func(a, b grant) int { return strings.Compare(a.action+" "+a.resource, b.action+" "+b.resource) })
 		if got := grants(tmpl, role); !slices.Equal(got, want) {
 			t.Errorf("%s allows\n%s\nwant\n%s", role, lines(got), lines(want))
+		}
+	}
+	for role := range tmpl.resources("AWS::IAM::Role") {
+		if want[role] == nil && role != "ApiGatewayRole" { // has AWS's policy, as API Gateway demands it
+			t.Errorf("nothing says what %s allows", role)
 		}
 	}
 }

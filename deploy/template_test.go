@@ -64,6 +64,8 @@ func everything() map[string]string {
 		"AgentsDomain": "agents.example.com", "AgentsCertificateArn": "arn:aws:acm:eu-central-1:123456789012:certificate/2",
 		"HostedZoneId": "Z1", "Bucket": "true", "Streaming": "true", "AccountConcurrency": "1000", "PublicConcurrency": "200",
 		"AlarmEmail": "me@example.com", "BudgetUSD": "10", "WaitersWhoami": "lambda",
+		"Notices": "true", "ConnectAuth": "deferred",
+		"JwksUrl": "https://id.example.com/.well-known/jwks.json", "TokenAudience": "culvert", "TokenIssuer": "https://id.example.com/",
 	}
 }
 
@@ -367,6 +369,7 @@ func TestEveryDeploymentResolves(t *testing.T) {
 		ways["without "+off] = map[string]string{off: "false"}
 	}
 	ways["with text logs"] = map[string]string{"LambdaLogFormat": "Text"}
+	ways["with notices and no alarms"] = map[string]string{"Notices": "true", "Alarms": "false"}
 	for name, parameters := range ways {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -62,7 +62,7 @@ func TestToken(t *testing.T) {
 		if err != nil {
 			t.Fatalf("%q: %v\n%s", c.args, err, complaints)
 		}
-		got, err := verifier.Verify(strings.TrimSpace(out))
+		got, err := verifier.Verify(t.Context(), strings.TrimSpace(out))
 		if diff := cmp.Diff(c.want, got); err != nil || diff != "" {
 			t.Errorf("%q: %v\n%s", c.args, err, diff)
 		}
