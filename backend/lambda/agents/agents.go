@@ -31,7 +31,7 @@ import (
 type Store interface {
 	PutConnection(ctx context.Context, c store.Connection) error
 	Connection(ctx context.Context, id string) (*store.Connection, error)
-	Attach(ctx context.Context, tunnel string, h store.Holder) error
+	Attach(ctx context.Context, tunnel string, h store.Holder, a store.Agent) error
 	Ponged(ctx context.Context, id string) error
 	Lookup(ctx context.Context, id string, consistent bool) (*store.Tunnel, error)
 	Claim(ctx context.Context, c tunnel.Claim, h store.Holder, max int, dead string) (*store.Claimed, error)

@@ -182,7 +182,7 @@ func (h *handshake) quota(owner string) string {
 // delivered twice, at the same time, and the other one was faster, this one stands back.
 func (h *handshake) attach(ctx context.Context, got *store.Claimed) (mine bool, err error) {
 	id := got.Tunnel.ID
-	if err = h.a.cfg.Store.Attach(ctx, id, got.Tunnel.Holder); err == nil {
+	if err = h.a.cfg.Store.Attach(ctx, id, got.Tunnel.Holder, store.Agent{Name: printable(h.hello.Agent)}); err == nil {
 		return true, nil
 	}
 	if !errors.Is(err, store.ErrConflict) {

@@ -18,8 +18,8 @@ func (s *standIn) PutConnection(context.Context, store.Connection) error { retur
 func (s *standIn) Connection(context.Context, string) (*store.Connection, error) {
 	return nil, s.err
 }
-func (s *standIn) Attach(context.Context, string, store.Holder) error { return s.err }
-func (s *standIn) Ponged(context.Context, string) error               { return s.err }
+func (s *standIn) Attach(context.Context, string, store.Holder, store.Agent) error { return s.err }
+func (s *standIn) Ponged(context.Context, string) error                            { return s.err }
 func (s *standIn) Lookup(context.Context, string, bool) (*store.Tunnel, error) {
 	return nil, s.err
 }

@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -21,24 +22,49 @@ type Connection struct {
 	// Host is the Host field of the handshake, From the agent's IP address.
 	Host, From  string
 	ConnectedAt time.Time
+	// Pending says that nobody has shown yet who is there. Until then the connection
+	// may do nothing else.
+	Pending bool
+	// Owner is the holder of an owner key ("key:…") who has shown it, where there are
+	// no tokens.
+	Owner string
+	// Failed is how often somebody has tried in vain to show who is there.
+	Failed int
 
 	// The rest is empty until it has a tunnel.
 	Tunnel       string
 	Quota        string // what the tunnel is counted by
+	Agent        string // what the agent says it is
 	Declared     bool
 	Capabilities []wire.Capability
 	// Ponged is when it last answered a ping of ours.
 	Ponged time.Time
 }
 
+// User is whose connection it is: the owner of its tunnels, or "" if nobody knows.
+func (c *Connection) User() string {
+	if owner := c.Identity.Owner(); owner != "" {
+		return owner
+	}
+	return c.Owner
+}
+
+// TakesNotices says whether notices may be sent to it: see UserConnection.
+func (c *Connection) TakesNotices() bool {
+	return !c.Pending && (c.Tunnel == "" || slices.Contains(c.Capabilities, wire.CapNotices))
+}
+
 const (
-	attrUser   = "user"
-	attrAllows = "allows"
-	attrMax    = "max"
-	attrHost   = "host"
-	attrFrom   = "from"
-	attrTunnel = "tunnel"
-	attrPonged = "ponged"
+	attrUser    = "user"
+	attrAllows  = "allows"
+	attrMax     = "max"
+	attrExpires = "expires"
+	attrPending = "pending"
+	attrFailed  = "failed"
+	attrHost    = "host"
+	attrFrom    = "from"
+	attrTunnel  = "tunnel"
+	attrPonged  = "ponged"
 )
 
 // connectionLife: none lives longer than 2 hours; its last messages may be late.
@@ -51,7 +77,10 @@ func (s *Store) PutConnection(ctx context.Context, c Connection) error {
 	}
 	i := item{keyID: text(c.ID), attrConnected: millis(c.ConnectedAt), keyTTL: deadline(c.ConnectedAt.Add(connectionLife))}.
 		set(attrUser, text(c.Identity.Subject)).set(attrAllows, join(c.Identity.Tunnels)).
-		set(attrHost, text(c.Host)).set(attrFrom, text(c.From))
+		set(attrHost, text(c.Host)).set(attrFrom, text(c.From)).set(attrPending, flag(c.Pending))
+	if !c.Identity.Expires.IsZero() {
+		i[attrExpires] = millis(c.Identity.Expires)
+	}
 	if c.Identity.Max > 0 {
 		i[attrMax] = number(int64(c.Identity.Max))
 	}
@@ -78,30 +107,47 @@ func (s *Store) Connection(ctx context.Context, id string) (*Connection, error) 
 	}
 	return &Connection{
 		ID: id, Host: i.text(attrHost), From: i.text(attrFrom), ConnectedAt: i.time(attrConnected),
-		Identity: auth.Identity{Subject: i.text(attrUser), Tunnels: list[string](i, attrAllows), Max: int(i.number(attrMax))},
-		Tunnel:   i.text(attrTunnel), Quota: i.text(attrQuota), Declared: i.flag(attrDeclared),
+		Identity: auth.Identity{
+			Subject: i.text(attrUser), Tunnels: list[string](i, attrAllows), Max: int(i.number(attrMax)), Expires: i.time(attrExpires),
+		},
+		Pending: i.flag(attrPending), Owner: i.text(attrOwner), Failed: int(i.number(attrFailed)),
+		Tunnel: i.text(attrTunnel), Quota: i.text(attrQuota), Declared: i.flag(attrDeclared), Agent: i.text(attrAgent),
 		Capabilities: list[wire.Capability](i, attrCaps), Ponged: i.time(attrPonged),
 	}, nil
 }
 
+// Agent is who is at the other end of a connection that gets a tunnel.
+type Agent struct {
+	// Owner is the owner key that it has shown ("key:…"), "" if there is a token, or
+	// nothing.
+	Owner string
+	Name  string // what it says it is
+}
+
 // Attach notes which tunnel a connection has got. ErrConflict: it has one already,
-// or is not known any more.
-func (s *Store) Attach(ctx context.Context, tunnel string, h Holder) error {
+// is another owner's, or is not known any more.
+func (s *Store) Attach(ctx context.Context, tunnel string, h Holder, a Agent) error {
 	if s.names.Connections == "" {
 		return ErrNoTable
 	}
-	_, err := s.db.UpdateItem(ctx, &dynamodb.UpdateItemInput{
+	in := &dynamodb.UpdateItemInput{
 		TableName:           &s.names.Connections,
 		Key:                 key(h.Connection),
-		UpdateExpression:    aws.String("SET #tunnel = :tunnel, #quota = :quota, #declared = :declared, #caps = :caps"),
+		UpdateExpression:    aws.String("SET #tunnel = :tunnel, #quota = :quota, #declared = :declared, #caps = :caps, #agent = :agent"),
 		ConditionExpression: aws.String("attribute_exists(#id) AND attribute_not_exists(#tunnel)"),
 		ExpressionAttributeNames: map[string]string{
-			"#id": keyID, "#tunnel": attrTunnel, "#quota": attrQuota, "#declared": attrDeclared, "#caps": attrCaps,
+			"#id": keyID, "#tunnel": attrTunnel, "#quota": attrQuota, "#declared": attrDeclared, "#caps": attrCaps, "#agent": attrAgent,
 		},
 		ExpressionAttributeValues: map[string]types.AttributeValue{
-			":tunnel": text(tunnel), ":quota": text(h.Quota), ":declared": flag(h.Declared), ":caps": join(h.Capabilities),
+			":tunnel": text(tunnel), ":quota": text(h.Quota), ":declared": flag(h.Declared), ":caps": join(h.Capabilities), ":agent": text(a.Name),
 		},
-	})
+	}
+	if a.Owner != "" {
+		*in.UpdateExpression += ", #owner = :owner"
+		*in.ConditionExpression += " AND (attribute_not_exists(#owner) OR #owner = :owner)"
+		in.ExpressionAttributeNames["#owner"], in.ExpressionAttributeValues[":owner"] = attrOwner, text(a.Owner)
+	}
+	_, err := s.db.UpdateItem(ctx, in)
 	if lost(err) {
 		return ErrConflict
 	}

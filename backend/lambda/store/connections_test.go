@@ -32,12 +32,12 @@ func TestConnections(t *testing.T) {
 	}
 	check("new")
 	h := store.Holder{Connection: want.ID, Declared: true, Capabilities: []wire.Capability{wire.CapResume}, Quota: "user:ann"}
-	if err := s.Attach(ctx, "shop", h); err != nil {
+	if err := s.Attach(ctx, "shop", h, store.Agent{Name: "culvert 1"}); err != nil {
 		t.Fatal(err)
 	}
-	want.Tunnel, want.Declared, want.Capabilities, want.Quota = "shop", true, h.Capabilities, h.Quota
+	want.Tunnel, want.Declared, want.Capabilities, want.Quota, want.Agent = "shop", true, h.Capabilities, h.Quota, "culvert 1"
 	check("with a tunnel")
-	if err := s.Attach(ctx, "blog", h); !errors.Is(err, store.ErrConflict) {
+	if err := s.Attach(ctx, "blog", h, store.Agent{}); !errors.Is(err, store.ErrConflict) {
 		t.Errorf("a second tunnel: %v", err)
 	}
 	c.Advance(time.Second)
@@ -49,7 +49,7 @@ func TestConnections(t *testing.T) {
 
 	// What came too late brings nothing back to life.
 	h.Connection = "gone"
-	if err := s.Attach(ctx, "shop", h); !errors.Is(err, store.ErrConflict) {
+	if err := s.Attach(ctx, "shop", h, store.Agent{Name: "culvert 1"}); !errors.Is(err, store.ErrConflict) {
 		t.Errorf("attach to a connection that is not there: %v", err)
 	}
 	if err := s.Ponged(ctx, "gone"); err != nil {

@@ -7,7 +7,8 @@ import (
 )
 
 // Schema is how to make the tables, where the stack's template does not: on a local
-// DynamoDB. The time to live is by the attribute "ttl" in all of them.
+// DynamoDB. The time to live is by the attribute "ttl" in all of them. Without a name
+// for it, there is no users' table.
 func Schema(names Names) []*dynamodb.CreateTableInput {
 	id := types.AttributeDefinition{AttributeName: aws.String(keyID), AttributeType: types.ScalarAttributeTypeS}
 	hash := types.KeySchemaElement{AttributeName: aws.String(keyID), KeyType: types.KeyTypeHash}
@@ -17,10 +18,17 @@ func Schema(names Names) []*dynamodb.CreateTableInput {
 			AttributeDefinitions: []types.AttributeDefinition{id}, KeySchema: []types.KeySchemaElement{hash},
 		}
 	}
-	answers := plain(names.Answers)
-	answers.AttributeDefinitions = append(answers.AttributeDefinitions,
-		types.AttributeDefinition{AttributeName: aws.String(attrPart), AttributeType: types.ScalarAttributeTypeN})
-	answers.KeySchema = append(answers.KeySchema,
-		types.KeySchemaElement{AttributeName: aws.String(attrPart), KeyType: types.KeyTypeRange})
-	return []*dynamodb.CreateTableInput{plain(names.Tunnels), plain(names.Connections), answers}
+	sorted := func(name, by string, of types.ScalarAttributeType) *dynamodb.CreateTableInput {
+		table := plain(name)
+		table.AttributeDefinitions = append(table.AttributeDefinitions, types.AttributeDefinition{AttributeName: &by, AttributeType: of})
+		table.KeySchema = append(table.KeySchema, types.KeySchemaElement{AttributeName: &by, KeyType: types.KeyTypeRange})
+		return table
+	}
+	tables := []*dynamodb.CreateTableInput{
+		plain(names.Tunnels), plain(names.Connections), sorted(names.Answers, attrPart, types.ScalarAttributeTypeN),
+	}
+	if names.Users != "" {
+		tables = append(tables, sorted(names.Users, attrConnection, types.ScalarAttributeTypeS))
+	}
+	return tables
 }

@@ -143,7 +143,7 @@ func TestConfig(t *testing.T) {
 	}
 	_, err = s.Connection(t.Context(), "c")
 	for _, err := range []error{
-		err, s.PutConnection(t.Context(), store.Connection{ID: "c"}), s.Ponged(t.Context(), "c"), s.Attach(t.Context(), "shop", store.Holder{Connection: "c"}),
+		err, s.PutConnection(t.Context(), store.Connection{ID: "c"}), s.Ponged(t.Context(), "c"), s.Attach(t.Context(), "shop", store.Holder{Connection: "c"}, store.Agent{}),
 	} {
 		if !errors.Is(err, store.ErrNoTable) {
 			t.Errorf("without the table: %v", err)

@@ -29,6 +29,7 @@ func Tables(t testing.TB, client *dynamodb.Client) store.Names {
 	t.Helper()
 	names := store.Names{
 		Tunnels: dynamolocal.Table("tunnels"), Connections: dynamolocal.Table("connections"), Answers: dynamolocal.Table("answers"),
+		Users: dynamolocal.Table("users"),
 	}
 	for _, table := range store.Schema(names) {
 		if _, err := client.CreateTable(t.Context(), table); err != nil {
