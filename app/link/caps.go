@@ -6,15 +6,17 @@ import (
 	"culvert/backend/wire"
 )
 
-// capabilities are what the agent offers to the backend. Only what stands behind API
-// Gateway has a use for more than resume.
+// capabilities are what the agent offers to the backend. What deals with messages that
+// get lost, or come in any order, is of use only behind API Gateway.
 func (c *Config) capabilities() []wire.Capability {
-	if !c.gateway() {
-		return []wire.Capability{wire.CapResume}
+	offered := []wire.Capability{wire.CapResume, wire.CapActions}
+	if c.OnNotice != nil {
+		offered = append(offered, wire.CapNotices)
 	}
-	return []wire.Capability{
-		wire.CapResume, wire.CapSession, wire.CapChunks, wire.CapGzip, wire.CapCancel, wire.CapBlob, wire.CapStream,
+	if c.gateway() {
+		offered = append(offered, wire.CapSession, wire.CapChunks, wire.CapGzip, wire.CapCancel, wire.CapBlob, wire.CapStream)
 	}
+	return offered
 }
 
 // caps are the capabilities that both sides use on a connection, in form 1.

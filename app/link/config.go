@@ -36,6 +36,11 @@ type Config struct {
 	// Handler serves one request and returns when it is over; it is called in a
 	// goroutine for each.
 	Handler func(wire.Exchange)
+	// OnNotice, if any, gets what somebody sends to the agent's user. It is called by
+	// the goroutine that reads the connection, also while a connection that was
+	// replaced finishes, and must not block. The same notice may come on several
+	// connections, or twice.
+	OnNotice func(*wire.Notice)
 	// Agent is this program's name and version, for the backend's log.
 	Agent  string
 	Logger *slog.Logger

@@ -59,7 +59,7 @@ func TestCapabilitiesAreOffered(t *testing.T) {
 	t.Parallel()
 	bubble(t, 1, func(t *testing.T, g *gateway) {
 		l, _ := g.link(g.config(&Config{}))
-		want := []any{"resume", "session", "chunks", "gzip", "cancel", "blob", "stream"}
+		want := []any{"resume", "actions", "session", "chunks", "gzip", "cancel", "blob", "stream"}
 		if diff := cmp.Diff(want, g.conns[0].ready["capabilities"]); diff != "" {
 			t.Error(diff)
 		}
@@ -68,8 +68,8 @@ func TestCapabilitiesAreOffered(t *testing.T) {
 		}
 	})
 	b := newTableBackend(t, "http")
-	_, p, _ := b.agent(&Config{})
-	if diff := cmp.Diff([]any{"resume"}, p.ready["capabilities"]); diff != "" {
+	_, p, _ := b.agent(&Config{OnNotice: func(*wire.Notice) {}})
+	if diff := cmp.Diff([]any{"resume", "actions", "notices"}, p.ready["capabilities"]); diff != "" {
 		t.Errorf("to a relay: %s", diff)
 	}
 }

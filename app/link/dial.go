@@ -33,7 +33,7 @@ func (c *Config) Dial(ctx context.Context, h Hello) (*Link, error) {
 		return nil, err
 	}
 	var l *Link
-	_, err := c.open(ctx, func(ws *websocket.Conn, challenge string) error {
+	_, err := c.open(ctx, c.subprotocols(), func(ws *websocket.Conn, challenge string) error {
 		l = newLink(c, ws)
 		return l.greet(h, challenge)
 	})
@@ -50,22 +50,30 @@ func (c *Config) TryUpgrade(ctx context.Context) error {
 	if err := ValidateBackend(c.Backend, c.Token); err != nil {
 		return err
 	}
-	ws, err := c.open(ctx, func(*websocket.Conn, string) error { return nil })
+	ws, err := c.open(ctx, c.subprotocols(), func(*websocket.Conn, string) error { return nil })
 	if err == nil {
 		goodbye(ws)
 	}
 	return err
 }
 
-// open gets a WebSocket and greets on it; challenge is what the backend wants an owner
-// to sign.
-func (c *Config) open(ctx context.Context, greet func(ws *websocket.Conn, challenge string) error) (*websocket.Conn, error) {
+// subprotocols are what an agent offers.
+func (c *Config) subprotocols() []string {
+	if c.gateway() {
+		return nil
+	}
+	return []string{wire.Subprotocol}
+}
+
+// open gets a WebSocket that offers subprotocols, and greets on it; challenge is what
+// the backend wants an owner to sign.
+func (c *Config) open(ctx context.Context, subprotocols []string, greet func(ws *websocket.Conn, challenge string) error) (*websocket.Conn, error) {
 	to := c.address()
 	d := &dialer{config: c, target: to}
 	// gorilla keeps to deadlines, but does not notice a context that ends early.
 	stop := context.AfterFunc(ctx, d.close)
 	defer stop()
-	ws, err := d.upgrade(ctx)
+	ws, err := d.upgrade(ctx, subprotocols)
 	if err != nil {
 		return nil, c.dialFailed(ctx, err, to)
 	}
@@ -107,13 +115,14 @@ type dialer struct {
 func (d *dialer) close() { d.conn.close() }
 
 // upgrade opens the WebSocket.
-func (d *dialer) upgrade(ctx context.Context) (*websocket.Conn, error) {
+func (d *dialer) upgrade(ctx context.Context, subprotocols []string) (*websocket.Conn, error) {
 	c := d.config
 	wd := websocket.Dialer{
 		NetDialContext:   d.connect,
 		HandshakeTimeout: orDefault(c.DialTimeout, defaultDialTimeout),
 		ReadBufferSize:   mux.BufferSize,
 		WriteBufferSize:  gatewayFrame,
+		Subprotocols:     subprotocols,
 		TLSClientConfig: &tls.Config{
 			MinVersion: tls.VersionTLS12,
 			RootCAs:    c.RootCAs,
@@ -122,7 +131,6 @@ func (d *dialer) upgrade(ctx context.Context) (*websocket.Conn, error) {
 	}
 	if !c.gateway() {
 		wd.WriteBufferSize, wd.WriteBufferPool = mux.BufferSize, &sync.Pool{}
-		wd.Subprotocols = []string{wire.Subprotocol}
 	}
 	header := http.Header{}
 	if c.Token != "" {

@@ -196,6 +196,10 @@ func (f *form1) onMessage(text []byte) {
 		}
 	case *wire.Pong:
 		f.ponged.give()
+	case *wire.ActionAnswer:
+		f.link.onAnswer(m)
+	case *wire.Notice:
+		f.link.cfg.onNotice(m)
 	case *wire.Unknown:
 		f.onUnknown(m)
 	default:

@@ -41,6 +41,10 @@ func (f *form2) onText(text []byte) {
 		if text, err := wire.Encode(&wire.Pong{}); err == nil {
 			_ = f.conn.SendText(text) // fails only at the end
 		}
+	case *wire.ActionAnswer:
+		f.link.onAnswer(m)
+	case *wire.Notice:
+		f.link.cfg.onNotice(m)
 	case *wire.Unknown:
 		log.Info("message from the backend ignored", "type", printable(string(m.Type)), "message", printable(m.Text))
 	}
@@ -49,4 +53,5 @@ func (f *form2) onText(text []byte) {
 func (f *form2) run(ctx context.Context) error   { return f.conn.Run(ctx) }
 func (f *form2) probe(ctx context.Context) error { return f.conn.Probe(ctx) }
 func (f *form2) drain(ctx context.Context) error { return f.conn.Drain(ctx) }
+func (f *form2) sendText(text []byte) error      { return f.conn.SendText(text) }
 func (f *form2) close()                          { f.conn.Close(websocket.CloseNormalClosure, "") }

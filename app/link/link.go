@@ -39,6 +39,7 @@ type Link struct {
 	early   [][]byte // messages about requests that came before connection_established
 	carrier carrier
 	work    activity
+	asked   actions
 	going   chan struct{}
 	done    chan struct{} // closed when Run returns
 
@@ -57,6 +58,8 @@ type carrier interface {
 	drain(ctx context.Context) error
 	// close ends the connection and with it run, without waiting for it.
 	close()
+	// sendText sends a message.
+	sendText(text []byte) error
 }
 
 // errSilent: the peer has not shown any sign of life for too long.
@@ -153,6 +156,8 @@ func (l *Link) onGreeting(text []byte, limit int) error {
 		return refusalOf(m)
 	case *wire.HTTPRequest:
 		l.keepEarly(text)
+	case *wire.Notice: // before ready, connections get them, too
+		l.cfg.onNotice(m)
 	case *wire.Unknown:
 		switch m.Type {
 		case wire.TypeChunk, wire.TypeResend, wire.TypeCredit, wire.TypeCancel:

@@ -26,6 +26,8 @@ type pipeBackend struct {
 	conn   net.Conn
 	gate   chan struct{} // whoever takes the token stops the backend from reading
 	from   net.Addr      // the agent's address, if not the pipe's
+	form2  bool
+	early  string // sent before the greeting, if not ""
 	ws     *websocket.Conn
 	mu     sync.Mutex
 	pings  []time.Time // control pings
@@ -103,7 +105,11 @@ func (b *pipeBackend) serve(greeting string, dead bool) {
 		b.t.Errorf("handshake: %v", err)
 		return
 	}
-	ws, err := (&websocket.Upgrader{}).Upgrade(hijacked{conn: b.conn, rw: rw}, req, nil)
+	var up websocket.Upgrader
+	if b.form2 {
+		up.Subprotocols = []string{wire.Subprotocol}
+	}
+	ws, err := up.Upgrade(hijacked{conn: b.conn, rw: rw}, req, nil)
 	if err != nil {
 		b.t.Errorf("upgrade: %v", err)
 		return
@@ -124,6 +130,9 @@ func (b *pipeBackend) serve(greeting string, dead bool) {
 	})
 	if _, _, err := ws.ReadMessage(); err != nil {
 		return
+	}
+	if b.early != "" {
+		b.send(b.early)
 	}
 	b.send(greeting)
 	for {
@@ -189,6 +198,25 @@ func TestSilentRelayIsNoticed(t *testing.T) {
 	})
 }
 
+// The same in form 2, where package mux listens.
+func TestSilentRelayIsNoticedInForm2(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		l, _ := (&pipeBackend{t: t, form2: true}).link(&Config{}, "http", greetDeclared, true)
+		if !l.form2() {
+			t.Fatal("not form 2")
+		}
+		start := time.Now()
+		err := <-running(t, l)
+		if took := time.Since(start); took > 30*time.Second || took < 10*time.Second {
+			t.Errorf("noticed after %v", took)
+		}
+		if err == nil || !strings.HasPrefix(err.Error(), "no sign of life from the backend") {
+			t.Errorf("Run = %v", err)
+		}
+	})
+}
+
 func TestQuietRelayIsKept(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -243,7 +271,7 @@ func TestDeclaredGatewayMustAnswer(t *testing.T) {
 		if took := time.Since(start); took > heartbeatEvery+heartbeatTries*heartbeatWait {
 			t.Errorf("noticed after %v", took)
 		}
-		if !errors.Is(err, errSilent) {
+		if !errors.Is(err, errSilent) || !strings.HasPrefix(err.Error(), "no sign of life from the backend") {
 			t.Errorf("Run = %v", err)
 		}
 		if _, beats := b.counts(); len(beats) != heartbeatTries {
