@@ -13,11 +13,12 @@ import (
 
 	"culvert/backend/awslocal"
 	"culvert/backend/awslocal/dynamolocal"
+	"culvert/backend/awslocal/program"
 )
 
 // TB is what this package needs of a testing.TB.
 type TB interface {
-	dynamolocal.TB
+	program.TB
 	Context() context.Context
 	Cleanup(func())
 }

@@ -19,13 +19,13 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"os"
 	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
-	"sync"
 	"time"
+
+	"culvert/backend/awslocal/program"
 )
 
 // Config says how to start DynamoDB Local. The zero value works.
@@ -46,21 +46,18 @@ type Config struct {
 }
 
 const (
+	name         = "DynamoDB Local"
+	minJava      = 17
 	startTimeout = 60 * time.Second
-	stopTimeout  = 5 * time.Second
+	fetchTimeout = 5 * time.Minute
 	defaultHeap  = 256
 	minHeap      = 64
 )
 
 // Server is a running DynamoDB Local.
 type Server struct {
+	*program.Process
 	endpoint string
-	cmd      *exec.Cmd
-	output   *tail
-	stop     sync.Once
-	exited   chan struct{} // closed once the process has ended
-	err      error         // how, when it was not Close; valid then
-	closing  chan struct{}
 }
 
 // Start fetches DynamoDB Local if it is not in the cache, starts it and returns
@@ -97,89 +94,26 @@ func (c Config) startOnce(ctx context.Context, java, dir string) (*Server, error
 		return nil, err
 	}
 	cmd, endpoint := c.command(java, dir, port)
-	s := &Server{endpoint: endpoint, cmd: cmd, output: new(tail), exited: make(chan struct{}), closing: make(chan struct{})}
-	cmd.Stdout, cmd.Stderr = s.output, s.output
-	if err := startTied(cmd); err != nil {
-		return nil, fmt.Errorf("starting DynamoDB Local: %w", err)
+	said := new(program.Tail)
+	cmd.Stdout, cmd.Stderr = said, said
+	process, err := program.Start(name, cmd, said)
+	if err != nil {
+		return nil, err
 	}
-	go s.wait()
-	if err := ready(ctx, endpoint, s.hasExited); err != nil {
-		s.Close()
-		return nil, fmt.Errorf("%w%s", err, s.output.quote())
+	if err := ready(ctx, endpoint, process.HasExited); err != nil {
+		process.Close()
+		return nil, fmt.Errorf("%w%s", err, said.Quote())
 	}
-	return s, nil
+	return &Server{process, endpoint}, nil
 }
 
 // Endpoint is the URL for SDKs.
 func (s *Server) Endpoint() string { return s.endpoint }
 
-// Exited is closed when the program has ended, by Close or by itself.
-func (s *Server) Exited() <-chan struct{} { return s.exited }
-
-// Err says how the program ended by itself, once Exited is closed.
-func (s *Server) Err() error {
-	select {
-	case <-s.exited:
-		return s.err
-	default:
-		return nil
-	}
-}
-
-// Close stops the program and waits for its end. What it held is gone.
-func (s *Server) Close() {
-	s.stop.Do(func() {
-		close(s.closing)
-		askToStop(s.cmd.Process)
-		select {
-		case <-s.exited:
-		case <-time.After(stopTimeout):
-			s.cmd.Process.Kill()
-		}
-	})
-	<-s.exited
-}
-
-// Kill ends the program at once, as if it had crashed.
-func (s *Server) Kill() { s.cmd.Process.Kill() }
-
-func (s *Server) wait() {
-	err := s.cmd.Wait()
-	select {
-	case <-s.closing:
-	default:
-		s.err = fmt.Errorf("DynamoDB Local has ended (%s)%s", exitText(err), s.output.quote())
-	}
-	close(s.exited)
-}
-
-func (s *Server) hasExited() bool {
-	select {
-	case <-s.exited:
-		return true
-	default:
-		return false
-	}
-}
-
-func exitText(err error) string {
-	if err == nil {
-		return "exit status 0"
-	}
-	return err.Error()
-}
-
 func (c Config) withDefaults() (Config, error) {
-	if c.Cache == "" {
-		cache, err := os.UserCacheDir()
-		if err != nil {
-			return c, fmt.Errorf("no folder to keep DynamoDB Local in: %w", err)
-		}
-		c.Cache = filepath.Join(cache, "culvert", "dynamodb-local")
-	}
 	var err error
-	if c.Cache, err = filepath.Abs(c.Cache); err != nil {
-		return c, fmt.Errorf("no folder to keep DynamoDB Local in: %w", err)
+	if c.Cache, err = program.CacheDir(c.Cache, "dynamodb-local"); err != nil {
+		return c, err
 	}
 	if c.HeapMB == 0 {
 		c.HeapMB = defaultHeap
@@ -200,13 +134,13 @@ func (c *Config) prepare(ctx context.Context) (java, dir string, unlock func(), 
 	if *c, err = c.withDefaults(); err != nil {
 		return "", "", nil, err
 	}
-	if java, err = findJava(ctx); err != nil {
+	if java, err = program.FindJava(ctx, name, minJava); err != nil {
 		return "", "", nil, err
 	}
 	if dir, err = Fetch(ctx, c.Cache, c.Output); err != nil {
 		return "", "", nil, err
 	}
-	unlock, err = lock(ctx, filepath.Join(c.Cache, "start.lock"))
+	unlock, err = program.Lock(ctx, filepath.Join(c.Cache, "start.lock"))
 	return java, dir, unlock, err
 }
 
@@ -245,7 +179,8 @@ func freePort() (int, error) {
 func ready(ctx context.Context, endpoint string, exited func() bool) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, startTimeout, fmt.Errorf("DynamoDB Local does not answer within %v", startTimeout))
 	defer cancel()
-	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+	// Where the port is somebody else's, that one may never answer.
+	client := &http.Client{Timeout: time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
 	for {
 		req, err := http.NewRequestWithContext(ctx, http.MethodGet, endpoint, nil)
 		if err != nil {

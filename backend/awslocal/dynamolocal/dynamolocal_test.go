@@ -17,6 +17,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 	"go.uber.org/goleak"
+
+	"culvert/backend/awslocal/program"
 )
 
 func TestMain(m *testing.M) {
@@ -93,7 +95,7 @@ func TestTablesBelongToTheAccessKey(t *testing.T) {
 func TestCloseEndsTheProgram(t *testing.T) {
 	t.Parallel()
 	s := start(t, Config{HeapMB: minHeap})
-	pid := s.cmd.Process.Pid
+	pid := s.PID()
 	s.Close()
 	if err := s.Err(); err != nil {
 		t.Errorf("closed, and yet an error: %v", err)
@@ -152,10 +154,10 @@ func TestDeadAtTheStart(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir() // without the program
 	cmd, _ := Config{HeapMB: minHeap}.command("/bin/false", dir, 1)
-	if err := startTied(cmd); err != nil {
+	if err := program.StartTied(cmd); err != nil {
 		t.Fatal(err)
 	}
-	err := ready(t.Context(), "http://127.0.0.1:1", func() bool { return reaped(cmd.Process) })
+	err := ready(t.Context(), "http://127.0.0.1:1", func() bool { return program.Reaped(cmd.Process) })
 	if err == nil || !strings.Contains(err.Error(), "ended at its start") {
 		t.Errorf("got %v", err)
 	}

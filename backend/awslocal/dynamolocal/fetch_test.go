@@ -221,27 +221,3 @@ func FuzzProgramFile(f *testing.F) {
 		}
 	})
 }
-
-// Of what Java says when it fails, one line is for people.
-func TestQuote(t *testing.T) {
-	t.Parallel()
-	for said, want := range map[string]string{
-		"":                      "",
-		" \n":                   "",
-		"npm error 404\nno\n":   "; it said:\nnpm error 404\nno",
-		"Error: no such file\n": "; it said:\nError: no such file",
-		"Initializing DynamoDB Local\n" +
-			"Exception in thread \"main\" java.io.IOException: Failed to bind to 0.0.0.0/0.0.0.0:41507\n" +
-			"\tat org.eclipse.jetty.server.ServerConnector.openAcceptChannel(ServerConnector.java:349)\n" +
-			"Caused by: java.net.BindException: Address already in use\n" +
-			"\tat java.base/sun.nio.ch.Net.bind0(Native Method)\n\t... 12 more\n": "; it said: java.net.BindException: Address already in use",
-		"java.lang.OutOfMemoryError: Java heap space\n\tat a.b(C.java:1)\n": "; it said: java.lang.OutOfMemoryError: Java heap space",
-		"java.lang.StackOverflowError\n\tat a.b(C.java:1)":                  "; it said: java.lang.StackOverflowError",
-	} {
-		output := new(tail)
-		output.Write([]byte(said))
-		if got := output.quote(); got != want {
-			t.Errorf("of %q: %q, want %q", said, got, want)
-		}
-	}
-}

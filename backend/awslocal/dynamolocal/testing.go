@@ -7,15 +7,9 @@ import (
 	"os"
 	"sync"
 	"sync/atomic"
-)
 
-// TB is what Test needs of a testing.TB. Named here, it keeps the testing package
-// out of programs.
-type TB interface {
-	Helper()
-	Fatal(args ...any)
-	Skip(args ...any)
-}
+	"culvert/backend/awslocal/program"
+)
 
 // Test returns the endpoint of a DynamoDB Local that all tests of this process
 // share, so a test's tables need names of their own: see Table. It is started at
@@ -24,17 +18,13 @@ type TB interface {
 //
 // Without Java or npm the test is skipped, except in continuous integration
 // (CI=true, or CULVERT_E2E=1 as make test sets): there it fails.
-func Test(t TB) (endpoint string) {
+func Test(t program.TB) (endpoint string) {
 	t.Helper()
 	endpoint, err := testServer()
-	if err == nil {
-		return endpoint
+	if err != nil {
+		program.Unavailable(t, err)
 	}
-	if os.Getenv("CI") != "true" && os.Getenv("CULVERT_E2E") != "1" {
-		t.Skip(err)
-	}
-	t.Fatal(err)
-	return ""
+	return endpoint
 }
 
 // Table is a table name that no other call in this process returns.
@@ -52,7 +42,7 @@ var (
 // startForTests starts a server that no goroutine of ours waits for, so that
 // tests which look for leaks find none. The kernel ends it with the process.
 func startForTests() (endpoint string, err error) {
-	if !tied {
+	if !program.Tied {
 		return "", errors.New("DynamoDB Local would outlive the tests: only Linux ends it with them")
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), startTimeout+fetchTimeout)
@@ -79,10 +69,10 @@ func (c Config) startUnwatched(ctx context.Context, java, dir string) (endpoint 
 		return "", err
 	}
 	cmd, endpoint := c.command(java, dir, port)
-	if err := startTied(cmd); err != nil {
+	if err := program.StartTied(cmd); err != nil {
 		return "", fmt.Errorf("starting DynamoDB Local: %w", err)
 	}
-	if err := ready(ctx, endpoint, func() bool { return reaped(cmd.Process) }); err != nil {
+	if err := ready(ctx, endpoint, func() bool { return program.Reaped(cmd.Process) }); err != nil {
 		cmd.Process.Kill()
 		return "", err
 	}

@@ -6,25 +6,9 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-)
 
-func TestJavaVersion(t *testing.T) {
-	t.Parallel()
-	for said, want := range map[string]int{
-		`openjdk version "17.0.15" 2025-04-15`:                        17,
-		`openjdk version "21" 2023-09-19`:                             21,
-		`java version "1.8.0_402"`:                                    8,
-		"Picked up _JAVA_OPTIONS: -Xmx1g\nopenjdk version \"11.0.2\"": 11,
-		"openjdk version \"24-ea\"":                                   24,
-	} {
-		if got, ok := javaVersion(said); !ok || got != want {
-			t.Errorf("%q: %d, %t; want %d", said, got, ok, want)
-		}
-	}
-	if got, ok := javaVersion("Unable to locate a Java Runtime"); ok {
-		t.Errorf("got %d", got)
-	}
-}
+	"culvert/backend/awslocal/program"
+)
 
 // script puts a program into a folder of its own.
 func script(t *testing.T, name, text string) (folder string) {
@@ -52,7 +36,7 @@ func TestMissingTools(t *testing.T) {
 		}
 		t.Setenv("PATH", folder)
 		_, err := Start(t.Context(), Config{Cache: t.TempDir()})
-		if !errors.Is(err, ErrNoTool) || !strings.Contains(err.Error(), test.want) {
+		if !errors.Is(err, program.ErrNoTool) || !strings.Contains(err.Error(), test.want) {
 			t.Errorf("%s: %v", name, err)
 			continue
 		}
@@ -65,12 +49,12 @@ func TestMissingTools(t *testing.T) {
 
 	t.Setenv("PATH", script(t, "java", `echo 'openjdk version "17.0.2"' >&2`))
 	_, err := Start(t.Context(), Config{Cache: t.TempDir()})
-	if !errors.Is(err, ErrNoTool) || !strings.Contains(err.Error(), "apt install npm") {
+	if !errors.Is(err, program.ErrNoTool) || !strings.Contains(err.Error(), "apt install npm") {
 		t.Errorf("without npm: %v", err)
 	}
 
 	t.Setenv("JAVA_HOME", "/nowhere")
-	if _, err := findJava(t.Context()); !errors.Is(err, ErrNoTool) {
+	if _, err := program.FindJava(t.Context(), name, minJava); !errors.Is(err, program.ErrNoTool) {
 		t.Errorf("JAVA_HOME of nothing: %v", err)
 	}
 }

