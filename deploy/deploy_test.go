@@ -69,17 +69,7 @@ func (w *world) deployed(state, parameters string) {
 // run runs deploy/deploy and gives what it printed on both outputs and its status.
 func (w *world) run(args ...string) (string, int) {
 	w.t.Helper()
-	var aws strings.Builder
-	aws.WriteString("#!/usr/bin/env bash\nprintf 'aws %s\\n' \"$*\" >>\"$(dirname \"$0\")/../calls\"\ncase \"$*\" in\n")
-	quote := func(s string) string { return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'" }
-	for call, complaint := range w.fails {
-		aws.WriteString("*" + quote(call) + "*) echo " + quote(complaint) + " >&2; exit 254 ;;\n")
-	}
-	for call, answer := range w.answer {
-		aws.WriteString("*" + quote(call) + "*) printf '%s\\n' " + quote(answer) + " ;;\n")
-	}
-	aws.WriteString("*) exit 1 ;;\nesac\n")
-	w.write("bin/aws", aws.String())
+	w.write("bin/aws", aws(w.fails, w.answer))
 	w.write("bin/sam", "#!/usr/bin/env bash\nprintf 'sam %s\\n' \"$*\" >>\"$(dirname \"$0\")/../calls\"\n"+w.sam+"\n")
 	_ = os.Remove(filepath.Join(w.dir, "calls"))
 
@@ -93,6 +83,22 @@ func (w *world) run(args ...string) (string, int) {
 		w.t.Fatal(err)
 	}
 	return string(out), cmd.ProcessState.ExitCode()
+}
+
+// aws is a stand-in for the AWS CLI, to lie in the folder bin. It tells calls apart by
+// words in them, and writes all of them down beside bin.
+func aws(fails, answer map[string]string) string {
+	var b strings.Builder
+	b.WriteString("#!/usr/bin/env bash\nprintf 'aws %s\\n' \"$*\" >>\"$(dirname \"$0\")/../calls\"\ncase \"$*\" in\n")
+	quote := func(s string) string { return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'" }
+	for call, complaint := range fails {
+		b.WriteString("*" + quote(call) + "*) echo " + quote(complaint) + " >&2; exit 254 ;;\n")
+	}
+	for call, answer := range answer {
+		b.WriteString("*" + quote(call) + "*) printf '%s\\n' " + quote(answer) + " ;;\n")
+	}
+	b.WriteString("*) exit 1 ;;\nesac\n")
+	return b.String()
 }
 
 func (w *world) calls() string {
