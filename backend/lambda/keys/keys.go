@@ -75,8 +75,8 @@ func parse(text string) (value, error) {
 	return v, nil
 }
 
-// set makes the keys usable.
-func (v value) set() (*Set, error) {
+// set makes the keys usable. verifier makes that of tokens.
+func (v value) set(verifier func(secrets ...[]byte) (*auth.Verifier, error)) (*Set, error) {
 	var s Set
 	var tickets, tokens [][]byte
 	for _, text := range v.Tickets {
@@ -94,7 +94,7 @@ func (v value) set() (*Set, error) {
 	if s.Tickets, err = ticket.New(tickets...); err != nil {
 		return nil, fmt.Errorf("%w: %w", errMalformed, err)
 	}
-	if s.Tokens, err = auth.NewSecretVerifier(tokens...); err != nil {
+	if s.Tokens, err = verifier(tokens...); err != nil {
 		return nil, fmt.Errorf("%w: %w", errMalformed, err)
 	}
 	return &s, nil

@@ -21,6 +21,7 @@ import (
 	"github.com/golang-jwt/jwt/v5"
 	"github.com/google/go-cmp/cmp"
 
+	"culvert/backend/auth"
 	"culvert/backend/lambda/event"
 	"culvert/backend/lambda/ticket"
 )
@@ -238,7 +239,7 @@ func TestReread(t *testing.T) {
 	}
 	next := fresh(&v, 2)
 	p.set(next)
-	newer, err := next.set()
+	newer, err := next.set(auth.NewSecretVerifier)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -339,7 +340,7 @@ func current(t *testing.T, p *parameters) value {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := v.set(); err != nil {
+	if _, err := v.set(auth.NewSecretVerifier); err != nil {
 		t.Fatal(err)
 	}
 	return v
@@ -533,7 +534,7 @@ func FuzzParse(f *testing.F) {
 			}
 			return
 		}
-		set, err := v.set()
+		set, err := v.set(auth.NewSecretVerifier)
 		if err != nil {
 			return
 		}

@@ -13,6 +13,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ssm/types"
 	"github.com/aws/smithy-go"
 
+	"culvert/backend/auth"
 	"culvert/backend/lambda/event"
 )
 
@@ -147,7 +148,7 @@ func (r *Resource) ensure(ctx context.Context, request string, generation int64)
 	}
 	old, err := parse(text)
 	if err == nil {
-		_, err = old.set()
+		_, err = old.set(auth.NewSecretVerifier)
 	}
 	if err != nil {
 		return value{}, fmt.Errorf("%w: give the stack another parameter, or delete this one", err)

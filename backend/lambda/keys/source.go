@@ -13,6 +13,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws/retry"
 	"github.com/aws/aws-sdk-go-v2/service/ssm"
 	"github.com/aws/aws-sdk-go-v2/service/ssm/types"
+
+	"culvert/backend/auth"
 )
 
 // Reader is what reading the keys needs of a client of the Systems Manager.
@@ -53,6 +55,11 @@ type Config struct {
 	Client Reader
 	// Name is the parameter's.
 	Name string
+	// Tokens makes the verifier of agents' tokens from the secrets that they may be
+	// signed with, whenever these change; auth.NewSecretVerifier by default. For tokens
+	// that are signed with other keys as well, give that of a verifier that has these
+	// ((*auth.Verifier).WithSecrets), so that what it knows of them is kept.
+	Tokens func(secrets ...[]byte) (*auth.Verifier, error)
 	// Now is the time; time.Now by default.
 	Now    func() time.Time
 	Logger *slog.Logger
@@ -78,6 +85,9 @@ func New(cfg Config) (*Source, error) {
 		return nil, errors.New("keys: no client of the Systems Manager")
 	case cfg.Name == "":
 		return nil, errors.New("keys: the name of the parameter with the keys is missing")
+	}
+	if cfg.Tokens == nil {
+		cfg.Tokens = auth.NewSecretVerifier
 	}
 	if cfg.Now == nil {
 		cfg.Now = time.Now
@@ -143,7 +153,7 @@ func (s *Source) read(ctx context.Context) {
 		v, err = parse(text)
 	}
 	if err == nil {
-		set, err = v.set()
+		set, err = v.set(s.cfg.Tokens)
 	}
 	if err != nil {
 		s.err = fmt.Errorf("%w: parameter %s: %w", ErrNone, s.cfg.Name, explained(err))
