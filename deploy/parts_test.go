@@ -16,7 +16,7 @@ import (
 func TestTables(t *testing.T) {
 	t.Parallel()
 	tables := load(t, nil).resources("AWS::DynamoDB::Table")
-	schema := store.Schema(store.Names{Tunnels: "TunnelsTable", Connections: "ConnectionsTable", Answers: "AnswersTable"})
+	schema := store.Schema(store.Names{Tunnels: "TunnelsTable", Connections: "ConnectionsTable", Users: "UsersTable", Answers: "AnswersTable"})
 	if len(tables) != len(schema) {
 		t.Errorf("%d tables, and the store uses %d", len(tables), len(schema))
 	}
@@ -140,7 +140,7 @@ func TestDashboardAndAlarms(t *testing.T) {
 	}
 	for _, want := range []string{
 		"Requests public", "Requests stream", "WaitMs public", "Pushed public", "Stored public", "BytesIn public", "BytesOut public", "Status5xx public",
-		"Refused agents", "Gone public", "Actions agents", "ActionsFailed agents", "Notices notices", "NoticesDropped notices", "NoticesFailed notices",
+		"Refused agents", "Gone public", "Actions agents", "ActionsFailed agents", "Actions processor", "ActionsFailed processor", "Notices notices", "NoticesDropped notices", "NoticesFailed notices",
 	} {
 		if !shown[want] {
 			t.Errorf("the dashboard lacks %s", want)

@@ -76,11 +76,12 @@ func TestRolesAllowExactly(t *testing.T) {
 		},
 		"AgentsRole": {
 			{"dynamodb:BatchGetItem", "arn:ConnectionsTable"},
+			{"dynamodb:DeleteItem", "arn:ConnectionsTable"},
 			{"dynamodb:DeleteItem", "arn:UsersTable"},
 			{"dynamodb:GetItem", "arn:ConnectionsTable"},
 			{"dynamodb:GetItem", "arn:TunnelsTable"},
 			{"dynamodb:PutItem", "arn:AnswersTable"},
-			{"dynamodb:PutItem", "arn:UsersTable"},
+			{"dynamodb:UpdateItem", "arn:UsersTable"},
 			{"dynamodb:Query", "arn:UsersTable"},
 			{"lambda:InvokeFunction", "arn:ProcessorFunction"},
 			{"dynamodb:PutItem", "arn:ConnectionsTable"},
@@ -100,6 +101,7 @@ func TestRolesAllowExactly(t *testing.T) {
 			{"logs:PutLogEvents", "arn:ProcessorLogs"},
 		},
 		"NoticesRole": {
+			{"dynamodb:DeleteItem", "arn:ConnectionsTable"},
 			{"dynamodb:DeleteItem", "arn:UsersTable"},
 			{"dynamodb:GetItem", "arn:ConnectionsTable"},
 			{"dynamodb:Query", "arn:UsersTable"},
