@@ -52,6 +52,8 @@ func scene(c Console) {
 	visit("GET\x1b[31m", "/gone", 0, 2*time.Hour+5*time.Minute, 0, 0, "192.0.2.7\x1b")
 	c.Show(engine.Dropped{N: 12})
 	c.Show(engine.Notice{Message: "what a backend says\x1b[5m\r\nin two lines – 中文"})
+	c.Show(engine.NoticeReceived{ID: "n-1", Title: "Build 7\x1b[2J", Text: "has failed:\nsee <the log> – 中文\u202e", Data: json.RawMessage(`{"title":"Build 7","n":[1,"<\u202e\u009b"]}`)})
+	c.Show(engine.NoticeReceived{ID: "n-2", Text: "hello", Data: json.RawMessage(`"hello"`)})
 	status(session.Status{State: session.Reconnecting, Attempt: 3, NextTry: noon().Add(4200 * time.Millisecond), Cause: errors.New("dial tcp: connection refused")})
 	status(session.Status{State: session.Reconnecting, Attempt: 3, NextTry: noon(), Cause: errors.New("\x1b[2J")})
 	status(session.Status{State: session.Online, Established: online})
@@ -199,6 +201,9 @@ func TestJSON(t *testing.T) {
 		request("GET\x1b[31m", "/gone", 0, 7_500_000, 0, 0, "192.0.2.7\x1b"),
 		notice("12 requests are missing in this log because there were too many at once; they took place"),
 		notice("what a backend says\x1b[5m\r\nin two lines – 中文"),
+		{"event": "notice", "message": "has failed:\nsee <the log> – 中文\u202e", "id": "n-1",
+			"data": object{"title": "Build 7", "n": []any{1.0, "<\u202e\u009b"}}},
+		{"event": "notice", "message": "hello", "id": "n-2", "data": "hello"},
 		reconnecting("dial tcp: connection refused"),
 		reconnecting("\x1b[2J"),
 		online("https://shop.example.com"),

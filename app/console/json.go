@@ -50,6 +50,9 @@ type (
 	noticeLine struct {
 		lineHead
 		Message string `json:"message"`
+		// ID and Data are those of a notice that somebody has sent through the backend.
+		ID   string          `json:"id,omitempty"`
+		Data json.RawMessage `json:"data,omitempty"`
 	}
 )
 
@@ -63,7 +66,7 @@ type JSON struct {
 // written to any more.
 func NewJSON(out io.Writer, target string, gone func(error)) *JSON {
 	lost := func(n int) []byte {
-		return encode(noticeLine{head("notice", time.Now()), lostMessage(n)})
+		return encode(noticeLine{lineHead: head("notice", time.Now()), Message: lostMessage(n)})
 	}
 	return &JSON{target, NewLines(out, lost, gone)}
 }
@@ -84,6 +87,8 @@ func (j *JSON) Show(event engine.Event) {
 		j.notice(droppedMessage(e.N), now)
 	case engine.Notice:
 		j.notice(e.Message, now)
+	case engine.NoticeReceived: // may be large, and many: not among the important ones
+		_, _ = j.lines.Write(encode(noticeLine{head("notice", now), e.Text, e.ID, e.Data}))
 	}
 }
 
@@ -102,7 +107,7 @@ func (j *JSON) status(s session.Status, now time.Time) {
 }
 
 func (j *JSON) notice(message string, now time.Time) {
-	j.lines.WriteImportant(encode(noticeLine{head("notice", now), message}))
+	j.lines.WriteImportant(encode(noticeLine{lineHead: head("notice", now), Message: message}))
 }
 
 // Offline implements Console.

@@ -64,6 +64,12 @@ func (t *Text) Show(event engine.Event) {
 		t.important(yellow, "!", droppedMessage(e.N))
 	case engine.Notice:
 		t.important(yellow, "!", e.Message)
+	case engine.NoticeReceived:
+		message := e.Text
+		if e.Title != "" {
+			message = e.Title + ": " + message
+		}
+		_, _ = t.lines.Write(t.line(cyan, "✉", message))
 	}
 }
 

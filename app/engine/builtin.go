@@ -112,8 +112,7 @@ func (b *builtIn) dialer(t *Tunnel, w *wiring) dialFunc {
 		}
 		mu.Lock()
 		if cfg == nil || cfg.Backend.Host != local.Host {
-			cfg = t.linkConfig(w) // links of the old address keep theirs
-			cfg.Backend, cfg.Token = local, b.token
+			cfg = t.linkConfig(w, local, b.token) // links of the old address keep theirs
 		}
 		dial := session.DialWith(cfg)
 		mu.Unlock()

@@ -62,6 +62,7 @@ type Engine struct {
 	watcher *session.Watcher
 	builtIn *builtIn
 	process string // names this process and no other
+	inbox   inbox  // of the notices that backends send
 	watched atomic.Bool
 	replays atomic.Int64 // so far
 

@@ -29,7 +29,8 @@ type Tunnel struct {
 	edited            atomic.Bool  // and not yet told
 	underway          underway
 
-	events sync.Mutex // held while OnEvent is called: keeps the tunnel's events in order
+	floods sync.WaitGroup // who tells of notices that were left out
+	events sync.Mutex     // held while OnEvent is called: keeps the tunnel's events in order
 
 	ctx  context.Context // ends with Remove and with the engine
 	end  context.CancelFunc
@@ -179,6 +180,7 @@ func (t *Tunnel) live() {
 	t.ended = true // nothing is wired any more
 	t.mu.Unlock()
 	probing.Wait()
+	t.floods.Wait()
 	t.wired.Load().close()
 	t.record.Close() // hands out what is still queued
 	t.mu.Lock()

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"net/url"
 	"sync"
 	"sync/atomic"
 
@@ -124,18 +125,19 @@ func (t *Tunnel) dialer(w *wiring) dialFunc {
 	if w.spec.BuiltIn() {
 		return t.engine.builtIn.dialer(t, w)
 	}
-	cfg := t.linkConfig(w)
-	cfg.Backend, cfg.Token = w.spec.Backend, w.spec.Token
-	return session.DialWith(cfg)
+	return session.DialWith(t.linkConfig(w, w.spec.Backend, w.spec.Token))
 }
 
-func (t *Tunnel) linkConfig(w *wiring) *link.Config {
+func (t *Tunnel) linkConfig(w *wiring, backend *url.URL, token string) *link.Config {
 	cfg := &link.Config{
+		Backend: backend, Token: token,
 		Owner: t.engine.owner, RootCAs: w.spec.RootCAs, Handler: t.serve,
 		Agent: version.Agent(), Logger: w.log,
 	}
 	if w.spec.gateway() {
 		cfg.AnswerTimeout = MaxGatewayTimeout
 	}
+	from := senderOf(cfg)
+	cfg.OnNotice = func(n *wire.Notice) { t.received(from, n) }
 	return cfg
 }
