@@ -50,6 +50,7 @@ const (
 	maxSecret  = 64 << 10
 	maxToken   = 8 << 10
 	maxSubject = 256
+	maxID      = 256
 	// leeway forgives clocks that differ.
 	leeway = 30 * time.Second
 )
@@ -61,7 +62,7 @@ var (
 	ErrNoToken      = error(noToken{})
 	ErrExpired      = fmt.Errorf("%w: it has expired, or is not valid yet", ErrInvalidToken)
 	ErrRevoked      = fmt.Errorf("%w: it was revoked", ErrInvalidToken)
-	ErrShortSecret  = fmt.Errorf("the secret for tokens needs at least %d bytes: make one with `openssl rand -base64 48`", MinSecret)
+	ErrShortSecret  = fmt.Errorf("the secret for tokens needs at least %d bytes: make one with `culvert token secret FILE`", MinSecret)
 )
 
 // ErrNoKeys is not the token's fault: whether it is valid cannot be said, as the key set

@@ -2,8 +2,10 @@ package auth
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"strings"
+	"time"
 	"unicode"
 	"unicode/utf8"
 
@@ -11,9 +13,6 @@ import (
 
 	"culvert/backend/tunnel"
 )
-
-// maxID bounds the name of a token, in bytes.
-const maxID = 256
 
 // claims are what tokens may say.
 type claims struct {
@@ -28,66 +27,86 @@ type claimError struct{ claim, why string }
 
 func (e claimError) Error() string { return fmt.Sprintf("its %s %s", e.claim, e.why) }
 
-// UnmarshalJSON reads claims by their exact names: encoding/json would take "Notify"
-// for "notify", and an identity provider may let people choose names like that.
+// UnmarshalJSON reads the claims of a token.
 func (c *claims) UnmarshalJSON(text []byte) error {
 	var all map[string]json.RawMessage
 	if err := json.Unmarshal(text, &all); err != nil {
 		return err
 	}
-	for name, to := range map[string]any{
-		"iss": &c.Issuer, "sub": &c.Subject, "aud": &c.Audience, "jti": &c.ID,
-		"exp": &c.ExpiresAt, "nbf": &c.NotBefore, "iat": &c.IssuedAt,
-		"tunnels": &c.Tunnels, "max": &c.Max, "notify": &c.Notify,
-	} {
-		if value, ok := all[name]; ok && json.Unmarshal(value, to) != nil {
-			return claimError{name, "is not of the kind that it should be"}
-		}
-	}
-	for name, t := range map[string]*jwt.NumericDate{"exp": c.ExpiresAt, "nbf": c.NotBefore, "iat": c.IssuedAt} {
-		// Beyond these years arithmetic with times goes round, to the bearer's advantage.
-		if t != nil && (t.Year() < 1970 || t.Year() > 9999) {
-			return claimError{name, "is no time of this age"}
-		}
+	if wrong := c.read(all); len(wrong) > 0 {
+		return wrong[0]
 	}
 	return nil
 }
 
+// read takes claims by their exact names: encoding/json would take "Notify" for
+// "notify", and an identity provider may let people choose names like that. Claims that
+// are wrong stay empty.
+func (c *claims) read(all map[string]json.RawMessage) (wrong []claimError) {
+	for _, known := range []struct {
+		name string
+		to   any
+	}{
+		{"iss", &c.Issuer}, {"sub", &c.Subject}, {"aud", &c.Audience}, {"jti", &c.ID},
+		{"tunnels", &c.Tunnels}, {"max", &c.Max}, {"notify", &c.Notify},
+	} {
+		if value, ok := all[known.name]; ok && json.Unmarshal(value, known.to) != nil {
+			wrong = append(wrong, claimError{known.name, "is not of the kind that it should be"})
+		}
+	}
+	for _, known := range []struct {
+		name string
+		to   **jwt.NumericDate
+	}{{"exp", &c.ExpiresAt}, {"nbf", &c.NotBefore}, {"iat", &c.IssuedAt}} {
+		value, ok := all[known.name]
+		if !ok {
+			continue
+		}
+		// Beyond these years arithmetic with times goes round, to the bearer's advantage.
+		if json.Unmarshal(value, known.to) != nil || *known.to != nil && ((*known.to).Unix() < 0 || (*known.to).Year() > 9999) {
+			*known.to = nil
+			wrong = append(wrong, claimError{known.name, "is no time of this age"})
+		}
+	}
+	return wrong
+}
+
 // identity is who the bearer is, once the signature and the times are known to be good.
 func (c *claims) identity() (Identity, error) {
-	refuse := func(claim, why string) (Identity, error) {
-		return Identity{}, fmt.Errorf("%w: %w", ErrInvalidToken, claimError{claim, why})
-	}
-	const user = "user name (sub)"
+	const user, name = "user name (sub)", "name (jti)"
 	switch {
 	case c.Subject == "":
-		return Identity{}, fmt.Errorf("%w: it names no user (sub)", ErrInvalidToken)
+		return Identity{}, errors.New("it names no user (sub)")
 	case strings.HasPrefix(c.Subject, keyPrefix):
-		return refuse(user, "begins like an owner key")
+		return Identity{}, claimError{user, "begins like an owner key"}
 	case len(c.Subject) > maxSubject:
-		return refuse(user, "is too long")
+		return Identity{}, claimError{user, "is too long"}
 	case !clean(c.Subject):
-		return refuse(user, "has characters that cannot be shown")
+		return Identity{}, claimError{user, "has characters that cannot be shown"}
 	case len(c.ID) > maxID:
-		return refuse("name (jti)", "is too long")
+		return Identity{}, claimError{name, "is too long"}
 	case !clean(c.ID):
-		return refuse("name (jti)", "has characters that cannot be shown")
+		return Identity{}, claimError{name, "has characters that cannot be shown"}
 	case c.Max < 0:
-		return refuse("max", "is negative")
+		return Identity{}, claimError{"max", "is negative"}
 	}
 	for _, id := range c.Tunnels {
 		if err := tunnel.ValidID(id); err != nil {
-			return Identity{}, fmt.Errorf("%w: its tunnel name %.200q: %w", ErrInvalidToken, id, err)
+			return Identity{}, fmt.Errorf("its tunnel name %.200q: %w", id, err)
 		}
 	}
-	i := Identity{Subject: c.Subject, Tunnels: c.Tunnels, Max: c.Max, Notify: c.Notify, ID: c.ID}
-	if c.IssuedAt != nil {
-		i.IssuedAt = c.IssuedAt.Time
+	return Identity{
+		Subject: c.Subject, Tunnels: c.Tunnels, Max: c.Max, Notify: c.Notify,
+		ID: c.ID, IssuedAt: date(c.IssuedAt), Expires: date(c.ExpiresAt),
+	}, nil
+}
+
+// date is the zero time for a claim that is not there.
+func date(t *jwt.NumericDate) time.Time {
+	if t == nil {
+		return time.Time{}
 	}
-	if c.ExpiresAt != nil {
-		i.Expires = c.ExpiresAt.Time
-	}
-	return i, nil
+	return t.Time
 }
 
 // clean reports whether a name is what it looks like. JSON's decoder makes one and the

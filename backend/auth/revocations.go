@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
+	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -198,4 +200,45 @@ func (r *Revocations) reread() {
 	} else {
 		log.Info("the revocation list can be read again", "file", r.file.path)
 	}
+}
+
+// Revoke appends a line to the list, which is made if it is not there, with a comment
+// that says what it is about. It reports whether that was needed. Nothing is added to
+// a list that backends would refuse to read.
+func Revoke(path string, r Revocation, comment string) (added bool, err error) {
+	defer func() {
+		if err != nil {
+			err = fmt.Errorf("adding to the revocation list: %w", err)
+		}
+	}()
+	text, err := readBounded(path, maxRevocations)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return false, err
+	}
+	list, err := ParseRevocations(text)
+	if err != nil {
+		return false, fmt.Errorf("%s: %w: backends go on with what they read before, so mend that first", path, err)
+	}
+	if slices.Contains(list, r) {
+		return false, nil
+	}
+	line := r.String()
+	if comment != "" {
+		line += " # " + strings.Join(strings.Fields(comment), " ")
+	}
+	line += "\n"
+	if len(text) > 0 && text[len(text)-1] != '\n' {
+		line = "\n" + line
+	}
+	if _, err := ParseRevocations(append(text, line...)); err != nil {
+		return false, fmt.Errorf("%s would become %w: take out what has expired", path, err)
+	}
+	// One write at the file's end: whoever reads the list sees all of the line or
+	// nothing, and whoever writes to it at the same time takes nothing away.
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_APPEND|os.O_CREATE, 0o644)
+	if err != nil {
+		return false, err
+	}
+	_, err = f.WriteString(line)
+	return err == nil, errors.Join(err, f.Sync(), f.Close())
 }

@@ -57,9 +57,6 @@ func New(c Config) (*Verifier, error) {
 		c.Logger = slog.Default()
 	}
 	v := &Verifier{config: c}
-	if len(c.Secrets) == 0 && c.JWKS == "" {
-		return nil, ErrShortSecret
-	}
 	if c.JWKS != "" {
 		var err error
 		if v.keys, err = openKeys(c); err != nil {
@@ -152,7 +149,11 @@ func (v *Verifier) Verify(ctx context.Context, token string) (Identity, error) {
 	case err != nil: // no details for those who try signatures
 		return Identity{}, fmt.Errorf("%w: %s", ErrInvalidToken, v.notSigned())
 	}
-	return c.identity()
+	i, err := c.identity()
+	if err != nil {
+		return Identity{}, fmt.Errorf("%w: %w", ErrInvalidToken, err)
+	}
+	return i, nil
 }
 
 // errCritical is about RFC 7515, section 4.1.11.
@@ -193,7 +194,7 @@ func (v *Verifier) notSigned() string {
 // what its bearer can mend least.
 func (v *Verifier) explain(c *claims, err error) error {
 	switch {
-	case errors.Is(err, jwt.ErrTokenInvalidIssuer), v.config.Issuer != "" && c.Issuer == "":
+	case v.config.Issuer != "" && c.Issuer != v.config.Issuer:
 		return fmt.Errorf("%w: it was issued by %s, and this backend wants tokens of %q (iss)", ErrInvalidToken, quoted(c.Issuer), v.config.Issuer)
 	case errors.Is(err, jwt.ErrTokenInvalidAudience), errors.Is(err, jwt.ErrTokenRequiredClaimMissing):
 		return fmt.Errorf("%w: it is for %s, and this backend wants tokens for %q (aud)", ErrInvalidToken, quoted(c.Audience...), v.config.Audience)
@@ -219,7 +220,7 @@ func stamp(t *jwt.NumericDate) string { return t.UTC().Format(time.RFC3339) }
 func quoted(values ...string) string {
 	switch {
 	case len(values) == 0 || values[0] == "":
-		return "nobody in particular"
+		return "nobody that it names"
 	case len(values) > 3:
 		return fmt.Sprintf("%.200q and %d more", values[:3], len(values)-3)
 	case len(values) == 1:
