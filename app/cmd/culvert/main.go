@@ -37,6 +37,7 @@ type cli struct {
 	HTTP     httpCmd     `cmd:"" name:"http" help:"Open a tunnel: give a local web service a public URL and watch the requests."`
 	Relay    relayCmd    `cmd:"" help:"Run a relay: the backend that agents connect to and visitors come through."`
 	AWSLocal awsLocalCmd `cmd:"" name:"aws-local" help:"Run the serverless backend on this machine: the real functions behind a local API Gateway, and DynamoDB Local."`
+	Token    tokenCmd    `cmd:"" help:"Make, show, check and revoke the tokens that agents need."`
 	Version  versionCmd  `cmd:"" help:"Print the version."`
 
 	VersionFlag kong.VersionFlag `name:"version" hidden:"" help:"Print the version."`
@@ -83,7 +84,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 	if line.Config != "" { // an empty variable is none; kong would make it the current folder
 		line.Config = kong.ExpandPath(line.Config)
 	}
-	name := ctx.Selected().Name
+	name := commandName(ctx.Selected())
 	err = ctx.Run(&output{stdout: stdout, stderr: stderr, configDir: line.Config})
 	if errors.As(err, new(usageError)) && !errors.As(err, new(*config.FileError)) {
 		err = fmt.Errorf("%w\n%s", err, seeHelp("culvert "+name))

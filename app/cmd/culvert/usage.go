@@ -25,6 +25,12 @@ func (f *filePath) UnmarshalText(text []byte) error {
 	return nil
 }
 
+// commandName is what people type for it, after the program's name.
+func commandName(n *kong.Node) string {
+	_, name, _ := strings.Cut(n.FullPath(), " ")
+	return name
+}
+
 func seeHelp(command string) string {
 	return fmt.Sprintf("run \"%s --help\" to see how to call it", command)
 }
@@ -33,12 +39,20 @@ func seeHelp(command string) string {
 func explain(err error) error {
 	command, text := "culvert", err.Error()
 	var about *kong.ParseError
+	group := true // of commands
 	if errors.As(err, &about) && about.Context != nil && about.Context.Selected() != nil {
-		name := about.Context.Selected().Name
-		command += " " + name
-		text = strings.TrimPrefix(strings.TrimPrefix(text, name+": "), "<target>: ")
-	} else if word, ok := strings.CutPrefix(text, "unexpected argument "); ok {
+		selected := about.Context.Selected()
+		command += " " + commandName(selected)
+		group = !selected.Leaf()
+		text = strings.TrimPrefix(strings.TrimPrefix(text, selected.Name+": "), "<target>: ")
+	}
+	if word, ok := strings.CutPrefix(text, "unexpected argument "); ok && strings.HasPrefix(word, "eyJ") && strings.Count(word, ".") > 1 {
+		text = "this is a token, which every user of this machine can read on the command line: put it into a file, and name that with --token-file"
+	} else if ok && group {
 		text = "unknown command " + word
+	}
+	if group && strings.HasPrefix(text, `expected one of "`) {
+		text = "which command? There are " + strings.ReplaceAll(strings.TrimPrefix(text, "expected one of "), `"`, "")
 	}
 	if text == `expected "<target>"` {
 		text = "the target is missing: name the local service, such as 3000, or a folder, such as ./dist"
