@@ -3,6 +3,7 @@ package deploy
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"regexp"
 	"slices"
 	"strings"
@@ -136,10 +137,29 @@ func TestThrottleDefaults(t *testing.T) {
 	t.Parallel()
 	tmpl := load(t, nil)
 	for stage, want := range map[string][2]string{"HttpStage": {"50", "500"}, "AgentsStage": {"500", "1000"}, "WaitersStage": {"50", "500"}} {
-		settings := at(tmpl.resource(stage).properties, "DefaultRouteSettings")
-		if got := [2]string{fmt.Sprint(at(settings, "ThrottlingRateLimit")), fmt.Sprint(at(settings, "ThrottlingBurstLimit"))}; got != want {
+		if got := throttle(at(tmpl.resource(stage).properties, "DefaultRouteSettings")); got != want {
 			t.Errorf("%s: throttled at %v, want %v", stage, got, want)
 		}
+	}
+}
+
+func throttle(settings any) [2]string {
+	return [2]string{fmt.Sprint(at(settings, "ThrottlingRateLimit")), fmt.Sprint(at(settings, "ThrottlingBurstLimit"))}
+}
+
+// TestThrottlesAreParameters: each of them is where its description says.
+func TestThrottlesAreParameters(t *testing.T) {
+	t.Parallel()
+	tmpl := load(t, map[string]string{
+		"HttpRate": "1", "HttpBurst": "2", "ConnectRate": "3", "ConnectBurst": "4", "AgentsRate": "5", "AgentsBurst": "6", "WaitersRate": "7", "WaitersBurst": "8",
+	})
+	for stage, want := range map[string][2]string{"HttpStage": {"1", "2"}, "AgentsStage": {"5", "6"}, "WaitersStage": {"7", "8"}} {
+		if got := throttle(at(tmpl.resource(stage).properties, "DefaultRouteSettings")); got != want {
+			t.Errorf("%s: throttled at %v, want %v", stage, got, want)
+		}
+	}
+	if got := throttle(at(tmpl.resource("AgentsStage").properties, "RouteSettings", "$connect")); got != [2]string{"3", "4"} {
+		t.Errorf("handshakes are throttled at %v", got)
 	}
 }
 
@@ -147,9 +167,13 @@ func TestThrottleDefaults(t *testing.T) {
 // throttled together with messages, a stranger's would keep agents' answers out.
 func TestHandshakesHaveTheirOwnThrottle(t *testing.T) {
 	t.Parallel()
-	settings, ok := at(load(t, nil).resource("AgentsStage").properties, "RouteSettings", "$connect").(object)
+	own := at(load(t, nil).resource("AgentsStage").properties, "RouteSettings")
+	settings, ok := at(own, "$connect").(object)
 	if !ok {
 		t.Fatal("$connect has no settings of its own")
+	}
+	if len(own.(object)) != 1 {
+		t.Errorf("settings for %v: messages of every route are to share AgentsRate", slices.Sorted(maps.Keys(own.(object))))
 	}
 	// A route's settings take nothing over from the default ones.
 	for name, want := range map[string]string{
@@ -168,11 +192,18 @@ func TestAccessLogs(t *testing.T) {
 	tmpl := load(t, nil)
 	common := []string{
 		"$context.identity.sourceIp", "$context.requestTime", "$context.routeKey", "$context.protocol", "$context.status",
-		"$context.responseLength", "$context.requestId", "$context.integrationErrorMessage", "$context.error.responseType",
+		"$context.responseLength", "$context.requestId", "$context.integrationStatus", "$context.integrationErrorMessage", "$context.error.responseType",
 	}
-	for stage, own := range map[string]string{"HttpStage": "$context.httpMethod", "AgentsStage": "$context.eventType", "WaitersStage": "$context.eventType"} {
+	webSocket := []string{"$context.eventType", "$context.connectionId"}
+	for stage, own := range map[string][]string{
+		"HttpStage": {"$context.httpMethod", "$context.responseLatency"}, "AgentsStage": webSocket, "WaitersStage": webSocket,
+	} {
 		t.Run(stage, func(t *testing.T) {
 			t.Parallel()
+			into := at(tmpl.resource(stage).properties, "AccessLogSettings", "DestinationArn")
+			if want := "arn:" + strings.TrimSuffix(stage, "Stage") + "AccessLogs"; into != want {
+				t.Errorf("logs go to %v, want %s", into, want)
+			}
 			format, _ := at(tmpl.resource(stage).properties, "AccessLogSettings", "Format").(string)
 			var line map[string]string
 			if err := json.Unmarshal([]byte(format), &line); err != nil {
@@ -182,7 +213,7 @@ func TestAccessLogs(t *testing.T) {
 			for _, v := range line {
 				fields = append(fields, v)
 			}
-			for _, want := range append(common, own) {
+			for _, want := range slices.Concat(common, own) {
 				if !slices.Contains(fields, want) {
 					t.Errorf("%s is not logged", want)
 				}
@@ -368,6 +399,18 @@ func TestDomains(t *testing.T) {
 	}
 	if n := len(tmpl.resources("AWS::Route53::RecordSetGroup")); n != 3 {
 		t.Errorf("%d groups of records, want 3", n)
+	}
+	for id, g := range tmpl.resources("AWS::Route53::RecordSetGroup") {
+		domain := strings.TrimSuffix(id, "Record") + "DomainName"
+		r := at(g.properties, "RecordSets").([]any)[0]
+		if at(r, "Name") != at(tmpl.resource(domain).properties, "DomainName") || at(r, "AliasTarget", "DNSName") != domain+".RegionalDomainName" {
+			t.Errorf("%s: %v", id, r)
+		}
+	}
+	for output, want := range map[string]string{"PublicUrl": "https://tunnel.example.com", "AgentsUrl": "wss://agents.example.com"} {
+		if got := tmpl.resolve(at(tmpl.document, "Outputs", output, "Value")); got != want {
+			t.Errorf("%s is %v, want %s", output, got, want)
+		}
 	}
 
 	// One name without the other, and without wildcard DNS.

@@ -3,6 +3,7 @@
 package deploy
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"os"
@@ -32,10 +33,11 @@ type template struct {
 }
 
 // load reads the template as a deployment with these parameters would see it. What
-// is not named has its default.
+// is not named has its default. CULVERT_TEMPLATE names another file than template.yaml:
+// deploy/lint has the tests read what sam build makes of it.
 func load(t *testing.T, parameters map[string]string) *template {
 	t.Helper()
-	text, err := os.ReadFile("template.yaml")
+	text, err := os.ReadFile(cmp.Or(os.Getenv("CULVERT_TEMPLATE"), "template.yaml"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -112,7 +114,8 @@ func plain(t *testing.T, n *yaml.Node) any {
 	case "Ref", "Condition":
 		return object{name: value}
 	case "GetAtt":
-		return object{"Fn::GetAtt": strings.SplitN(value.(string), ".", 2)}
+		resource, attribute, _ := strings.Cut(value.(string), ".")
+		return object{"Fn::GetAtt": []any{resource, attribute}}
 	default:
 		return object{"Fn::" + name: value}
 	}
@@ -178,7 +181,8 @@ func (tmpl *template) call(name string, arg any) any {
 	case "Ref":
 		return tmpl.ref(arg.(string))
 	case "Fn::GetAtt":
-		return tmpl.attribute(arg.([]string)[0], arg.([]string)[1])
+		a := list(arg)
+		return tmpl.attribute(a[0], a[1])
 	case "Fn::Sub":
 		return tmpl.sub(arg)
 	case "Fn::If":
