@@ -1,0 +1,117 @@
+package notices
+
+import (
+	"context"
+	"time"
+
+	"culvert/backend/auth"
+	"culvert/backend/lambda/store"
+)
+
+// Bounds of what is sent at once: SQS's, of which the second was 256 KB for long, and
+// is so still in other implementations.
+const (
+	maxSend      = 10
+	maxSendBytes = 250 << 10
+)
+
+// sendPause is before messages are sent again that a queue did not take.
+const sendPause = 200 * time.Millisecond
+
+// fanOut sends on to each connection of a user what is for the user. Messages for
+// several users share calls, in their order.
+func (n *Notices) fanOut(ctx context.Context, messages []*work) {
+	known := make(map[string][]store.UserConnection)
+	var p pack
+	for _, w := range messages {
+		if ctx.Err() != nil {
+			return
+		}
+		m, err := readUser(w.item)
+		if err != nil {
+			w.finish(err)
+			continue
+		}
+		connections, ok := known[m.to]
+		if !ok {
+			if connections, err = n.cfg.Store.UserConnections(ctx, auth.OwnerOf(m.to)); err != nil {
+				w.finish(err)
+				continue
+			}
+			known[m.to] = connections
+		}
+		for _, c := range connections {
+			if !c.Notices {
+				n.count(countDropped, 1)
+				continue
+			}
+			body := m.forConnection(c.Connection)
+			if !p.fits(body) {
+				n.send(ctx, &p)
+				if ctx.Err() != nil {
+					return
+				}
+			}
+			p.add(w, body)
+		}
+		p.done(w)
+	}
+	n.send(ctx, &p)
+}
+
+// pack is what is sent at once. The messages it is made of end with it.
+type pack struct {
+	entries []entry
+	size    int
+	ending  []*work // of which nothing follows
+}
+
+// entry is a message to be sent, and the one that it is made of.
+type entry struct {
+	of   *work
+	body string
+}
+
+func (p *pack) fits(body string) bool {
+	return len(p.entries) < maxSend && (len(p.entries) == 0 || p.size+len(body) <= maxSendBytes)
+}
+
+func (p *pack) add(w *work, body string) {
+	p.entries, p.size = append(p.entries, entry{w, body}), p.size+len(body)
+}
+
+// done says that all of w has been added.
+func (p *pack) done(w *work) { p.ending = append(p.ending, w) }
+
+// send sends a pack and empties it. What the queue does not take is sent once more;
+// then the whole message fails, and goes to all of its user's connections again.
+func (n *Notices) send(ctx context.Context, p *pack) {
+	left, errs := n.try(ctx, p.entries)
+	if len(left) > 0 && sleep(ctx, sendPause) {
+		left, errs = n.try(ctx, left)
+	}
+	for i, e := range left {
+		e.of.err = errs[i]
+	}
+	for _, w := range p.ending {
+		w.open = false
+	}
+	*p = pack{}
+}
+
+// try sends entries, and gives those that the queue has not taken, and why.
+func (n *Notices) try(ctx context.Context, entries []entry) (left []entry, errs []error) {
+	if len(entries) == 0 {
+		return nil, nil
+	}
+	bodies := make([]string, len(entries))
+	for i, e := range entries {
+		bodies[i] = e.body
+	}
+	for i, err := range n.cfg.Queue.Send(ctx, bodies) {
+		if err != nil {
+			left, errs = append(left, entries[i]), append(errs, err)
+		}
+	}
+	return left, errs
+}
