@@ -15,13 +15,16 @@ var allowed = []string{
 	"github.com/aws/aws-lambda-go/", "github.com/aws/aws-sdk-go-v2/aws", "github.com/aws/aws-sdk-go-v2/internal/",
 	"github.com/aws/aws-sdk-go-v2/service/internal/", "github.com/aws/aws-sdk-go-v2/service/apigatewaymanagementapi",
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb", "github.com/aws/aws-sdk-go-v2/service/s3", "github.com/aws/aws-sdk-go-v2/service/ssm",
-	"github.com/aws/smithy-go", "github.com/golang-jwt/jwt/v5", "github.com/gorilla/websocket",
+	"github.com/aws/smithy-go", "github.com/golang-jwt/jwt/v5",
+	// Keys of an identity provider, by its JWKS.
+	"github.com/MicahParks/jwkset", "golang.org/x/time/rate",
+	"github.com/gorilla/websocket",
 	"golang.org/x/net/http/httpguts", "golang.org/x/net/idna", "golang.org/x/net/http2/hpack", "golang.org/x/text/",
 }
 
 // none of ours but these: no relay, no window, no stand-in for AWS.
 var ours = []string{
-	"culvert/backend/auth", "culvert/backend/cmd/lambda", "culvert/backend/lambda/", "culvert/backend/pathform",
+	"culvert/backend/action", "culvert/backend/auth", "culvert/backend/cmd/lambda", "culvert/backend/lambda/", "culvert/backend/pathform",
 	"culvert/backend/tunnel", "culvert/backend/visitor", "culvert/backend/wire",
 }
 

@@ -14,6 +14,7 @@ import (
 
 	"culvert/backend/lambda/host"
 	"culvert/backend/lambda/keys"
+	"culvert/backend/lambda/processor"
 	"culvert/backend/lambda/visitors"
 )
 
@@ -64,6 +65,10 @@ func compose(getenv func(string) string) (*host.Host, error) {
 		o.Resources, err = keys.NewResource(p.clients.SSM(), cfg.KeysParameter, log)
 	case host.RoleAgents:
 		o.Agents, err = p.agents()
+	case host.RoleProcessor:
+		o.Processor = processor.New(processor.Config{})
+	case host.RoleNotices:
+		o.Notices, err = p.notices()
 	default:
 		var v *visitors.Visitors
 		v, err = p.visitors()

@@ -9,6 +9,7 @@ import (
 	"culvert/backend/lambda/blob"
 	"culvert/backend/lambda/host"
 	"culvert/backend/lambda/keys"
+	"culvert/backend/lambda/notices"
 	"culvert/backend/lambda/post"
 	"culvert/backend/lambda/store"
 	"culvert/backend/lambda/ticket"
@@ -25,7 +26,7 @@ type parts struct {
 }
 
 func (p *parts) shared() (s *store.Store, k *keys.Source, agents *post.Poster, err error) {
-	names := store.Names{Tunnels: p.cfg.Tunnels, Connections: p.cfg.Connections, Answers: p.cfg.Answers}
+	names := store.Names{Tunnels: p.cfg.Tunnels, Connections: p.cfg.Connections, Answers: p.cfg.Answers, Users: p.cfg.Users}
 	if s, err = store.New(store.Config{Client: p.clients.DynamoDB(), Names: names}); err != nil {
 		return nil, nil, nil, err
 	}
@@ -56,6 +57,27 @@ func (p *parts) agents() (*agents.Agents, error) {
 		}
 	}
 	return agents.New(c)
+}
+
+func (p *parts) notices() (*notices.Notices, error) {
+	s, err := store.New(store.Config{Client: p.clients.DynamoDB(), Names: store.Names{Connections: p.cfg.Connections, Users: p.cfg.Users}})
+	if err != nil {
+		return nil, err
+	}
+	poster, err := p.poster(p.cfg.AgentsAPI)
+	if err != nil {
+		return nil, err
+	}
+	queue, err := notices.NewSQS(notices.SQSConfig{
+		URL: p.cfg.NotifyConnectionURL.String(), Region: p.cfg.Region, Endpoint: text(p.cfg.SQSEndpoint),
+		Credentials: p.clients.Credentials(), HTTP: p.clients.HTTP(),
+	})
+	if err != nil {
+		return nil, err
+	}
+	return notices.New(notices.Config{
+		Users: p.cfg.NotifyUserARN, Connections: p.cfg.NotifyConnectionARN, Store: s, Poster: poster, Queue: queue, Logger: p.log, Count: p.metrics,
+	})
 }
 
 func (p *parts) visitors() (*visitors.Visitors, error) {

@@ -158,6 +158,17 @@ func (e *environment) wait(t *testing.T) {
 
 // variablesOf is what the template gives a function; the endpoints lead nowhere.
 func variablesOf(role string) []string {
+	switch role {
+	case "processor":
+		return []string{"CULVERT_ROLE=processor"}
+	case "notices":
+		return []string{
+			"CULVERT_ROLE=notices", "AWS_REGION=eu-west-1", "AWS_ACCESS_KEY_ID=AKID", "AWS_SECRET_ACCESS_KEY=hush",
+			"CULVERT_CONNECTIONS_TABLE=connections", "CULVERT_USERS_TABLE=users", "CULVERT_AGENTS_API=http://127.0.0.1:1/live",
+			"CULVERT_NOTIFY_USER_ARN=arn:aws:sqs:eu-west-1:1:user", "CULVERT_NOTIFY_CONNECTION_ARN=arn:aws:sqs:eu-west-1:1:connection",
+			"CULVERT_NOTIFY_CONNECTION_URL=http://127.0.0.1:1/1/connection", "AWS_ENDPOINT_URL_DYNAMODB=http://127.0.0.1:1",
+		}
+	}
 	variables := []string{
 		"CULVERT_ROLE=" + role, "CULVERT_KEYS_PARAMETER=/culvert/keys", "AWS_REGION=eu-west-1", "AWS_ACCESS_KEY_ID=AKID", "AWS_SECRET_ACCESS_KEY=hush",
 		"CULVERT_TUNNELS_TABLE=tunnels", "CULVERT_ANSWERS_TABLE=answers", "CULVERT_BUCKET=bodies",
@@ -166,7 +177,8 @@ func variablesOf(role string) []string {
 		"AWS_ENDPOINT_URL_DYNAMODB=http://127.0.0.1:1", "AWS_ENDPOINT_URL_SSM=http://127.0.0.1:1", "AWS_ENDPOINT_URL_S3=http://127.0.0.1:1",
 	}
 	if role == "agents" { // the others have no right to it
-		variables = append(variables, "CULVERT_CONNECTIONS_TABLE=connections")
+		variables = append(variables, "CULVERT_CONNECTIONS_TABLE=connections", "CULVERT_USERS_TABLE=users",
+			"CULVERT_PROCESSOR=processor", "AWS_ENDPOINT_URL_LAMBDA=http://127.0.0.1:1")
 	}
 	return variables
 }
@@ -179,6 +191,10 @@ const (
 	healthURL = `{"version":"2.0","routeKey":"$default","rawPath":"/_culvert/healthz","headers":{"host":"x.lambda-url.eu-west-1.on.aws"},` +
 		`"requestContext":{"http":{"method":"GET","sourceIp":"192.0.2.7"},"domainName":"x.lambda-url.eu-west-1.on.aws"}}`
 	messageOfNobody = `{"requestContext":{"routeKey":"$default","eventType":"MESSAGE"},"body":"{\"type\":\"ready\"}"}`
+	call            = `{"action":"reverse","data":"abc","user":"ann","connectionId":"R1k=","time":"2026-03-01T12:00:00Z"}`
+	askNone         = `{"action":"nothing","time":"2026-03-01T12:00:00Z"}`
+	wrong           = `{"Records":[{"eventSource":"aws:sqs","eventSourceARN":"arn:aws:sqs:eu-west-1:1:user","messageId":"m1","body":"{}"}]}`
+	nameless        = `{"Records":[{"eventSource":"aws:sqs","eventSourceARN":"arn:aws:sqs:eu-west-1:1:user","body":"{}"}]}`
 )
 
 // Each function starts without anybody to call, serves its events one after the
@@ -195,13 +211,26 @@ func TestFunctions(t *testing.T) {
 		{"agents", healthV2, `"statusCode":400`},
 		{"keys", healthV2, `"statusCode":400`},
 		{"keys", `{}`, `"statusCode":400`},
+		{"keys", call, `"statusCode":400`},
+		{"agents", call, `"statusCode":400`},
+		{"processor", call, `{"result":"cba"}`},
+		{"processor", askNone, `{"error":{"code":"not_implemented"`},
+		{"processor", healthV2, `{"error":{"code":"invalid_request"`},
+		{"processor", wrong, `{"error":{"code":"invalid_request"`},
+		{"notices", wrong, `{"batchItemFailures":[{"itemIdentifier":"m1"}]}`},
+		{"notices", nameless, `"errorMessage":"event refused`},
+		{"notices", healthV2, `"errorMessage":"event refused`},
 	} {
 		t.Run(c.role, func(t *testing.T) {
 			t.Parallel()
 			e := start(t, variablesOf(c.role)...)
 			for range 2 {
 				got := e.invoke(t, c.event)
-				if got.kind != "response" || !bytes.Contains(got.body, []byte(c.answer)) {
+				want := "response"
+				if strings.Contains(c.answer, "errorMessage") { // the queue has to bring it again
+					want = "error"
+				}
+				if got.kind != want || !bytes.Contains(got.body, []byte(c.answer)) {
 					t.Fatalf("%s: %s %s, want %s", c.event, got.kind, got.body, c.answer)
 				}
 				streams := got.typ == "application/vnd.awslambda.http-integration-response"
@@ -242,7 +271,7 @@ func TestBadEnvironment(t *testing.T) {
 // BenchmarkStart measures the time from the start of the process until it asks for
 // its first event, which is Lambda's init phase, and until that one is answered.
 func BenchmarkStart(b *testing.B) {
-	for _, role := range []string{"public", "agents", "stream", "keys"} {
+	for _, role := range []string{"public", "agents", "stream", "keys", "processor", "notices"} {
 		b.Run(role, func(b *testing.B) {
 			if _, err := bootstrap(); err != nil {
 				b.Fatal(err)

@@ -32,9 +32,10 @@ const (
 // own package for configuration is left out: it brings in SSO, STS and files, of
 // which a function uses none, and which cost start-up time.
 type Clients struct {
-	cfg  *Config
-	aws  aws.Config
-	http *http.Client
+	cfg     *Config
+	aws     aws.Config
+	http    *http.Client
+	patient *http.Client
 }
 
 // NewClients needs what FromEnvironment gives.
@@ -54,8 +55,11 @@ func NewClients(cfg *Config) *Clients {
 	}
 	transport.Protocols.SetHTTP1(true)
 	client := &http.Client{Transport: transport}
+	// What takes its time says nothing until it is done.
+	slow := transport.Clone()
+	slow.ResponseHeaderTimeout = 0
 	static := aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) { return cfg.Credentials, nil })
-	return &Clients{cfg: cfg, http: client, aws: aws.Config{
+	return &Clients{cfg: cfg, http: client, patient: &http.Client{Transport: slow}, aws: aws.Config{
 		Region: cfg.Region, Credentials: static, HTTPClient: client,
 		Retryer: func() aws.Retryer {
 			return retry.NewStandard(func(o *retry.StandardOptions) { o.MaxAttempts, o.MaxBackoff = attempts, maxBackoff })
@@ -69,8 +73,15 @@ func (c *Clients) Credentials() aws.CredentialsProvider { return c.aws.Credentia
 // HTTP is the client under the others.
 func (c *Clients) HTTP() *http.Client { return c.http }
 
+// Patient is an HTTP client for calls that are answered once something has been done,
+// however long that takes.
+func (c *Clients) Patient() *http.Client { return c.patient }
+
 // Close closes the idle connections.
-func (c *Clients) Close() { c.http.CloseIdleConnections() }
+func (c *Clients) Close() {
+	c.http.CloseIdleConnections()
+	c.patient.CloseIdleConnections()
+}
 
 // DynamoDB makes a client of the tables.
 func (c *Clients) DynamoDB() *dynamodb.Client {

@@ -22,7 +22,16 @@ const (
 	RoleStream Role = "stream"
 	// RoleKeys serves CloudFormation: it makes the keys, and new ones.
 	RoleKeys Role = "keys"
+	// RoleProcessor serves the agents' function: it does actions.
+	RoleProcessor Role = "processor"
+	// RoleNotices serves the queues of notices.
+	RoleNotices Role = "notices"
 )
+
+// roles are all of them.
+func roles() []string {
+	return []string{string(RoleAgents), string(RolePublic), string(RoleStream), string(RoleKeys), string(RoleProcessor), string(RoleNotices)}
+}
 
 // Auth is who may open tunnels.
 type Auth string
@@ -33,6 +42,18 @@ const (
 	AuthJWT Auth = "jwt"
 	// AuthNone wants nothing, on a developer's own machine.
 	AuthNone Auth = "none"
+)
+
+// ConnectAuth is when an agent or a client has to show who it is.
+type ConnectAuth string
+
+// The ways of ConnectAuth.
+const (
+	// ConnectRequired wants it when the connection opens.
+	ConnectRequired ConnectAuth = "required"
+	// ConnectDeferred lets a connection in that shows nothing: it can do nothing but
+	// authorize.
+	ConnectDeferred ConnectAuth = "deferred"
 )
 
 // Defaults of what need not be set.
@@ -47,7 +68,7 @@ type Config struct {
 	Role Role
 
 	// Names of the tables.
-	Tunnels, Connections, Answers string
+	Tunnels, Connections, Answers, Users string
 
 	// AgentsAPI and WaitersAPI are the management endpoints of the WebSocket APIs,
 	// with their stages. A nil WaitersAPI or WaitersURL: there is no such API, and
@@ -65,8 +86,22 @@ type Config struct {
 
 	KeysParameter string
 	Auth          Auth
-	AgentHosts    []string // host names that agents may dial besides AgentsAPI's
-	Bucket        string   // for large bodies; empty: there is none
+	ConnectAuth   ConnectAuth
+	// JWKS is the URL, or on a developer's machine the path, of the keys of those who
+	// sign tokens besides this backend; "": nobody does.
+	JWKS string
+	// TokenAudience and TokenIssuer are what tokens have to name; "": anything.
+	TokenAudience, TokenIssuer string
+	// Processor is the name or the ARN of the function that does actions; "": there
+	// is none.
+	Processor string
+
+	// ARNs of the queues of notices, and the URL of the second one.
+	NotifyUserARN, NotifyConnectionARN string
+	NotifyConnectionURL                *url.URL
+
+	AgentHosts []string // host names that agents may dial besides AgentsAPI's
+	Bucket     string   // for large bodies; empty: there is none
 
 	AccountConcurrency int // invocations the account allows at once; 0: unknown
 	Reserved           bool
@@ -81,7 +116,7 @@ type Config struct {
 	Region      string
 	Credentials aws.Credentials
 	// Endpoints other than AWS's own; nil: AWS's.
-	DynamoDBEndpoint, SSMEndpoint, S3Endpoint *url.URL
+	DynamoDBEndpoint, SSMEndpoint, S3Endpoint, LambdaEndpoint, SQSEndpoint *url.URL
 }
 
 // FromEnvironment reads the configuration. The error joins one for every value that
@@ -90,22 +125,33 @@ type Config struct {
 func FromEnvironment(getenv func(string) string) (*Config, error) {
 	e := &environment{get: getenv}
 	c := &Config{
-		Role:      Role(e.oneOf("CULVERT_ROLE", "", string(RoleAgents), string(RolePublic), string(RoleStream), string(RoleKeys))),
+		Role:      Role(e.oneOf("CULVERT_ROLE", "", roles()...)),
 		LogLevel:  e.level("CULVERT_LOG_LEVEL"),
 		Namespace: e.namespace("CULVERT_METRICS_NAMESPACE"),
-
-		KeysParameter: e.required("CULVERT_KEYS_PARAMETER", "the name of the SSM parameter that holds the keys, such as /culvert/keys"),
-		Region:        e.required("AWS_REGION", "the region, which Lambda sets by itself"),
-		Credentials:   e.credentials(),
-		SSMEndpoint:   e.endpoint("AWS_ENDPOINT_URL_SSM"),
 	}
-	if c.Role != RoleKeys && c.Role != "" {
+	if c.Role != RoleProcessor { // which has a right to nothing
+		c.Region = e.required("AWS_REGION", "the region, which Lambda sets by itself")
+		c.Credentials = e.credentials()
+	}
+	switch c.Role {
+	case RoleProcessor:
+	case RoleNotices:
+		e.notices(c)
+	case RoleAgents, RolePublic, RoleStream:
+		e.keys(c)
 		e.tunnels(c)
+	default:
+		e.keys(c)
 	}
 	if err := errors.Join(e.wrong...); err != nil {
 		return nil, err
 	}
 	return c, nil
+}
+
+func (e *environment) keys(c *Config) {
+	c.KeysParameter = e.required("CULVERT_KEYS_PARAMETER", "the name of the SSM parameter that holds the keys, such as /culvert/keys")
+	c.SSMEndpoint = e.endpoint("AWS_ENDPOINT_URL_SSM")
 }
 
 // tunnels reads what the functions need that carry tunnels' requests.
@@ -130,10 +176,10 @@ func (e *environment) tunnels(c *Config) {
 		c.WaitersAPIID = e.word("CULVERT_WAITERS_API_ID")
 		c.AgentHosts = e.hosts("CULVERT_AGENT_HOSTS")
 		c.MaxTunnels = e.number("CULVERT_MAX_TUNNELS", defaultMaxTunnels, 1, 10_000)
-		c.Auth = Auth(e.oneOf("CULVERT_AUTH", string(AuthJWT), string(AuthJWT), string(AuthNone)))
-		if c.Auth == AuthNone && c.AgentsAPI != nil && !isLoopback(c.AgentsAPI.Hostname()) {
-			e.fail("CULVERT_AUTH", "is none: then everyone could open tunnels in this account. That is for a developer's own machine; set it to jwt")
-		}
+		c.Users = e.table("CULVERT_USERS_TABLE")
+		c.Processor = e.function("CULVERT_PROCESSOR", c.Region)
+		c.LambdaEndpoint = e.endpoint("AWS_ENDPOINT_URL_LAMBDA")
+		e.identity(c)
 		return
 	}
 	c.WaitersURL = e.webSocket("CULVERT_WAITERS_URL")
@@ -145,4 +191,32 @@ func (e *environment) tunnels(c *Config) {
 		c.TunnelStreams = e.number("CULVERT_TUNNEL_STREAMS", 0, 0, 1000)
 	}
 	c.MaxWait = e.duration("CULVERT_MAX_WAIT", defaultMaxWait, time.Second, defaultMaxWait)
+}
+
+// identity reads how agents and clients show who they are.
+func (e *environment) identity(c *Config) {
+	c.Auth = Auth(e.oneOf("CULVERT_AUTH", string(AuthJWT), string(AuthJWT), string(AuthNone)))
+	if c.Auth == AuthNone && c.AgentsAPI != nil && !isLoopback(c.AgentsAPI.Hostname()) {
+		e.fail("CULVERT_AUTH", "is none: then everyone could open tunnels in this account. That is for a developer's own machine; set it to jwt")
+	}
+	c.ConnectAuth = ConnectAuth(e.oneOf("CULVERT_CONNECT_AUTH", string(ConnectRequired), string(ConnectRequired), string(ConnectDeferred)))
+	c.JWKS = e.keySet("CULVERT_JWKS", c.AgentsAPI != nil && isLoopback(c.AgentsAPI.Hostname()))
+	c.TokenAudience = e.word("CULVERT_TOKEN_AUDIENCE")
+	c.TokenIssuer = e.word("CULVERT_TOKEN_ISSUER")
+}
+
+// notices reads what the function needs that serves the queues.
+func (e *environment) notices(c *Config) {
+	c.Users = e.table("CULVERT_USERS_TABLE")
+	c.Connections = e.table("CULVERT_CONNECTIONS_TABLE")
+	c.DynamoDBEndpoint = e.endpoint("AWS_ENDPOINT_URL_DYNAMODB")
+	c.AgentsAPI = e.management("CULVERT_AGENTS_API")
+	c.NotifyUserARN = e.queue("CULVERT_NOTIFY_USER_ARN")
+	c.NotifyConnectionARN = e.queue("CULVERT_NOTIFY_CONNECTION_ARN")
+	if c.NotifyUserARN != "" && c.NotifyUserARN == c.NotifyConnectionARN {
+		e.fail("CULVERT_NOTIFY_CONNECTION_ARN", "is CULVERT_NOTIFY_USER_ARN: notices go from one queue to the other, so give two")
+		c.NotifyConnectionARN = ""
+	}
+	c.NotifyConnectionURL = e.queueURL("CULVERT_NOTIFY_CONNECTION_URL", c.NotifyConnectionARN)
+	c.SQSEndpoint = e.endpoint("AWS_ENDPOINT_URL_SQS")
 }

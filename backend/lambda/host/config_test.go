@@ -19,15 +19,26 @@ func environmentOf(role Role, change variables) func(string) string {
 		"CULVERT_ROLE": string(role), "CULVERT_KEYS_PARAMETER": "/culvert/keys", "AWS_REGION": "eu-west-1",
 		"AWS_ACCESS_KEY_ID": "AKID", "AWS_SECRET_ACCESS_KEY": "hush", "AWS_SESSION_TOKEN": "hush too",
 		"CULVERT_TUNNELS_TABLE": "tunnels", "CULVERT_CONNECTIONS_TABLE": "connections", "CULVERT_ANSWERS_TABLE": "answers",
-		"CULVERT_AGENTS_API": "https://abc.execute-api.eu-west-1.amazonaws.com/live",
-		"CULVERT_PUBLIC_URL": "https://tunnel.example.com",
+		"CULVERT_USERS_TABLE": "users",
+		"CULVERT_AGENTS_API":  "https://abc.execute-api.eu-west-1.amazonaws.com/live",
+		"CULVERT_PUBLIC_URL":  "https://tunnel.example.com",
 	}
-	if role == RoleKeys {
+	switch role {
+	case RoleKeys:
 		for name := range all {
 			if strings.HasPrefix(name, "CULVERT_") && name != "CULVERT_ROLE" && name != "CULVERT_KEYS_PARAMETER" {
 				delete(all, name)
 			}
 		}
+	case RoleProcessor:
+		all = variables{"CULVERT_ROLE": string(role)}
+	case RoleNotices:
+		for _, name := range []string{"CULVERT_KEYS_PARAMETER", "CULVERT_TUNNELS_TABLE", "CULVERT_ANSWERS_TABLE", "CULVERT_PUBLIC_URL"} {
+			delete(all, name)
+		}
+		all["CULVERT_NOTIFY_USER_ARN"] = "arn:aws:sqs:eu-west-1:123456789012:notify-user"
+		all["CULVERT_NOTIFY_CONNECTION_ARN"] = "arn:aws:sqs:eu-west-1:123456789012:notify-connection"
+		all["CULVERT_NOTIFY_CONNECTION_URL"] = "https://sqs.eu-west-1.amazonaws.com/123456789012/notify-connection"
 	}
 	for name, value := range change {
 		all[name] = value
@@ -59,7 +70,20 @@ func TestFromEnvironment(t *testing.T) {
 			Role: role, KeysParameter: "/culvert/keys", Region: "eu-west-1", Namespace: "Culvert", LogLevel: slog.LevelInfo,
 			Credentials: aws.Credentials{AccessKeyID: "AKID", SecretAccessKey: "hush", SessionToken: "hush too", Source: "environment"},
 		}
-		if role != RoleKeys {
+		switch role {
+		case RoleProcessor:
+			c = &Config{Role: role, Namespace: "Culvert", LogLevel: slog.LevelInfo}
+		case RoleNotices:
+			c.KeysParameter = ""
+			c.Connections, c.Users = "connections", "users"
+			c.AgentsAPI = link("https://abc.execute-api.eu-west-1.amazonaws.com/live")
+			c.NotifyUserARN = "arn:aws:sqs:eu-west-1:123456789012:notify-user"
+			c.NotifyConnectionARN = "arn:aws:sqs:eu-west-1:123456789012:notify-connection"
+			c.NotifyConnectionURL = link("https://sqs.eu-west-1.amazonaws.com/123456789012/notify-connection")
+		case RoleAgents:
+			c.Users, c.ConnectAuth = "users", ConnectRequired
+			fallthrough
+		case RolePublic, RoleStream:
 			c.Tunnels, c.Answers = "tunnels", "answers"
 			c.AgentsAPI, c.PublicURL = link("https://abc.execute-api.eu-west-1.amazonaws.com/live"), link("https://tunnel.example.com")
 		}
@@ -80,12 +104,18 @@ func TestFromEnvironment(t *testing.T) {
 			"CULVERT_AGENT_HOSTS": "Agents.example.com, b.example.com:8443,", "CULVERT_MAX_TUNNELS": "3", "CULVERT_AUTH": "jwt", "CULVERT_BUCKET": "bucket",
 			"CULVERT_SUBDOMAIN_URL": "https://tunnel.example.com/", "CULVERT_STREAM_URL": "https://x.lambda-url.eu-west-1.on.aws/",
 			"CULVERT_LOG_LEVEL": "debug", "CULVERT_METRICS_NAMESPACE": "Culvert/my-stack",
+			"CULVERT_CONNECT_AUTH": "deferred", "CULVERT_JWKS": "https://login.example.com/keys?p=a",
+			"CULVERT_TOKEN_AUDIENCE": "culvert", "CULVERT_TOKEN_ISSUER": "https://login.example.com/",
+			"CULVERT_PROCESSOR": "arn:aws:lambda:eu-west-1:123456789012:function:processor", "AWS_ENDPOINT_URL_LAMBDA": "http://127.0.0.1:9",
 		}, base(RoleAgents, func(c *Config) {
 			c.Connections, c.MaxTunnels, c.Auth, c.Bucket = "connections", 3, AuthJWT, "bucket"
 			c.WaitersAPI, c.WaitersAPIID = link("https://def.execute-api.eu-west-1.amazonaws.com/live"), "def"
 			c.AgentHosts = []string{"agents.example.com", "b.example.com:8443"}
 			c.SubdomainURL, c.StreamURL = link("https://tunnel.example.com"), link("https://x.lambda-url.eu-west-1.on.aws")
 			c.LogLevel, c.Namespace = slog.LevelDebug, "Culvert/my-stack"
+			c.ConnectAuth, c.JWKS = ConnectDeferred, "https://login.example.com/keys?p=a"
+			c.TokenAudience, c.TokenIssuer = "culvert", "https://login.example.com/"
+			c.Processor, c.LambdaEndpoint = "arn:aws:lambda:eu-west-1:123456789012:function:processor", link("http://127.0.0.1:9")
 		})},
 		"public, the least": {RolePublic, nil, base(RolePublic, func(c *Config) { c.MaxWait = 28 * time.Second })},
 		"public, all, on a developer's machine": {RolePublic, variables{
@@ -101,6 +131,25 @@ func TestFromEnvironment(t *testing.T) {
 		})},
 		"stream":                             {RoleStream, nil, base(RoleStream, func(c *Config) { c.MaxWait = 28 * time.Second })},
 		"stream, any number for each tunnel": {RoleStream, variables{"CULVERT_TUNNEL_STREAMS": "0"}, base(RoleStream, func(c *Config) { c.MaxWait = 28 * time.Second })},
+		"processor":                          {RoleProcessor, nil, base(RoleProcessor, func(*Config) {})},
+		"processor, which reads nothing else": {RoleProcessor, variables{
+			"AWS_REGION": "eu-west-1", "AWS_ACCESS_KEY_ID": "AKID", "CULVERT_USERS_TABLE": "users", "CULVERT_AGENTS_API": "wss://wrong", "CULVERT_LOG_LEVEL": "warn",
+		}, base(RoleProcessor, func(c *Config) { c.LogLevel = slog.LevelWarn })},
+		"notices": {RoleNotices, nil, base(RoleNotices, func(*Config) {})},
+		"notices, on a developer's machine": {RoleNotices, variables{
+			"CULVERT_NOTIFY_CONNECTION_URL": "http://127.0.0.1:9324/000000000000/notify-connection", "AWS_ENDPOINT_URL_SQS": "http://127.0.0.1:9324",
+			"AWS_ENDPOINT_URL_DYNAMODB": "http://localhost:8000",
+		}, base(RoleNotices, func(c *Config) {
+			c.NotifyConnectionURL, c.SQSEndpoint = link("http://127.0.0.1:9324/000000000000/notify-connection"), link("http://127.0.0.1:9324")
+			c.DynamoDBEndpoint = link("http://localhost:8000")
+		})},
+		"keys from a file, on a developer's machine": {
+			RoleAgents, variables{"CULVERT_JWKS": "/tmp/keys.json", "CULVERT_AGENTS_API": "http://localhost:8082", "CULVERT_PROCESSOR": "processor:live"},
+			base(RoleAgents, func(c *Config) {
+				c.Connections, c.MaxTunnels, c.Auth, c.AgentsAPI = "connections", 20, AuthJWT, link("http://localhost:8082")
+				c.JWKS, c.Processor = "/tmp/keys.json", "processor:live"
+			}),
+		},
 		"nobody asks for tokens on a developer's machine": {
 			RoleAgents, variables{"CULVERT_AUTH": "none", "CULVERT_AGENTS_API": "http://localhost:8082"},
 			base(RoleAgents, func(c *Config) {
@@ -127,7 +176,7 @@ func TestBadEnvironment(t *testing.T) {
 		value    string
 		says     string // beside the variable's name
 	}{
-		{RoleAgents, "CULVERT_ROLE", "", "agents, public, stream, keys"},
+		{RoleAgents, "CULVERT_ROLE", "", "agents, public, stream, keys, processor, notices"},
 		{RoleAgents, "CULVERT_ROLE", "waiter", `is "waiter"`},
 		{RoleKeys, "CULVERT_KEYS_PARAMETER", "", "/culvert/keys"},
 		{RoleKeys, "AWS_REGION", "", "the region"},
@@ -165,6 +214,29 @@ func TestBadEnvironment(t *testing.T) {
 		{RoleAgents, "CULVERT_MAX_TUNNELS", "0", "a number from 1"},
 		{RoleAgents, "CULVERT_AUTH", "maybe", "jwt, none"},
 		{RoleAgents, "CULVERT_AUTH", "none", "set it to jwt"},
+		{RoleAgents, "CULVERT_USERS_TABLE", "", "DynamoDB"},
+		{RoleAgents, "CULVERT_CONNECT_AUTH", "later", "required, deferred"},
+		{RoleAgents, "CULVERT_JWKS", "http://login.example.com/keys", "https://"},
+		{RoleAgents, "CULVERT_JWKS", "/etc/keys.json", "is no URL"},
+		{RoleAgents, "CULVERT_JWKS", "https://u:hush@login.example.com/keys", "is no URL"},
+		{RoleAgents, "CULVERT_JWKS", "file:///hush", "is no URL"},
+		{RoleAgents, "CULVERT_PROCESSOR", "../x", "a function's name or ARN"},
+		{RoleAgents, "CULVERT_PROCESSOR", "arn:aws:s3:::x", "a function's name or ARN"},
+		{RoleAgents, "CULVERT_PROCESSOR", "arn:aws:lambda:us-east-1:123456789012:function:processor", "the region us-east-1"},
+		{RoleAgents, "AWS_ENDPOINT_URL_LAMBDA", "http://lambda.example.com", "this machine alone"},
+		{RoleNotices, "AWS_REGION", "", "the region"},
+		{RoleNotices, "CULVERT_USERS_TABLE", "", "DynamoDB"},
+		{RoleNotices, "CULVERT_CONNECTIONS_TABLE", "", "DynamoDB"},
+		{RoleNotices, "CULVERT_AGENTS_API", "wss://abc.execute-api.eu-west-1.amazonaws.com/live", "the same with https://"},
+		{RoleNotices, "CULVERT_NOTIFY_USER_ARN", "", "the queue's ARN"},
+		{RoleNotices, "CULVERT_NOTIFY_USER_ARN", "notify-user", "the queue's ARN"},
+		{RoleNotices, "CULVERT_NOTIFY_USER_ARN", "arn:aws:sns:eu-west-1:123456789012:notify-user", "the queue's ARN"},
+		{RoleNotices, "CULVERT_NOTIFY_CONNECTION_ARN", "arn:aws:sqs:eu-west-1:123456789012:notify-user", "give two"},
+		{RoleNotices, "CULVERT_NOTIFY_CONNECTION_URL", "", "the queue's URL"},
+		{RoleNotices, "CULVERT_NOTIFY_CONNECTION_URL", "https://sqs.eu-west-1.amazonaws.com/123456789012/notify-user", "another queue"},
+		{RoleNotices, "CULVERT_NOTIFY_CONNECTION_URL", "http://sqs.eu-west-1.amazonaws.com/123456789012/notify-connection", "this machine alone"},
+		{RoleNotices, "AWS_ENDPOINT_URL_SQS", "http://sqs.example.com", "this machine alone"},
+		{RoleProcessor, "CULVERT_LOG_LEVEL", "loud", "debug, info, warn, error"},
 		{RoleAgents, "CULVERT_AGENT_HOSTS", "https://agents.example.com", "agents.example.com"},
 	} {
 		cfg, err := FromEnvironment(environmentOf(c.role, variables{c.variable: c.value}))
@@ -185,21 +257,30 @@ func TestBadEnvironment(t *testing.T) {
 // Whoever sets up a function learns of everything at once.
 func TestAllThatIsWrongIsNamed(t *testing.T) {
 	t.Parallel()
-	_, err := FromEnvironment(func(name string) string {
-		if name == "CULVERT_ROLE" {
-			return "agents"
-		}
-		return ""
-	})
-	if err == nil {
-		t.Fatal("nothing is enough")
-	}
-	for _, name := range []string{
-		"CULVERT_KEYS_PARAMETER", "AWS_REGION", "AWS_ACCESS_KEY_ID", "CULVERT_TUNNELS_TABLE", "CULVERT_ANSWERS_TABLE",
-		"CULVERT_CONNECTIONS_TABLE", "CULVERT_AGENTS_API", "CULVERT_PUBLIC_URL",
+	for role, names := range map[Role][]string{
+		RoleAgents: {
+			"CULVERT_KEYS_PARAMETER", "AWS_REGION", "AWS_ACCESS_KEY_ID", "CULVERT_TUNNELS_TABLE", "CULVERT_ANSWERS_TABLE",
+			"CULVERT_CONNECTIONS_TABLE", "CULVERT_USERS_TABLE", "CULVERT_AGENTS_API", "CULVERT_PUBLIC_URL",
+		},
+		RoleNotices: {
+			"AWS_REGION", "AWS_ACCESS_KEY_ID", "CULVERT_USERS_TABLE", "CULVERT_CONNECTIONS_TABLE", "CULVERT_AGENTS_API",
+			"CULVERT_NOTIFY_USER_ARN", "CULVERT_NOTIFY_CONNECTION_ARN", "CULVERT_NOTIFY_CONNECTION_URL",
+		},
+		"": {"CULVERT_ROLE"},
 	} {
-		if !strings.Contains(err.Error(), name) {
-			t.Errorf("%s is not named:\n%v", name, err)
+		_, err := FromEnvironment(func(name string) string {
+			if name == "CULVERT_ROLE" {
+				return string(role)
+			}
+			return ""
+		})
+		if err == nil {
+			t.Fatalf("%q: nothing is enough", role)
+		}
+		for _, name := range names {
+			if !strings.Contains(err.Error(), name+" ") {
+				t.Errorf("%q: %s is not named:\n%v", role, name, err)
+			}
 		}
 	}
 }

@@ -4,7 +4,7 @@
 //
 // One binary is several functions. CULVERT_ROLE says which one a process is, and so
 // what has to be there and which events it serves. An event of another kind gets a
-// 400, and nothing else runs.
+// 400, or what its sender understands in place of one, and nothing else runs.
 package host
 
 import (
@@ -14,6 +14,7 @@ import (
 	"log/slog"
 	"net/http"
 
+	"culvert/backend/action"
 	"culvert/backend/lambda/agents"
 	"culvert/backend/lambda/event"
 )
@@ -40,6 +41,18 @@ type Resources interface {
 	Handle(ctx context.Context, r *event.Resource) event.Outcome
 }
 
+// Processor does actions.
+type Processor interface {
+	// Do always gives a reply that can be told. An error is logged.
+	Do(ctx context.Context, c action.Call) (action.Reply, error)
+}
+
+// Notices serves the queues of notices.
+type Notices interface {
+	// Handle gives the IDs of those messages that are to come again.
+	Handle(ctx context.Context, b *event.Batch) (failed []string)
+}
+
 // Host serves the events of one function, one after the other.
 type Host struct {
 	cfg     *Config
@@ -54,9 +67,11 @@ type Host struct {
 	visitors  Visitors
 	streams   Streams
 	resources Resources
+	processor Processor
+	notices   Notices
 }
 
-// Options are what a Host works with. Of the last four, the role's own is needed.
+// Options are what a Host works with. Of the last six, the role's own is needed.
 type Options struct {
 	Config  *Config
 	Output  io.Writer // for log lines: Lambda reads standard output
@@ -71,6 +86,8 @@ type Options struct {
 	Visitors  Visitors
 	Streams   Streams
 	Resources Resources
+	Processor Processor
+	Notices   Notices
 }
 
 // New makes a Host.
@@ -82,10 +99,11 @@ func New(o Options) (*Host, error) {
 		cfg: o.Config, log: o.Log, metrics: o.Metrics, http: o.HTTP, abandon: o.Abandon,
 		lines:  NewLogger(o.Output, slog.LevelDebug).Handler(),
 		agents: o.Agents, visitors: o.Visitors, streams: o.Streams, resources: o.Resources,
+		processor: o.Processor, notices: o.Notices,
 	}
 	served := map[Role]bool{
 		RoleAgents: h.agents != nil, RolePublic: h.visitors != nil, RoleStream: h.streams != nil && h.abandon != nil,
-		RoleKeys: h.resources != nil && h.http != nil,
+		RoleKeys: h.resources != nil && h.http != nil, RoleProcessor: h.processor != nil, RoleNotices: h.notices != nil,
 	}
 	if !served[h.cfg.Role] {
 		return nil, errors.New("host: there is nobody to serve the role " + string(h.cfg.Role))
@@ -107,6 +125,10 @@ func (r Role) serves(k event.Kind) bool {
 		return k == event.FunctionURL
 	case RoleKeys:
 		return k == event.CustomResource
+	case RoleProcessor:
+		return k == event.Action
+	case RoleNotices:
+		return k == event.Queue
 	}
 	return false
 }
@@ -124,6 +146,10 @@ func (h *Host) Invoke(ctx context.Context, payload []byte) ([]byte, error) {
 		return h.message(ctx, in, e.Message), nil
 	case event.CustomResource:
 		return nil, h.resource(ctx, in, e.Resource)
+	case event.Action:
+		return h.do(ctx, in, e.Call), nil
+	case event.Queue:
+		return h.batch(ctx, in, e.Batch)
 	default:
 		return h.visit(ctx, in, e.Request), nil
 	}
@@ -138,7 +164,13 @@ func (h *Host) refuse(in *invocation, kind event.Kind, err error) ([]byte, error
 	in.fail("event refused", err)
 	in.end(http.StatusBadRequest)
 	const text = "The backend does not understand this event."
-	if kind.HTTP() {
+	switch {
+	case h.cfg.Role == RoleProcessor:
+		return encodeReply(action.Reply{Error: action.Invalid(text)}), nil
+	case h.cfg.Role == RoleNotices:
+		// Any answer would have the queue delete what it has brought.
+		return nil, errors.New("event refused: the function's log says why")
+	case kind.HTTP():
 		return event.Refuse(nil, http.StatusBadRequest, nil, text).Encode(kind)
 	}
 	return event.EncodeMessageAnswer(http.StatusBadRequest, text), nil

@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -16,8 +17,10 @@ import (
 
 	"github.com/aws/aws-lambda-go/lambdacontext"
 
+	"culvert/backend/action"
 	"culvert/backend/lambda/agents"
 	"culvert/backend/lambda/event"
+	"culvert/backend/wire"
 )
 
 // staff stands in for all that a Host calls, and keeps what it was called with.
@@ -25,14 +28,39 @@ type staff struct {
 	requests  []*event.Request
 	messages  []*event.Message
 	resources []*event.Resource
+	asked     []action.Call
+	batches   []*event.Batch
 
 	answer  func(*event.Request) *event.Answer
 	stream  func(*event.Request) *event.Stream
 	handle  func(*event.Message) (int, error)
+	body    []byte // of handle's outcome
 	outcome func(*event.Resource) event.Outcome
+	reply   func(action.Call) (action.Reply, error)
+	failed  func(*event.Batch) []string
 }
 
-func (s *staff) calls() int { return len(s.requests) + len(s.messages) + len(s.resources) }
+func (s *staff) calls() int {
+	return len(s.requests) + len(s.messages) + len(s.resources) + len(s.asked) + len(s.batches)
+}
+
+func (s *staff) Do(_ context.Context, c action.Call) (action.Reply, error) {
+	s.asked = append(s.asked, c)
+	if s.reply != nil {
+		return s.reply(c)
+	}
+	return action.Reply{Result: c.Data}, nil
+}
+
+type staffNotices struct{ *staff }
+
+func (s staffNotices) Handle(_ context.Context, b *event.Batch) []string {
+	s.batches = append(s.batches, b)
+	if s.failed != nil {
+		return s.failed(b)
+	}
+	return nil
+}
 
 type staffAgents struct{ *staff }
 
@@ -40,9 +68,9 @@ func (s staffAgents) Handle(_ context.Context, m *event.Message) (agents.Outcome
 	s.messages = append(s.messages, m)
 	if s.handle != nil {
 		status, err := s.handle(m)
-		return agents.Outcome{Status: status}, err
+		return agents.Outcome{Status: status, Body: s.body}, err
 	}
-	return agents.Outcome{Status: http.StatusOK}, nil
+	return agents.Outcome{Status: http.StatusOK, Body: s.body}, nil
 }
 
 type staffResources struct{ *staff }
@@ -90,6 +118,7 @@ func hostOf(t *testing.T, role Role, change variables) *hosted {
 		Config: cfg, Output: h.out, Log: log, Metrics: NewMetrics(cfg.Namespace, string(role), log), HTTP: http.DefaultClient,
 		Abandon: func() { h.abandoned.Add(1) },
 		Agents:  staffAgents{h.staff}, Visitors: h.staff, Streams: h.staff, Resources: staffResources{h.staff},
+		Processor: h.staff, Notices: staffNotices{h.staff},
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -118,6 +147,35 @@ func (h *hosted) invoke(t *testing.T, text string) answered {
 	return a
 }
 
+// invokeOther gives the status that an answer without one amounts to: 400 is what
+// refuses an event, by an error that is told or, to a queue, by failing.
+func (h *hosted) invokeOther(t *testing.T, text string) int {
+	t.Helper()
+	out, err := h.Invoke(t.Context(), []byte(text))
+	switch {
+	case err != nil && h.cfg.Role == RoleNotices && out == nil:
+		return 400
+	case err != nil:
+		t.Fatal(err)
+	case h.cfg.Role == RoleNotices:
+		if string(out) != `{"batchItemFailures":[]}` {
+			t.Errorf("answer %s", out)
+		}
+		return 200
+	}
+	var reply action.Reply
+	if err := json.Unmarshal(out, &reply); err != nil {
+		t.Fatalf("%s: %v", out, err)
+	}
+	if reply.Error == nil {
+		return 200
+	}
+	if reply.Error.Code != wire.CodeInvalidRequest || reply.Result != nil {
+		t.Errorf("answer %s", out)
+	}
+	return 400
+}
+
 func http2(method, path, query string) string {
 	return fmt.Sprintf(`{"version":"2.0","routeKey":"$default","rawPath":%q,"rawQueryString":%q,"headers":{"host":"tunnel.example.com"},"body":"abc",`+
 		`"requestContext":{"http":{"method":%q,"sourceIp":"192.0.2.7"},"domainName":"tunnel.example.com","stage":"$default","routeKey":"$default"}}`, path, query, method)
@@ -130,7 +188,10 @@ const (
 	wsConnect   = `{"requestContext":{"routeKey":"$connect","eventType":"CONNECT","connectionId":"R1k=","apiId":"agents"},"queryStringParameters":{"token":"hush"}}`
 	wsNobody    = `{"requestContext":{"routeKey":"$default","eventType":"MESSAGE","apiId":"agents"},"body":"{\"type\":\"ready\"}"}`
 	custom      = `{"RequestType":"Create","ResponseURL":%q,"StackId":"arn","RequestId":"r","LogicalResourceId":"Keys"}`
-	queue       = `{"Records":[{"eventSource":"aws:sqs","body":"x"}]}`
+	queue       = `{"Records":[{"eventSource":"aws:sqs","eventSourceARN":"arn","messageId":"m1","body":"hush"}]}`
+	queueOfNone = `{"Records":[{"eventSource":"aws:sqs","eventSourceARN":"arn","body":"hush"}]}`
+	call        = `{"action":"echo","data":"hush","user":"ann","connectionId":"R1k=","time":"2026-03-01T12:00:00Z"}`
+	callNothing = `{"action":"","data":"hush"}`
 )
 
 // Each function serves its own kind of events, and for others nothing runs.
@@ -140,17 +201,18 @@ func TestDispatch(t *testing.T) {
 	t.Cleanup(bucket.Close)
 	events := map[string]string{
 		"payload 2.0": http2("GET", "/shop/", ""), "payload 1.0": http1, "Function URL": functionURL, "message": wsMessage, "connect": wsConnect,
-		"message of nobody": wsNobody, "custom resource": fmt.Sprintf(custom, bucket.URL), "queue": queue, "nothing": `{}`, "rubbish": `[1]`, "no JSON": `{`,
+		"message of nobody": wsNobody, "custom resource": fmt.Sprintf(custom, bucket.URL), "queue": queue, "queue without names": queueOfNone, "call": call, "call for nothing": callNothing, "nothing": `{}`, "rubbish": `[1]`, "no JSON": `{`,
 		"a message's routeKey and nothing else": `{"requestContext":{"routeKey":"$default"},"body":"{}"}`,
 	}
 	serves := map[Role][]string{
 		RolePublic: {"payload 2.0", "payload 1.0"}, RoleAgents: {"message", "connect"}, RoleKeys: {"custom resource"}, RoleStream: {"Function URL"},
+		RoleProcessor: {"call"}, RoleNotices: {"queue"},
 	}
 	for role, served := range serves {
 		for name, text := range events {
 			h := hostOf(t, role, nil)
 			status := 0
-			switch want := strings.Contains(strings.Join(served, "|"), name); {
+			switch want := slices.Contains(served, name); {
 			case role == RoleStream:
 				status = h.openStream(t, text).status
 			case role == RoleKeys && want:
@@ -158,14 +220,14 @@ func TestDispatch(t *testing.T) {
 					t.Errorf("%s for %s: %s, %v", name, role, out, err)
 				}
 				status = 200
+			case role == RoleProcessor || role == RoleNotices:
+				status = h.invokeOther(t, text)
 			default:
 				status = h.invoke(t, text).StatusCode
 			}
 			wanted, calls := 400, 0
-			for _, s := range served {
-				if s == name {
-					wanted, calls = 200, 1
-				}
+			if slices.Contains(served, name) {
+				wanted, calls = 200, 1
 			}
 			if status != wanted || h.staff.calls() != calls {
 				t.Errorf("%s for %s: status %d, %d calls; want %d, %d", name, role, status, h.staff.calls(), wanted, calls)
@@ -349,6 +411,27 @@ func TestMessages(t *testing.T) {
 	}
 }
 
+// What a client asked by a route with a RouteResponse, it is answered by what the
+// function returns, an error too.
+func TestMessagesWithAnAnswer(t *testing.T) {
+	t.Parallel()
+	const text = `{"action":"ping","status":"error","error":{"code":"timeout","message":"<late>"}}`
+	for status, err := range map[int]error{200: nil, 202: errors.New("no table")} {
+		h := hostOf(t, RoleAgents, nil)
+		h.staff.body = []byte(text)
+		h.staff.handle = func(*event.Message) (int, error) { return status, err }
+		if a := h.invoke(t, strings.Replace(wsMessage, `"$default"`, `"ping"`, 1)); a.StatusCode != status || a.Body != text {
+			t.Errorf("%+v", a)
+		}
+		if m := h.staff.messages[0]; m.Route != "ping" {
+			t.Errorf("route %q", m.Route)
+		}
+		if got := h.out.String(); err != nil && !strings.Contains(got, "no table") {
+			t.Errorf("not logged: %s", got)
+		}
+	}
+}
+
 // The agents' function answers for the waiters' API if it is told to, and only then.
 func TestWhoami(t *testing.T) {
 	t.Parallel()
@@ -380,7 +463,7 @@ func TestWhoami(t *testing.T) {
 
 func TestNewWantsSomebodyToServe(t *testing.T) {
 	t.Parallel()
-	for _, role := range []Role{RoleAgents, RolePublic, RoleStream, RoleKeys} {
+	for _, role := range []Role{RoleAgents, RolePublic, RoleStream, RoleKeys, RoleProcessor, RoleNotices} {
 		log := slog.New(slog.DiscardHandler)
 		if _, err := New(Options{Config: configOf(t, role, nil), Output: &output{}, Log: log, Metrics: NewMetrics("C", "f", log)}); err == nil {
 			t.Errorf("%s: nobody serves it", role)

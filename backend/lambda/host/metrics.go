@@ -16,6 +16,9 @@ const (
 	metricStatus5xx = "Status5xx"
 	metricBytesIn   = "BytesIn"
 	metricBytesOut  = "BytesOut"
+
+	metricActions       = "Actions"
+	metricActionsFailed = "ActionsFailed" // by the backend's fault, not by that of who asked
 )
 
 // unitOf gives CloudWatch's unit of each metric there is. Every name costs money
@@ -23,7 +26,8 @@ const (
 func unitOf(name string) (unit string, ok bool) {
 	switch name {
 	case metricRequests, metricStatus4xx, metricStatus5xx,
-		"Pushed", "Stored", "StrayFrames", "Resends", "Dials", "DialFailures", "Refused", "Posts", "Gone":
+		"Pushed", "Stored", "StrayFrames", "Resends", "Dials", "DialFailures", "Refused", "Posts", "Gone",
+		metricActions, metricActionsFailed, "Notices", "NoticesDropped", "NoticesFailed":
 		return "Count", true
 	case metricBytesIn, metricBytesOut:
 		return "Bytes", true
