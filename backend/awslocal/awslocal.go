@@ -1,15 +1,16 @@
 // Package awslocal is the backend's AWS account on one machine: the real functions
 // behind stand-ins of API Gateway, Lambda's front, the Parameter Store and, if there
-// is one, S3, on the real DynamoDB Local. It composes what the packages below it are,
+// are any, S3 and SQS, on the real DynamoDB Local. It composes what the packages below it are,
 // in the way that the stack's template does, counts what all of it would cost, and
 // starts and stops it as one thing.
 //
 // A visitor's request takes this way through the packages below it: httpapi makes an
 // event of it, and runtime hands that to a function, which is the real program in a
 // process of its own. What this one asks AWS for goes by meter, which counts it, to
-// dynamolocal, ssm and S3; wsapi holds the agents' and the waiters' WebSockets. clock
-// and chaos are what tests turn: time, and AWS's bad days. sqssource is a queue's way to
-// a function, for functions of the user's own.
+// dynamolocal, ssm, S3 and SQS; wsapi holds the agents' and the waiters' WebSockets. An
+// action goes on from the agents' function to the Processor through Lambda's own API, and
+// a notice by sqssource from a queue to a function. clock and chaos are what tests turn:
+// time, and AWS's bad days.
 package awslocal
 
 import (
@@ -21,13 +22,16 @@ import (
 	"net"
 	"net/url"
 	"os"
+	"path/filepath"
 	"regexp"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 
+	"culvert/backend/auth"
 	"culvert/backend/awslocal/chaos"
 	"culvert/backend/awslocal/clock"
 	"culvert/backend/awslocal/httpapi"
@@ -61,8 +65,21 @@ type Config struct {
 	// the backend has no bucket.
 	S3 *url.URL
 
-	// TokenSecret is what agents' tokens are signed with. Nil: agents need none.
+	// SQS is a server that speaks SQS's JSON protocol and checks no signatures; nil:
+	// there are no notices.
+	SQS *url.URL
+	// Visibility is how long a message that failed stays away. Default 3 min, as in the
+	// template. It counts for queues that are not there yet.
+	Visibility time.Duration
+
+	// TokenSecret is what agents' tokens are signed with, and JWKS the file or URL of the
+	// keys of those who sign tokens elsewhere. Neither: agents need no token.
 	TokenSecret []byte
+	JWKS        string
+	// Audience and Issuer are what tokens must say (aud, iss); "": anything.
+	Audience, Issuer string
+	// ConnectAuth says when agents have to show their tokens. Default AuthRequired.
+	ConnectAuth ConnectAuth
 
 	// Format is the payload format of the HTTP API. Default 2.0.
 	Format httpapi.Format
@@ -93,12 +110,25 @@ type Config struct {
 	Log    *slog.Logger       // nil: silent
 }
 
+// ConnectAuth is when agents have to say who they are.
+type ConnectAuth string
+
+// AuthRequired is when they connect, AuthDeferred by the action authorize at the latest.
+const (
+	AuthRequired ConnectAuth = "required"
+	AuthDeferred ConnectAuth = "deferred"
+)
+
+// tokens reports whether agents need tokens.
+func (c *Config) tokens() bool { return len(c.TokenSecret) > 0 || c.JWKS != "" }
+
 // Local is the running account.
 type Local struct {
 	cfg   Config
 	meter *meter.Meter
 
 	urls      urls
+	queues    Queues
 	functions map[Role]*runtime.Lambda
 
 	agents, waiters *wsapi.API
@@ -118,6 +148,7 @@ type urls struct {
 	agents, agentsAPI                  string
 	waiters, waitersAPI                string
 	dynamodb, parameters, s3, tableKey string
+	sqs, lambda                        string
 }
 
 const (
@@ -133,8 +164,8 @@ const (
 	accountRate, accountBurst = 10_000, 5_000
 	connectRate, connectBurst = 20, 100 // of agents, the template's defaults
 
-	// routeSelection is that of both WebSocket APIs, as in the template: no message of an
-	// agent's has the member, so that all take the route $default.
+	// routeSelection is that of both WebSocket APIs, as in the template: no message of a
+	// tunnel's has the member, so that these take the route $default.
 	routeSelection = "$request.body.action"
 )
 
@@ -163,10 +194,19 @@ func New(cfg Config) (*Local, error) {
 			return nil, fmt.Errorf("%s: %w", a.what, err)
 		}
 	}
-	if len(cfg.TokenSecret) == 0 && !loopback(cfg.WS) {
+	if !cfg.tokens() && !loopback(cfg.WS) {
 		return nil, fmt.Errorf("%w: %s", ErrOpen, cfg.WS)
 	}
-	for _, u := range []*url.URL{cfg.DynamoDB, cfg.S3} {
+	if err := cfg.checkAuth(); err != nil {
+		return nil, err
+	}
+	if cfg.Visibility == 0 {
+		cfg.Visibility = visibility
+	}
+	if cfg.Visibility < time.Second || cfg.Visibility > maxVisibility {
+		return nil, fmt.Errorf("a message cannot stay away for %v: from 1s to %v", cfg.Visibility, maxVisibility)
+	}
+	for _, u := range []*url.URL{cfg.DynamoDB, cfg.S3, cfg.SQS} {
 		if u != nil && (u.Scheme != "http" && u.Scheme != "https" || u.Host == "") {
 			return nil, fmt.Errorf("%q is no URL of a service such as http://127.0.0.1:8000", u.Redacted())
 		}
@@ -199,6 +239,35 @@ func New(cfg Config) (*Local, error) {
 	}
 	return &Local{cfg: cfg, meter: meter.New(), functions: map[Role]*runtime.Lambda{}, done: make(chan struct{})}, nil
 }
+
+// checkAuth checks who may be an agent, and makes the name of a key file one that
+// functions understand, who run elsewhere.
+func (c *Config) checkAuth() error {
+	if c.ConnectAuth == "" {
+		c.ConnectAuth = AuthRequired
+	}
+	switch {
+	case c.ConnectAuth != AuthRequired && c.ConnectAuth != AuthDeferred:
+		return fmt.Errorf("%q is no time to ask for tokens: %s or %s", c.ConnectAuth, AuthRequired, AuthDeferred)
+	case !c.tokens() && (c.Audience != "" || c.Issuer != "" || c.ConnectAuth == AuthDeferred):
+		return ErrNoTokens
+	case c.JWKS == "":
+		return nil
+	}
+	if !strings.HasPrefix(c.JWKS, "http://") && !strings.HasPrefix(c.JWKS, "https://") {
+		path, err := filepath.Abs(c.JWKS)
+		if err != nil {
+			return fmt.Errorf("JWKS: %w", err)
+		}
+		c.JWKS = path
+	}
+	// It is the functions that use it; a mistake in it is better told now.
+	_, err := auth.New(auth.Config{JWKS: c.JWKS, Audience: c.Audience, Issuer: c.Issuer, Logger: slog.New(slog.DiscardHandler)})
+	return err
+}
+
+// ErrNoTokens: something was said about tokens, and none are needed.
+var ErrNoTokens = errors.New("audience, issuer and deferred authorization are about tokens: give a secret or a JWKS that these are signed with")
 
 // ErrOpen says that everybody who reaches the address could be an agent.
 var ErrOpen = errors.New("agents need no token here, so their API must be of this machine alone: give it a loopback address, or a secret for tokens")
@@ -239,10 +308,14 @@ func (l *Local) StreamURL() string { return l.urls.stream }
 // AgentsURL is what agents dial.
 func (l *Local) AgentsURL() string { return l.urls.agents }
 
+// Queues are those for notices; zero without SQS.
+func (l *Local) Queues() Queues { return l.queues }
+
 // Meter has counted everything since the start.
 func (l *Local) Meter() *meter.Meter { return l.meter }
 
-// Function is the one of a role; nil for stream without a Function URL.
+// Function is the one of a role; nil for stream without a Function URL, and for notices
+// without SQS.
 func (l *Local) Function(r Role) *runtime.Lambda { return l.functions[r] }
 
 // AgentsAPI is the agents' WebSocket API, whose connections can be cut and hung.

@@ -17,6 +17,9 @@ const (
 	ConnectRate, ConnectBurst = connectRate, connectBurst
 )
 
+// ActionRoutes are the agents' API's routes with a RouteResponse.
+func ActionRoutes() []string { return actionRoutes() }
+
 // KillDatabase ends DynamoDB Local as a crash would.
 func KillDatabase(l *Local) { l.killDatabase() }
 

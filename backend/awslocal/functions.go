@@ -16,17 +16,10 @@ import (
 	"unicode/utf8"
 
 	"culvert/backend/awslocal/chaos"
+	"culvert/backend/awslocal/meter"
 	"culvert/backend/awslocal/runtime"
 	"culvert/backend/awslocal/ssm"
 )
-
-func newRoles() roles {
-	r := roles{}
-	for _, role := range []Role{Agents, Public, Stream, Keys} {
-		r[role] = runtime.Credentials{AccessKeyID: runtime.AccessKeyID(string(role)), SecretAccessKey: rand.Text(), SessionToken: rand.Text()}
-	}
-	return r
-}
 
 // Timeouts are the template's.
 func timeoutOf(r Role) time.Duration {
@@ -35,6 +28,8 @@ func timeoutOf(r Role) time.Duration {
 		return 20 * time.Second
 	case Public:
 		return 29 * time.Second
+	case Processor:
+		return 10 * time.Second
 	case Stream:
 		return runtime.MaxTimeout
 	default:
@@ -49,39 +44,70 @@ func (l *Local) makeFunctions(who roles) error {
 	if l.urls.stream != "" {
 		all = append(all, Stream)
 	}
+	if l.cfg.SQS != nil {
+		all = append(all, Notices)
+	}
+	// The first, because the others are told where it is.
+	if err := l.makeFunction(Processor, who, shared); err != nil {
+		return err
+	}
+	if err := l.invocations(who); err != nil {
+		return err
+	}
 	for _, role := range all {
-		factory, inProcess := l.cfg.InProcess[role]
-		if !inProcess && l.cfg.Bootstrap == "" {
-			continue
-		}
-		c := runtime.Config{
-			Name: string(role), Bootstrap: l.cfg.Bootstrap, Env: l.environment(role), Timeout: timeoutOf(role),
-			KeepRunning: l.cfg.KeepRunning, Clock: l.cfg.Clock, Account: shared, Region: region, AccountID: account, Credentials: who[role],
-			Observe: l.meter.Invoked,
-			Log: func(line runtime.Line) {
-				l.meter.Logged(line)
-				l.cfg.Lines(line)
-			},
-		}
-		switch role {
-		case Public:
-			c.Reserved = l.cfg.PublicConcurrency
-		case Stream:
-			c.Reserved = l.cfg.StreamConcurrency
-		}
-		var f *runtime.Lambda
-		var err error
-		if inProcess {
-			f, err = runtime.InProcess(c, factory)
-		} else {
-			f, err = runtime.New(c)
-		}
-		if err != nil {
+		if err := l.makeFunction(role, who, shared); err != nil {
 			return err
 		}
-		l.functions[role] = f
-		l.onClose(f.Stop)
 	}
+	return nil
+}
+
+// invocations serves Lambda's API for the functions.
+func (l *Local) invocations(who roles) (err error) {
+	f := l.functions[Processor]
+	if f == nil {
+		return nil
+	}
+	l.urls.lambda, err = l.serveInside(l.meter.Lambda(meter.Lambda{
+		Functions: []*runtime.Lambda{f}, Callers: who.of, Allowed: who.Allowed, Delay: l.cfg.Delay,
+		Throttled: func() bool { return l.cfg.Chaos.Strike(chaos.InvokeThrottled) },
+	}))
+	return err
+}
+
+// makeFunction makes one, unless there is nothing to make it of.
+func (l *Local) makeFunction(role Role, who roles, shared *runtime.Account) error {
+	factory, inProcess := l.cfg.InProcess[role]
+	if !inProcess && l.cfg.Bootstrap == "" {
+		return nil
+	}
+	c := runtime.Config{
+		Name: string(role), Bootstrap: l.cfg.Bootstrap, Env: l.environment(role), Timeout: timeoutOf(role),
+		KeepRunning: l.cfg.KeepRunning, Clock: l.cfg.Clock, Account: shared, Region: region, AccountID: account, Credentials: who.credentials[role],
+		Observe: l.meter.Invoked,
+		Log: func(line runtime.Line) {
+			l.meter.Logged(line)
+			l.cfg.Lines(line)
+		},
+	}
+	switch role {
+	case Public:
+		c.Reserved = l.cfg.PublicConcurrency
+	case Stream:
+		c.Reserved = l.cfg.StreamConcurrency
+	}
+	var f *runtime.Lambda
+	var err error
+	if inProcess {
+		f, err = runtime.InProcess(c, factory)
+	} else {
+		f, err = runtime.New(c)
+	}
+	if err != nil {
+		return err
+	}
+	l.functions[role] = f
+	l.onClose(f.Stop)
 	return nil
 }
 
@@ -89,12 +115,16 @@ func (l *Local) makeFunctions(who roles) error {
 func (l *Local) environment(r Role) map[string]string {
 	tables := tableNames(l.cfg.Name)
 	env := map[string]string{
-		"CULVERT_ROLE":           string(r),
-		"CULVERT_KEYS_PARAMETER": l.parameter(),
-		"CULVERT_LOG_LEVEL":      "info",
-		"AWS_ENDPOINT_URL_SSM":   l.urls.parameters,
+		"CULVERT_ROLE":      string(r),
+		"CULVERT_LOG_LEVEL": "info",
 	}
-	if r != Keys {
+	if r != Processor && r != Notices {
+		maps.Copy(env, map[string]string{
+			"CULVERT_KEYS_PARAMETER": l.parameter(),
+			"AWS_ENDPOINT_URL_SSM":   l.urls.parameters,
+		})
+	}
+	if r == Agents || r == Public || r == Stream {
 		maps.Copy(env, map[string]string{
 			"AWS_ENDPOINT_URL_DYNAMODB": l.urls.dynamodb,
 			"CULVERT_TUNNELS_TABLE":     tables.Tunnels,
@@ -110,17 +140,33 @@ func (l *Local) environment(r Role) map[string]string {
 	}
 	switch r {
 	case Agents:
-		env["CULVERT_CONNECTIONS_TABLE"] = tables.Connections
+		env["CULVERT_CONNECTIONS_TABLE"], env["CULVERT_USERS_TABLE"] = tables.Connections, tables.Users
 		env["CULVERT_WAITERS_API"] = l.urls.waitersAPI
 		env["CULVERT_AGENT_HOSTS"] = strings.TrimPrefix(l.urls.agents, "ws://")
-		env["CULVERT_AUTH"] = "jwt"
-		if len(l.cfg.TokenSecret) == 0 {
-			env["CULVERT_AUTH"] = "none"
+		env["CULVERT_AUTH"], env["CULVERT_CONNECT_AUTH"] = "none", string(l.cfg.ConnectAuth)
+		if l.cfg.tokens() {
+			env["CULVERT_AUTH"] = "jwt"
+		}
+		env["CULVERT_JWKS"], env["CULVERT_TOKEN_AUDIENCE"], env["CULVERT_TOKEN_ISSUER"] = l.cfg.JWKS, l.cfg.Audience, l.cfg.Issuer
+		if f := l.functions[Processor]; f != nil {
+			env["CULVERT_PROCESSOR"], env["AWS_ENDPOINT_URL_LAMBDA"] = f.ARN(), l.urls.lambda
 		}
 	case Public, Stream:
 		env["CULVERT_WAITERS_URL"] = l.urls.waiters
 		env["CULVERT_ACCOUNT_CONCURRENCY"] = strconv.Itoa(l.cfg.AccountConcurrency)
 		env["CULVERT_RESERVED"] = strconv.FormatBool(r == Public && l.cfg.PublicConcurrency > 0 || r == Stream && l.cfg.StreamConcurrency > 0)
+	}
+	if r == Notices {
+		maps.Copy(env, map[string]string{
+			"AWS_ENDPOINT_URL_DYNAMODB":     l.urls.dynamodb,
+			"AWS_ENDPOINT_URL_SQS":          l.urls.sqs,
+			"CULVERT_CONNECTIONS_TABLE":     tables.Connections,
+			"CULVERT_USERS_TABLE":           tables.Users,
+			"CULVERT_AGENTS_API":            l.urls.agentsAPI,
+			"CULVERT_NOTIFY_USER_ARN":       queueARN(userQueue(l.cfg.Name)),
+			"CULVERT_NOTIFY_CONNECTION_ARN": queueARN(connectionQueue(l.cfg.Name)),
+			"CULVERT_NOTIFY_CONNECTION_URL": l.queues.Connection,
+		})
 	}
 	for name, value := range env {
 		if value == "" {

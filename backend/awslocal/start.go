@@ -43,6 +43,11 @@ func (l *Local) start(ctx context.Context) error {
 			return err
 		}
 	}
+	if l.cfg.SQS != nil {
+		if l.queues, err = makeQueues(ctx, l.cfg.SQS, l.cfg.Name, l.cfg.Visibility); err != nil {
+			return err
+		}
+	}
 	upstream, tableKey, err := l.database(ctx)
 	if err != nil {
 		return err
@@ -51,7 +56,7 @@ func (l *Local) start(ctx context.Context) error {
 	if err := makeTables(ctx, upstream, tableKey, l.cfg.Name, l.cfg.Tables); err != nil {
 		return err
 	}
-	who := newRoles()
+	who := newRoles(l.cfg.Name)
 	store := ssm.New(region, account)
 	if err := l.services(who, upstream, store); err != nil {
 		return err
@@ -70,7 +75,10 @@ func (l *Local) start(ctx context.Context) error {
 	if err := l.makeKeys(ctx, store); err != nil {
 		return err
 	}
-	return l.open(addresses, who, shared)
+	if err := l.open(addresses, who, shared); err != nil {
+		return err
+	}
+	return l.mapQueues(who) // the last to start is the first to stop: nothing asks a queue for what nobody would do
 }
 
 // database returns a DynamoDB, and the access key ID under which it has our tables.
@@ -114,10 +122,17 @@ func (l *Local) services(who roles, upstream *url.URL, store *ssm.Store) (err er
 	if l.urls.parameters, err = l.serveInside(l.meter.ParameterStore(store, region, account, who.of)); err != nil {
 		return err
 	}
-	if l.cfg.S3 == nil {
-		return nil
+	if l.cfg.S3 != nil {
+		l.urls.s3, err = l.serveInside(l.meter.S3(meter.S3{Upstream: l.cfg.S3, Callers: who.of, Transport: transport, Delay: l.cfg.Delay}))
+		if err != nil {
+			return err
+		}
 	}
-	l.urls.s3, err = l.serveInside(l.meter.S3(meter.S3{Upstream: l.cfg.S3, Callers: who.of, Transport: transport, Delay: l.cfg.Delay}))
+	if l.cfg.SQS != nil {
+		l.urls.sqs, err = l.serveInside(l.meter.SQS(meter.SQS{
+			Upstream: l.cfg.SQS, Region: region, Account: account, Callers: who.of, Allowed: who.Allowed, Transport: transport, Delay: l.cfg.Delay,
+		}))
+	}
 	return err
 }
 
@@ -233,18 +248,28 @@ func (l *Local) waitersAPI(who roles, shared *rate.Limiter) error {
 	return api.Start(ln)
 }
 
+// actionRoutes are the actions that are answered by what the function returns. All
+// others come by $default.
+func actionRoutes() []string {
+	return []string{"authorize", "connections", "echo", "ping", "reverse", "timestamp", "uppercase"}
+}
+
 // open lets the world in: agents, then visitors.
 func (l *Local) open(a *addresses, who roles, shared *rate.Limiter) error {
 	agents := &wsapi.Lambda{Function: l.front(Agents), Permissions: []wsapi.Permission{{
 		Action: "lambda:InvokeFunction", Principal: "apigateway.amazonaws.com",
 		SourceArn: wsapi.ExecuteARN(region, account, agentsAPIID, "*/*"),
 	}}}
+	routes := map[string]wsapi.Route{
+		"$connect": {Lambda: agents, Throttle: rate.NewLimiter(connectRate, connectBurst)},
+		"$default": {Lambda: agents}, "$disconnect": {Lambda: agents},
+	}
+	for _, action := range actionRoutes() {
+		routes[action] = wsapi.Route{Lambda: agents, RouteResponse: true}
+	}
 	api, err := wsapi.New(wsapi.Config{
 		ID: agentsAPIID, Stage: stage, Region: region, Account: account, RouteSelection: routeSelection, Principals: who,
-		Routes: map[string]wsapi.Route{
-			"$connect": {Lambda: agents, Throttle: rate.NewLimiter(connectRate, connectBurst)},
-			"$default": {Lambda: agents}, "$disconnect": {Lambda: agents},
-		},
+		Routes:          routes,
 		AccountThrottle: shared, Clock: l.cfg.Clock, Chaos: l.cfg.Chaos, Observer: l.meter, Log: l.cfg.Log,
 	})
 	if err != nil {
@@ -276,7 +301,7 @@ func (l *Local) open(a *addresses, who roles, shared *rate.Limiter) error {
 		return err
 	}
 	server := public.Server()
-	server.Handler = l.counted(server.Handler)
+	server.Handler = l.meter.HTTPAPI(server.Handler)
 	l.serve(ln, server)
 	return nil
 }
@@ -296,26 +321,3 @@ func (l *Local) openFunctionURL(a *addresses) error {
 	l.serve(ln, u.Server())
 	return nil
 }
-
-// counted tells the meter of every request.
-func (l *Local) counted(h http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		out := &counter{ResponseWriter: w}
-		h.ServeHTTP(out, r)
-		l.meter.Visited(max(0, r.ContentLength), out.n)
-	})
-}
-
-type counter struct {
-	http.ResponseWriter
-	n int64
-}
-
-func (c *counter) Write(p []byte) (int, error) {
-	n, err := c.ResponseWriter.Write(p)
-	c.n += int64(n)
-	return n, err
-}
-
-// Unwrap is for http.ResponseController.
-func (c *counter) Unwrap() http.ResponseWriter { return c.ResponseWriter }

@@ -26,7 +26,7 @@ const setupTime = 30 * time.Second
 const reachTime = 5 * time.Second
 
 func tableNames(stack string) store.Names {
-	return store.Names{Tunnels: stack + "-tunnels", Connections: stack + "-connections", Answers: stack + "-answers"}
+	return store.Names{Tunnels: stack + "-tunnels", Connections: stack + "-connections", Users: stack + "-users", Answers: stack + "-answers"}
 }
 
 // makeTables makes the tables that are not there yet.
@@ -57,12 +57,15 @@ func makeTables(ctx context.Context, endpoint *url.URL, accessKeyID, stack strin
 	return nil
 }
 
-// ErrNoS3: nothing answers where Config.S3 says.
-var ErrNoS3 = errors.New("nothing answers there")
+// ErrNoS3 and ErrNoSQS: nothing answers where Config.S3 or Config.SQS says.
+var (
+	ErrNoS3  = errors.New("nothing answers there")
+	ErrNoSQS = errors.New("nothing answers there")
+)
 
-// reach sees that somebody listens at the endpoint. The SDK would try again for a while,
-// and then say a lot.
-func reach(ctx context.Context, endpoint *url.URL) error {
+// reach sees that somebody listens at the endpoint of a service. The SDK would try again
+// for a while, and then say a lot.
+func reach(ctx context.Context, service string, endpoint *url.URL, nobody error) error {
 	address := endpoint.Host
 	if endpoint.Port() == "" {
 		address = net.JoinHostPort(endpoint.Hostname(), endpoint.Scheme)
@@ -70,7 +73,7 @@ func reach(ctx context.Context, endpoint *url.URL) error {
 	dialer := net.Dialer{Timeout: reachTime}
 	conn, err := dialer.DialContext(ctx, "tcp", address)
 	if err != nil {
-		return fmt.Errorf("S3 at %s: %w (%v)", endpoint.Redacted(), ErrNoS3, err)
+		return fmt.Errorf("%s at %s: %w (%v)", service, endpoint.Redacted(), nobody, err)
 	}
 	return conn.Close()
 }
@@ -79,7 +82,7 @@ func reach(ctx context.Context, endpoint *url.URL) error {
 func makeBucket(ctx context.Context, endpoint *url.URL, name string) error {
 	ctx, cancel := context.WithTimeout(ctx, setupTime)
 	defer cancel()
-	if err := reach(ctx, endpoint); err != nil {
+	if err := reach(ctx, "S3", endpoint, ErrNoS3); err != nil {
 		return err
 	}
 	c := s3.New(s3.Options{

@@ -24,13 +24,19 @@ func (c Callers) caller(accessKeyID, sessionToken string) (function string, ok b
 	return runtime.FunctionOf(accessKeyID)
 }
 
-// signedBy is the function that signed a request in its header.
-func (c Callers) signedBy(r *http.Request) (function string, ok bool) {
+// accessKey is the access key ID with which a request's header is signed.
+func accessKey(r *http.Request) (id string, ok bool) {
 	_, credential, found := strings.Cut(r.Header.Get("Authorization"), "Credential=")
 	if !found {
 		return "", false
 	}
-	key, _, found := strings.Cut(credential, "/")
+	id, _, ok = strings.Cut(credential, "/")
+	return id, ok
+}
+
+// signedBy is the function that signed a request in its header.
+func (c Callers) signedBy(r *http.Request) (function string, ok bool) {
+	key, found := accessKey(r)
 	if !found {
 		return "", false
 	}

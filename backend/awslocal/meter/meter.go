@@ -1,11 +1,12 @@
 // Package meter counts what the local AWS does and says what it would cost there,
 // and which permissions it took. The parts of the stand-in that are ours tell it what
-// they did; in front of DynamoDB, S3 and the Parameter Store it stands itself, as a
-// proxy that knows each caller by its access key.
+// they did; in front of DynamoDB, S3, SQS, Lambda and the Parameter Store it stands
+// itself, as a proxy that knows each caller by its access key.
 package meter
 
 import (
 	"cmp"
+	"net/http"
 	"slices"
 	"sync"
 
@@ -112,3 +113,27 @@ func (m *Meter) Visited(in, out int64) {
 		used.HTTPRequests += max(1, (max(in, out)+unit-1)/unit)
 	})
 }
+
+// HTTPAPI tells of every request to an HTTP API (Visited).
+func (m *Meter) HTTPAPI(api http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		out := &counter{ResponseWriter: w}
+		api.ServeHTTP(out, r)
+		m.Visited(max(0, r.ContentLength), out.n)
+	})
+}
+
+// counter counts the bytes of an answer's body.
+type counter struct {
+	http.ResponseWriter
+	n int64
+}
+
+func (c *counter) Write(p []byte) (int, error) {
+	n, err := c.ResponseWriter.Write(p)
+	c.n += int64(n)
+	return n, err
+}
+
+// Unwrap is for http.ResponseController.
+func (c *counter) Unwrap() http.ResponseWriter { return c.ResponseWriter }

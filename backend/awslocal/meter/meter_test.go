@@ -49,10 +49,10 @@ func TestReport(t *testing.T) {
 	t.Parallel()
 	used := Usage{
 		HTTPRequests: 10, Messages: 30, Invocations: 20, GBSeconds: 10 * 0.2 * 0.125, WriteUnits: 10, ReadUnits: 80,
-		ConnectionMinutes: 4, Puts: 2, Gets: 5, LogBytes: 2e9, Parameters: 99, Managed: 20,
+		ConnectionMinutes: 4, Puts: 2, Gets: 5, QueueRequests: 7, LogBytes: 2e9, Parameters: 99, Managed: 20,
 	}
 	r := used.Report(USEast1())
-	want := (10*1 + 30*1 + 4*0.25 + 20*0.2 + 10*0.625 + 80*0.125 + 2*5 + 5*0.4) / 1e6
+	want := (10*1 + 30*1 + 4*0.25 + 20*0.2 + 10*0.625 + 80*0.125 + 2*5 + 5*0.4 + 7*0.4) / 1e6
 	want += 0.25 * 0.0000133334
 	if math.Abs(r.Dollars-want) > 1e-12 {
 		t.Errorf("$%.9f, want $%.9f", r.Dollars, want)
@@ -78,8 +78,8 @@ func TestReport(t *testing.T) {
 
 func TestSub(t *testing.T) {
 	t.Parallel()
-	a := Usage{1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16}
-	if diff := cmp.Diff(a, Usage{2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30, 32}.Sub(a)); diff != "" {
+	a := Usage{1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17}
+	if diff := cmp.Diff(a, Usage{2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30, 32, 34}.Sub(a)); diff != "" {
 		t.Errorf("a field is forgotten: -want +got:\n%s", diff)
 	}
 }

@@ -20,6 +20,7 @@ type Usage struct {
 	WriteUnits        float64
 	Reads, Writes     int64 // the calls behind the units
 	Puts, Gets        int64 // of S3
+	QueueRequests     int64 // of SQS, in units of 64 KB; polls that find nothing are requests, too
 	Parameters        int64 // calls to the Parameter Store: free in its standard tier
 	LogBytes          int64
 }
@@ -31,7 +32,8 @@ func (u Usage) Sub(earlier Usage) Usage {
 		Connects: u.Connects - earlier.Connects, ConnectionMinutes: u.ConnectionMinutes - earlier.ConnectionMinutes,
 		Invocations: u.Invocations - earlier.Invocations, Billed: u.Billed - earlier.Billed, GBSeconds: u.GBSeconds - earlier.GBSeconds,
 		ReadUnits: u.ReadUnits - earlier.ReadUnits, WriteUnits: u.WriteUnits - earlier.WriteUnits, Reads: u.Reads - earlier.Reads, Writes: u.Writes - earlier.Writes,
-		Puts: u.Puts - earlier.Puts, Gets: u.Gets - earlier.Gets, Parameters: u.Parameters - earlier.Parameters, LogBytes: u.LogBytes - earlier.LogBytes,
+		Puts: u.Puts - earlier.Puts, Gets: u.Gets - earlier.Gets,
+		QueueRequests: u.QueueRequests - earlier.QueueRequests, Parameters: u.Parameters - earlier.Parameters, LogBytes: u.LogBytes - earlier.LogBytes,
 	}
 }
 
@@ -41,6 +43,7 @@ type Prices struct {
 	Invocation, GBSecond                   float64
 	ReadUnit, WriteUnit                    float64
 	Put, Get                               float64
+	QueueRequest                           float64
 	LogGB                                  float64
 }
 
@@ -53,7 +56,8 @@ func USEast1() Prices {
 		Invocation: 0.20 * million, GBSecond: 0.0000133334,
 		ReadUnit: 0.125 * million, WriteUnit: 0.625 * million,
 		Put: 5 * million, Get: 0.40 * million,
-		LogGB: 0.50,
+		QueueRequest: 0.40 * million,
+		LogGB:        0.50,
 	}
 }
 
@@ -86,6 +90,7 @@ func (u Usage) Report(p Prices) Report {
 			line("DynamoDB read units", u.ReadUnits, p.ReadUnit),
 			line("S3 PUT", float64(u.Puts), p.Put),
 			line("S3 GET", float64(u.Gets), p.Get),
+			line("SQS requests (64 KB)", float64(u.QueueRequests), p.QueueRequest),
 		},
 		Logs: line("CloudWatch Logs GB", float64(u.LogBytes)/1e9, p.LogGB),
 	}

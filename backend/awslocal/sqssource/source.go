@@ -2,9 +2,8 @@
 // polls a queue, invokes a function with what it finds, and deletes what the function
 // has dealt with. The rest comes again after the queue's visibility timeout.
 //
-// Culvert's own backend has no queue, so nothing in the program imports this package. It
-// is for functions of the user's own, run by package runtime beside the backend's, whose
-// work comes from a queue: their tests call New and Run.
+// The backend's own queues are those for notices. Functions of the user's own whose work
+// comes from a queue are served alike: by New and Run, beside package runtime.
 //
 // https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-configure.html
 package sqssource
