@@ -16,6 +16,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"culvert/backend/wire"
 )
 
 // sighting is what one plain request to the backend shows.
@@ -179,8 +181,13 @@ const clockTolerance = 30 * time.Second
 
 // clock compares this machine's clock with the backend's.
 func (e *examination) clock(ctx context.Context) Check {
-	if e.URL == nil || e.URL.Hostname() == "" {
+	if e.URL.Hostname() == "" {
 		return Check{State: Skipped, Detail: "there is nobody to ask"}
+	}
+	if whom := e.asked(ctx); whom != nil {
+		if c, ok := e.clockByAction(ctx, whom); ok {
+			return c
+		}
 	}
 	if e.seen == nil && e.met == nil {
 		return Check{State: Skipped, Detail: "the backend could not be asked"}
@@ -192,15 +199,45 @@ func (e *examination) clock(ctx context.Context) Check {
 	case s.date.IsZero():
 		return Check{State: Skipped, Detail: "the backend does not say what time it is"}
 	}
-	// The answer names whole seconds, of some moment while it was on its way.
-	off := s.at.Add(-s.took / 2).Sub(s.date.Add(time.Second / 2))
+	// The answer names whole seconds.
+	return clocks(s.at.Sub(s.date.Add(time.Second/2)), s.took, time.Second)
+}
+
+// clockByAction asks for the time, to the millisecond; ok is false if it is not told.
+func (e *examination) clockByAction(ctx context.Context, whom asker) (c Check, ok bool) {
+	ctx, cancel := context.WithTimeout(ctx, e.limits.round)
+	defer cancel()
+	begun := time.Now()
+	result, err := whom.Ask(ctx, "timestamp", nil)
+	at, took := e.now(), time.Since(begun)
+	if err != nil {
+		if refused := (*wire.ActionError)(nil); !errors.As(err, &refused) {
+			e.met.dismiss() // an older backend does not know clients without a tunnel
+		}
+		return c, false
+	}
+	var told struct {
+		UnixMS *int64 `json:"unix_ms"`
+	}
+	if json.Unmarshal(result, &told) != nil || told.UnixMS == nil || *told.UnixMS <= 0 || *told.UnixMS >= endOfTime*1000 {
+		return c, false
+	}
+	return clocks(at.Sub(time.UnixMilli(*told.UnixMS)), took, time.Millisecond), true
+}
+
+// clocks says what to think of a clock that was ahead of the backend's by so much when
+// the answer came. The backend wrote it at some moment of the time that it took; step is
+// how exactly.
+func clocks(ahead, took, step time.Duration) Check {
+	off := ahead - took/2
 	switch {
 	case off > clockTolerance:
 		return Check{State: Warn, Detail: fmt.Sprintf("this computer's clock is %v ahead of the backend's", rounded(off)), Advice: clockAdvice}
 	case off < -clockTolerance:
 		return Check{State: Warn, Detail: fmt.Sprintf("this computer's clock is %v behind the backend's", rounded(-off)), Advice: clockAdvice}
 	}
-	return Check{State: OK, Detail: "this computer and the backend agree on the time"}
+	within := (off.Abs() + took/2 + step).Round(10 * time.Millisecond)
+	return Check{State: OK, Detail: fmt.Sprintf("this computer and the backend agree on the time, within %v", max(within, 10*time.Millisecond))}
 }
 
 const clockAdvice = "Set the clock automatically, or tokens and certificates may be refused that are valid."

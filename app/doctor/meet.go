@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"crypto/rand"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"strings"
@@ -16,7 +17,9 @@ import (
 
 // meeting is what came of the handshake.
 type meeting struct {
-	link    *link.Link // nil if it was refused
+	link    *link.Link   // nil if it was refused
+	client  *link.Client // stands in for it; nil if there is none
+	asked   bool         // one was tried for
 	refusal *wire.Error
 	stop    context.CancelFunc
 	ended   chan struct{}
@@ -24,13 +27,25 @@ type meeting struct {
 
 // end leaves the backend and waits until nothing of it is left.
 func (m *meeting) end() {
-	if m == nil || m.link == nil {
+	if m == nil {
+		return
+	}
+	m.dismiss()
+	if m.link == nil {
 		return
 	}
 	m.stop()
 	m.link.Close()
 	<-m.ended
 	m.link.Settle()
+}
+
+// dismiss ends the connection without a tunnel, if there is one.
+func (m *meeting) dismiss() {
+	if m.client != nil {
+		m.client.Close()
+		m.client = nil
+	}
 }
 
 // config is how the backend is reached, for one connection.
@@ -74,13 +89,44 @@ func (e *examination) handshake(ctx context.Context) Check {
 	return Check{State: Failed, Detail: tidy(refusal.Message), Advice: "See the backend's log."}
 }
 
+// asker answers actions: an agent's connection, or a client's.
+type asker interface {
+	Ask(ctx context.Context, action string, data any) (json.RawMessage, error)
+}
+
+// asked gives whom to ask. Where the backend knows this computer and has no tunnel for
+// it, a connection without one will do.
+func (e *examination) asked(ctx context.Context) asker {
+	switch {
+	case e.met == nil:
+		return nil
+	case e.met.link != nil:
+		return e.met.link
+	case e.met.client != nil:
+		return e.met.client
+	case e.met.asked || e.met.refusal.Code != wire.CodeTooManyTunnels && e.met.refusal.Code != wire.CodeNameTaken:
+		return nil
+	}
+	e.met.asked = true
+	ctx, cancel := context.WithTimeout(ctx, e.limits.dial)
+	defer cancel()
+	client, err := e.config().DialClient(ctx)
+	if err != nil {
+		return nil
+	}
+	e.met.client = client
+	return client
+}
+
 // slow is a round trip that people notice in every request.
 const slow = time.Second
 
-// roundTrip asks for signs of life. Behind API Gateway each costs, so there it is one.
+// roundTrip sends messages there and back. Behind API Gateway each costs, so there it
+// is one.
 func (e *examination) roundTrip(ctx context.Context) Check {
-	if e.met == nil || e.met.link == nil {
-		return Check{State: Skipped, Detail: "the backend does not let this computer in"}
+	whom := e.asked(ctx)
+	if whom == nil {
+		return Check{State: Skipped, Detail: "there is no connection to measure it on"}
 	}
 	ctx, cancel := context.WithTimeout(ctx, e.limits.round)
 	defer cancel()
@@ -88,14 +134,22 @@ func (e *examination) roundTrip(ctx context.Context) Check {
 	if e.gateway() {
 		times = 1
 	}
-	for range times {
+	way, round := " by echo", func() error { return echoed(ctx, whom) }
+	for n := 0; n < times; n++ {
 		begun := time.Now()
-		err := e.met.link.Probe(ctx)
+		err := round()
+		var refused *wire.ActionError
+		if (errors.Is(err, errors.ErrUnsupported) || errors.As(err, &refused)) && way != "" && e.met.link != nil {
+			// A backend without actions, or whose Processor is not there: a sign of life will do.
+			way, round = "", func() error { return e.met.link.Probe(ctx) }
+			n--
+			continue
+		}
 		switch {
-		case errors.Is(err, errors.ErrUnsupported):
+		case errors.Is(err, errors.ErrUnsupported), errors.As(err, &refused):
 			return Check{State: Skipped, Detail: "this backend answers no such question"}
 		case errors.Is(err, context.DeadlineExceeded):
-			return Check{State: Failed, Detail: "the backend fell silent", Advice: "Something on the way, such as a proxy, may hold WebSockets back."}
+			return Check{State: Failed, Detail: "no sign of life from the backend within " + e.limits.round.String(), Advice: "Something on the way, such as a proxy, may hold WebSockets back."}
 		case err != nil:
 			return Check{State: Failed, Detail: tidy(err.Error()), Advice: "Something on the way, such as a proxy, may hold WebSockets back."}
 		}
@@ -103,11 +157,25 @@ func (e *examination) roundTrip(ctx context.Context) Check {
 			best = took
 		}
 	}
-	c := Check{State: OK, Detail: fmt.Sprintf("%d ms", max(best.Milliseconds(), 1))}
+	c := Check{State: OK, Detail: fmt.Sprintf("%d ms%s", max(best.Milliseconds(), 1), way)}
 	if best > slow {
 		c.State, c.Advice = Warn, "Every request takes this long at least: a backend that is nearer would be faster."
 	}
 	return c
+}
+
+// echoed asks for an echo, and makes sure that it is one.
+func echoed(ctx context.Context, whom asker) error {
+	word := rand.Text()
+	result, err := whom.Ask(ctx, "echo", word)
+	if err != nil {
+		return err
+	}
+	var back string
+	if json.Unmarshal(result, &back) != nil || back != word {
+		return errors.New("the backend's echo is not what was sent: something on the way changes messages")
+	}
+	return nil
 }
 
 // version compares what the backend speaks.

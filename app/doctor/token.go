@@ -29,9 +29,10 @@ func claimsOf(token string) (c claims, ok bool) {
 	return c, err == nil && json.Unmarshal(text, &c) == nil
 }
 
+const endOfTime = 253402300800 // the year 10,000, in seconds since 1970
+
 // moment reads a date of a token; ok is false if it has none that makes sense.
 func moment(seconds *float64) (t time.Time, ok bool) {
-	const endOfTime = 253402300800 // the year 10,000
 	if seconds == nil || *seconds < 0 || *seconds >= endOfTime {
 		return t, false
 	}
