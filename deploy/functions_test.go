@@ -49,7 +49,7 @@ func TestEnvironment(t *testing.T) {
 						if v, ok := lambdaSets[name]; ok {
 							return v
 						}
-						return env[name]
+						return asInAWS(env[name])
 					})
 					if err != nil {
 						t.Fatalf("the function would not start: %v", err)
@@ -72,6 +72,20 @@ func TestEnvironment(t *testing.T) {
 			}
 		})
 	}
+}
+
+// asInAWS gives what AWS makes of a function's ARN and of a queue's ARN and reference.
+func asInAWS(value string) string {
+	kind, id, _ := strings.Cut(value, ":")
+	switch {
+	case kind == "arn" && strings.HasSuffix(id, "Function"):
+		return "arn:aws:lambda:" + region + ":" + account + ":function:" + id
+	case kind == "arn" && strings.HasSuffix(id, "Queue"):
+		return "arn:aws:sqs:" + region + ":" + account + ":" + id
+	case kind == "ref" && strings.HasSuffix(id, "Queue"):
+		return "https://sqs." + region + ".amazonaws.com/" + account + "/" + id
+	}
+	return value
 }
 
 // environment gives the variables of a function, those of Globals included.
