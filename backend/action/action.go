@@ -6,6 +6,7 @@
 package action
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -75,10 +76,22 @@ func Do(ctx context.Context, c *Call) (result json.RawMessage, err error) {
 	if err != nil {
 		return nil, failed(err)
 	}
-	if result, err = json.Marshal(value); err != nil {
+	if result, err = encode(value); err != nil {
 		return nil, failed(err)
 	}
 	return result, nil
+}
+
+// encode makes JSON of a result, and leaves what JSON it has in it as it is: escaped
+// for HTML, an echo would be larger than what was said.
+func encode(value any) (json.RawMessage, error) {
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false)
+	if err := enc.Encode(value); err != nil {
+		return nil, err
+	}
+	return bytes.TrimSuffix(b.Bytes(), []byte("\n")), nil
 }
 
 // Unknown is the error about an action that does not exist; names are those that do.

@@ -26,6 +26,7 @@ func TestActions(t *testing.T) {
 		{"echo", `{"a":[1,null]}`, `{"a":[1,null]}`, ""},
 		{"echo", `"hi"`, `"hi"`, ""},
 		{"echo", "", `null`, ""},
+		{"echo", `"<a href='?b&c'>"`, `"<a href='?b&c'>"`, ""},
 		{"uppercase", `"straße, ещё"`, `"STRASSE, ЕЩЁ"`, ""},
 		{"uppercase", `{"text":"a"}`, `"A"`, ""},
 		{"uppercase", `5`, "", wire.CodeInvalidRequest},
