@@ -165,7 +165,7 @@ func (l *Local) environment(r Role) map[string]string {
 			"CULVERT_AGENTS_API":            l.urls.agentsAPI,
 			"CULVERT_NOTIFY_USER_ARN":       queueARN(userQueue(l.cfg.Name)),
 			"CULVERT_NOTIFY_CONNECTION_ARN": queueARN(connectionQueue(l.cfg.Name)),
-			"CULVERT_NOTIFY_CONNECTION_URL": l.queues.Connection,
+			"CULVERT_NOTIFY_CONNECTION_URL": l.urls.sqs + "/" + account + "/" + connectionQueue(l.cfg.Name),
 		})
 	}
 	for name, value := range env {
