@@ -140,7 +140,7 @@ func TestDashboardAndAlarms(t *testing.T) {
 	}
 	for _, want := range []string{
 		"Requests public", "Requests stream", "WaitMs public", "Pushed public", "Stored public", "BytesIn public", "BytesOut public", "Status5xx public",
-		"Refused agents", "Gone public", "Actions agents", "ActionsFailed agents", "Actions processor", "ActionsFailed processor", "Notices notices", "NoticesDropped notices", "NoticesFailed notices",
+		"Refused agents", "Gone public", "Actions processor", "ActionsFailed processor", "Notices notices", "NoticesDropped notices", "NoticesFailed notices",
 	} {
 		if !shown[want] {
 			t.Errorf("the dashboard lacks %s", want)
