@@ -19,6 +19,7 @@ import (
 	"strings"
 	"time"
 
+	"culvert/backend/auth"
 	"culvert/backend/lambda/event"
 	"culvert/backend/lambda/keys"
 	"culvert/backend/lambda/post"
@@ -31,6 +32,13 @@ import (
 type Store interface {
 	PutConnection(ctx context.Context, c store.Connection) error
 	Connection(ctx context.Context, id string) (*store.Connection, error)
+	Authorize(ctx context.Context, id string, who auth.Identity, owner string) error
+	AuthorizeFailed(ctx context.Context, id string) (times int, err error)
+	Revoked(ctx context.Context, token auth.Identity) (bool, error)
+	PutUserConnection(ctx context.Context, owner string, c store.UserConnection) error
+	UserConnections(ctx context.Context, owner string) ([]store.UserConnection, error)
+	ForgetUserConnection(ctx context.Context, owner, connection string) error
+	Forget(ctx context.Context, connection string) error
 	Attach(ctx context.Context, tunnel string, h store.Holder, a store.Agent) error
 	Ponged(ctx context.Context, id string) error
 	Lookup(ctx context.Context, id string, consistent bool) (*store.Tunnel, error)
@@ -93,6 +101,10 @@ type Config struct {
 	Waiters Waiters
 	Keys    Keys
 	Auth    Auth
+	// ConnectAuth says when tokens are shown; ConnectRequired by default.
+	ConnectAuth ConnectAuth
+	// Processor does the actions that are not the host's own; nil: there are none.
+	Processor Processor
 	// PublicURL is the base of the URLs in path form. SubdomainURL is where each
 	// tunnel has a host of its own, or "". StreamURL is the base of URLs for answers
 	// that are streamed, or "".
@@ -118,6 +130,8 @@ func (c *Config) Validate() error {
 		return errors.New("agents: Store, Poster and Keys are needed")
 	case c.Auth != AuthJWT && c.Auth != AuthNone:
 		return fmt.Errorf("agents may show who they are by %q or %q, not by %q", AuthJWT, AuthNone, c.Auth)
+	case c.ConnectAuth != ConnectRequired && c.ConnectAuth != ConnectDeferred && c.ConnectAuth != "":
+		return fmt.Errorf("a token may be %q at connect, or %q, not %q", ConnectRequired, ConnectDeferred, c.ConnectAuth)
 	case c.MaxTunnels < 1:
 		return fmt.Errorf("an owner must be allowed at least one tunnel, not %d", c.MaxTunnels)
 	case c.PublicURL == "":
@@ -140,6 +154,7 @@ type Agents struct {
 	count    func(name string)
 	urls     urls
 	patience patience
+	admitted admitted
 }
 
 // patience is how long is waited where nothing says when it is enough. Tests have less.
@@ -177,8 +192,10 @@ type Outcome struct {
 	Body []byte
 }
 
-// Handle serves one event. The error is for the log.
+// Handle serves one event. The error is for the log: what the client is to know of it is
+// told, by the body, or by a post to its connection.
 func (a *Agents) Handle(ctx context.Context, m *event.Message) (Outcome, error) {
+	var body []byte
 	var err error
 	switch {
 	case m.ConnectionID == "":
@@ -189,26 +206,35 @@ func (a *Agents) Handle(ctx context.Context, m *event.Message) (Outcome, error) 
 	case m.EventType == event.Disconnect:
 		err = a.disconnect(ctx, m)
 	case m.EventType == event.Text:
-		err = a.message(ctx, m)
+		body, err = a.message(ctx, m)
 	default:
 		return Outcome{Status: http.StatusBadRequest}, fmt.Errorf("%w: type %.40q", event.ErrMalformed, m.EventType)
 	}
-	if err != nil {
-		return Outcome{Status: http.StatusInternalServerError}, err
-	}
-	return Outcome{Status: http.StatusOK}, nil
+	return Outcome{Status: statusOf(body, err), Body: body}, err
 }
 
-// message serves one message of an agent.
-func (a *Agents) message(ctx context.Context, m *event.Message) error {
+// message serves one message of a client: of an agent, if it has a type.
+func (a *Agents) message(ctx context.Context, m *event.Message) (body []byte, err error) {
+	if !typed(m.Body) {
+		return a.act(ctx, m)
+	}
 	e, err := readEnvelope(m.Body)
+	if err == nil && e.Type == wire.TypeReady {
+		return nil, a.ready(ctx, m)
+	}
+	if ok, err := a.admit(ctx, m); !ok || err != nil {
+		return nil, err
+	}
 	if err != nil {
 		a.refuse(m, "message that cannot be read", err)
-		return nil
+		return nil, nil
 	}
+	return nil, a.ofTunnel(ctx, m, e)
+}
+
+// ofTunnel serves a message of an agent that may have a tunnel.
+func (a *Agents) ofTunnel(ctx context.Context, m *event.Message, e *envelope) error {
 	switch e.Type {
-	case wire.TypeReady:
-		return a.ready(ctx, m)
 	case wire.TypePing:
 		return a.ping(ctx, m, e)
 	case wire.TypePong:

@@ -45,7 +45,7 @@ var (
 // answer passes on what an agent says about a request: to the connection that waits,
 // or into the store. Nobody but the request's own agent gets that far.
 func (a *Agents) answer(ctx context.Context, m *event.Message, e *envelope) error {
-	t, err := a.authorize(ctx, m, e)
+	t, err := a.ticketOf(ctx, m, e)
 	if errors.Is(err, keys.ErrNone) {
 		return err
 	}
@@ -56,7 +56,7 @@ func (a *Agents) answer(ctx context.Context, m *event.Message, e *envelope) erro
 	if err != nil {
 		a.refuse(m, string(e.Type), err)
 		if errors.Is(err, errNoSession) && e.Session != "" {
-			return a.startAnew(ctx, m)
+			return a.startAnew(ctx, m, err)
 		}
 		return nil
 	}
@@ -97,9 +97,9 @@ func withoutSession(text []byte, e *envelope) []byte {
 	return bytes.ReplaceAll(text, []byte(e.Session), nil)
 }
 
-// authorize checks that the request is this backend's, is still waited for, and was
+// ticketOf checks that the request is this backend's, is still waited for, and was
 // sent to this agent.
-func (a *Agents) authorize(ctx context.Context, m *event.Message, e *envelope) (ticket.Ticket, error) {
+func (a *Agents) ticketOf(ctx context.Context, m *event.Message, e *envelope) (ticket.Ticket, error) {
 	set, err := a.cfg.Keys.Get(ctx)
 	if err != nil {
 		return ticket.Ticket{}, err

@@ -23,51 +23,56 @@ func (a *Agents) connect(ctx context.Context, m *event.Message) (status int, err
 		a.count(countRefused)
 		return http.StatusServiceUnavailable, fmt.Errorf("agent refused: %w", err)
 	}
-	identity, err := a.identify(ctx, m, set)
+	identity, pending, err := a.identify(ctx, m, set)
 	switch {
+	case err == nil:
 	case errors.Is(err, errPage):
 		a.refuse(m, "agent", err)
 		return http.StatusForbidden, nil
-	case err != nil:
+	case errors.Is(err, auth.ErrInvalidToken):
 		a.refuse(m, "agent", err)
 		return http.StatusUnauthorized, nil
+	default:
+		a.count(countRefused)
+		return http.StatusServiceUnavailable, fmt.Errorf("agent refused: %w", err)
 	}
 	connectedAt := m.ConnectedAt
 	if connectedAt.IsZero() {
 		connectedAt = a.now()
 	}
 	err = a.cfg.Store.PutConnection(ctx, store.Connection{
-		ID: m.ConnectionID, Identity: identity, ConnectedAt: connectedAt,
+		ID: m.ConnectionID, Identity: identity, ConnectedAt: connectedAt, Pending: pending,
 		Host: strings.ToLower(printable(m.Header.Get("Host"))), From: m.SourceIP,
 	})
 	if err != nil {
 		return http.StatusServiceUnavailable, err
 	}
-	a.log.Info("agent connects", "connection", m.ConnectionID, "from", m.SourceIP, "user", identity.Subject)
+	if user := identity.Owner(); user != "" {
+		err = a.cfg.Store.PutUserConnection(ctx, user, store.UserConnection{Connection: m.ConnectionID, ConnectedAt: connectedAt, From: m.SourceIP})
+		if err != nil {
+			return http.StatusServiceUnavailable, err
+		}
+	}
+	a.log.Info("agent connects", "connection", m.ConnectionID, "from", m.SourceIP, "user", identity.Subject, "pending", pending)
 	return http.StatusOK, nil
 }
 
 var errPage = errors.New("web pages may be agents only with a token, and this backend takes none")
 
-// identify says who the agent is by its token.
-func (a *Agents) identify(ctx context.Context, m *event.Message, set *keys.Set) (auth.Identity, error) {
+// identify says who the agent is by its token; pending if it may say so later.
+func (a *Agents) identify(ctx context.Context, m *event.Message, set *keys.Set) (who auth.Identity, pending bool, err error) {
 	if a.cfg.Auth == AuthNone {
 		if len(m.Header["Origin"]) > 0 {
-			return auth.Identity{}, errPage
+			err = errPage
 		}
-		return auth.Identity{}, nil
+		return auth.Identity{}, false, err
 	}
 	token := bearerToken(m)
-	identity, err := set.Tokens.Verify(ctx, token)
-	if err == nil || token == "" || errors.Is(err, auth.ErrExpired) {
-		return identity, err
+	if token == "" && a.cfg.ConnectAuth == ConnectDeferred {
+		return auth.Identity{}, true, nil
 	}
-	// It may be signed with a secret that is newer than those known here.
-	set, changed, e := a.cfg.Keys.Reread(ctx, set)
-	if e != nil || !changed {
-		return identity, err
-	}
-	return set.Tokens.Verify(ctx, token)
+	who, err = a.verify(ctx, set, token)
+	return who, false, err
 }
 
 // bearerToken is the agent's token. Browsers and some WebSocket libraries cannot set
@@ -81,9 +86,10 @@ func bearerToken(m *event.Message) string {
 	return m.Query.Get("token")
 }
 
-// disconnect ends the hold of a connection on its tunnel. It may come late, when
-// another connection has the tunnel, twice, or never: then the first visitor finds
-// out, or the next to claim the name.
+// disconnect ends the hold of a connection on its tunnel, and takes it off its user's
+// list. It may come late, when another connection has the tunnel, twice, or never: then
+// the first visitor finds out, or the next to claim the name, and who lists the user's
+// connections, or sends a notice to them.
 func (a *Agents) disconnect(ctx context.Context, m *event.Message) error {
 	c, err := a.cfg.Store.Connection(ctx, m.ConnectionID)
 	if errors.Is(err, store.ErrUnknown) {
@@ -92,11 +98,18 @@ func (a *Agents) disconnect(ctx context.Context, m *event.Message) error {
 	if err != nil {
 		return err
 	}
-	if c.Tunnel == "" {
-		a.log.Info("agent left without a tunnel", "connection", m.ConnectionID)
-		return nil
+	held := false
+	if c.Tunnel != "" {
+		if held, err = a.cfg.Store.Release(ctx, c.Tunnel, m.ConnectionID); err != nil {
+			return err
+		}
+		if err := a.cfg.Store.Uncount(ctx, c.Quota, m.ConnectionID); err != nil {
+			return err
+		}
 	}
-	was, err := a.cfg.Store.Release(ctx, c.Tunnel, m.ConnectionID)
-	a.log.Info("agent left", "connection", m.ConnectionID, "tunnel", c.Tunnel, "held", was, "close_code", m.DisconnectCode)
-	return errors.Join(err, a.cfg.Store.Uncount(ctx, c.Quota, m.ConnectionID))
+	a.log.Info("agent left", "connection", m.ConnectionID, "tunnel", c.Tunnel, "held", held, "close_code", m.DisconnectCode)
+	if user := c.User(); user != "" {
+		return a.cfg.Store.ForgetUserConnection(ctx, user, m.ConnectionID)
+	}
+	return nil
 }

@@ -23,6 +23,19 @@ var (
 	errNoObject = errors.New("it is no JSON object with fields of the right types")
 )
 
+// typed says whether a message has a type, and so is the tunnel's. It looks at nothing
+// else of it.
+func typed(text []byte) bool {
+	var e struct {
+		Type json.RawMessage `json:"type"`
+	}
+	t := bytes.TrimLeft(text, " \t\r\n")
+	if len(t) == 0 || t[0] != '{' || json.Unmarshal(text, &e) != nil {
+		return false
+	}
+	return len(e.Type) > 0 && string(e.Type) != "null" && string(e.Type) != `""`
+}
+
 // readEnvelope reads a message. Its errors quote nothing of it.
 func readEnvelope(text []byte) (*envelope, error) {
 	if len(text) > wire.MaxGatewayMessage {

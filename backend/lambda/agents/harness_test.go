@@ -90,11 +90,13 @@ func (w *world) handle(m *event.Message) int {
 	w.t.Helper()
 	m.Domain, m.Stage, m.SourceIP = "ws.example.com", "live", "203.0.113.7"
 	out, err := w.agents.Handle(w.t.Context(), m)
-	status := out.Status
-	if (status >= 500) != (err != nil) {
-		w.t.Errorf("%s: status %d, error %v", m.EventType, status, err)
+	if (out.Status >= 500) != (err != nil) {
+		w.t.Errorf("%s: status %d, error %v", m.EventType, out.Status, err)
 	}
-	return status
+	if len(out.Body) > 0 {
+		w.t.Errorf("%s on %q: %s is returned, where nobody reads it", m.EventType, m.Route, out.Body)
+	}
+	return out.Status
 }
 
 // connect opens a connection for user, who may be "" for nobody.

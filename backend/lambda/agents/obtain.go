@@ -128,7 +128,10 @@ func (h *handshake) dropDead(ctx context.Context, quota string) bool {
 				return
 			}
 			_, err := h.a.cfg.Store.Release(ctx, one.Tunnel, one.Connection)
-			if err = errors.Join(err, h.a.cfg.Store.Uncount(ctx, quota, one.Connection)); err != nil {
+			if err == nil {
+				err = h.a.cfg.Store.Uncount(ctx, quota, one.Connection)
+			}
+			if err != nil {
 				h.a.log.Warn("a dead connection's tunnel cannot be released", "tunnel", one.Tunnel, "error", err)
 				return
 			}
@@ -150,8 +153,8 @@ func (h *handshake) dropDead(ctx context.Context, quota string) bool {
 func (a *Agents) alive(ctx context.Context, connection string) bool {
 	ctx, cancel := context.WithTimeout(ctx, probePings*a.patience.probe+postWithin)
 	defer cancel()
-	if _, err := a.cfg.Poster.Info(ctx, connection); errors.Is(err, post.ErrGone) {
-		return false
+	if _, err := a.cfg.Poster.Info(ctx, connection); err != nil {
+		return !errors.Is(err, post.ErrGone)
 	}
 	before, err := a.cfg.Store.Connection(ctx, connection)
 	if errors.Is(err, store.ErrUnknown) {

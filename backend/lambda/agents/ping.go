@@ -23,7 +23,7 @@ func (a *Agents) ping(ctx context.Context, m *event.Message, e *envelope) error 
 		var err error
 		if tunnel, err = a.sessionOf(ctx, e); errors.Is(err, errNoSession) {
 			a.refuse(m, string(e.Type), err)
-			return a.startAnew(ctx, m)
+			return a.startAnew(ctx, m, err)
 		} else if err != nil {
 			return err
 		}
@@ -39,10 +39,14 @@ func (a *Agents) ping(ctx context.Context, m *event.Message, e *envelope) error 
 		if h := (store.Holder{Capabilities: c.Capabilities}); h.Can(wire.CapSession) {
 			return nil // it could show its token
 		}
+		if a.expired(c) {
+			return a.sendAway(ctx, m.ConnectionID, c.Declared, a.barred(c))
+		}
 		tunnel, declared = c.Tunnel, c.Declared
 	}
 	if tunnel != "" && !a.holdsStill(ctx, tunnel, m.ConnectionID) {
-		return a.sendAway(ctx, m.ConnectionID, tunnel, declared)
+		a.log.Info("agent has lost its tunnel, and is sent away", "connection", m.ConnectionID, "tunnel", tunnel)
+		return a.sendAway(ctx, m.ConnectionID, declared, &wire.Error{Code: wire.CodeGoingAway, Message: "this connection has lost its tunnel: connect again"})
 	}
 	if !declared {
 		return nil // the original backend says nothing, too
@@ -77,21 +81,27 @@ func (a *Agents) sessionOf(ctx context.Context, e *envelope) (tunnel string, err
 }
 
 // startAnew ends a connection whose session token is none any more: its key was accepted
-// when the connection began, and has been rotated out. None of its answers would ever
-// count. Its secret to resume by is as old, so its tunnel must be free when it comes
-// again: it then gets it by its owner, if its own token still counts.
-func (a *Agents) startAnew(ctx context.Context, m *event.Message) error {
+// when the connection began, and has been rotated out, or its time is over. None of its
+// answers would ever count. Its secret to resume by may be as old, so its tunnel must be
+// free when it comes again: it then gets it by its owner, if its own token still counts.
+func (a *Agents) startAnew(ctx context.Context, m *event.Message, cause error) error {
 	c, err := a.cfg.Store.Connection(ctx, m.ConnectionID)
 	if err != nil && !errors.Is(err, store.ErrUnknown) {
 		return err
 	}
 	if err == nil && c.Tunnel != "" {
-		_, err := a.cfg.Store.Release(ctx, c.Tunnel, m.ConnectionID)
-		if err = errors.Join(err, a.cfg.Store.Uncount(ctx, c.Quota, m.ConnectionID)); err != nil {
+		if _, err := a.cfg.Store.Release(ctx, c.Tunnel, m.ConnectionID); err != nil {
+			return err
+		}
+		if err := a.cfg.Store.Uncount(ctx, c.Quota, m.ConnectionID); err != nil {
 			return err
 		}
 	}
-	return a.tellAndClose(ctx, m.ConnectionID, &wire.ErrorMessage{Code: wire.CodeGoingAway, Message: "the backend's keys were rotated: connect again"})
+	why := "the backend's keys were rotated: connect again"
+	if errors.Is(cause, ticket.ErrExpired) {
+		why = "the session of this connection has expired: connect again"
+	}
+	return a.tellAndClose(ctx, m.ConnectionID, &wire.ErrorMessage{Code: wire.CodeGoingAway, Message: why})
 }
 
 // handover is how long a connection may live on whose tunnel another one has: what
@@ -116,12 +126,12 @@ func (a *Agents) holdsStill(ctx context.Context, tunnel, connection string) bool
 	return false
 }
 
-// sendAway ends a connection that has lost its tunnel. An agent that has declared itself
-// comes again at once, and gets its tunnel, or is told why not.
-func (a *Agents) sendAway(ctx context.Context, connection, tunnel string, declared bool) error {
-	a.log.Info("agent has lost its tunnel, and is sent away", "connection", connection, "tunnel", tunnel)
+// sendAway ends a connection that has lost its tunnel, or whose token has expired. An
+// agent that has declared itself is told why: it comes again at once, and gets its
+// tunnel, or learns why not.
+func (a *Agents) sendAway(ctx context.Context, connection string, declared bool, why *wire.Error) error {
 	if !declared {
 		return a.cfg.Poster.Delete(ctx, connection)
 	}
-	return a.tellAndClose(ctx, connection, &wire.ErrorMessage{Code: wire.CodeGoingAway, Message: "this connection has lost its tunnel: connect again"})
+	return a.tellAndClose(ctx, connection, &wire.ErrorMessage{Code: why.Code, Message: why.Message})
 }

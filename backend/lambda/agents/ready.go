@@ -42,8 +42,7 @@ type handshake struct {
 func (a *Agents) ready(ctx context.Context, m *event.Message) error {
 	conn, err := a.cfg.Store.Connection(ctx, m.ConnectionID)
 	if errors.Is(err, store.ErrUnknown) {
-		a.refuse(m, "agent", errors.New("its $connect is not known"))
-		return a.cfg.Poster.Delete(ctx, m.ConnectionID)
+		return a.unknown(ctx, m)
 	}
 	if err != nil {
 		return err
@@ -68,6 +67,9 @@ func (h *handshake) run(ctx context.Context) error {
 		return &wire.Error{Code: wire.CodeInvalidRequest, Message: "the first message must be ready, and it cannot be read"}
 	}
 	h.hello = *hello
+	if no := h.a.barred(h.conn); no != nil {
+		return no
+	}
 	if h.conn.Tunnel != "" {
 		return h.again(ctx)
 	}
@@ -83,8 +85,11 @@ func (h *handshake) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if mine, err := h.attach(ctx, got); err != nil || !mine {
+	if mine, err := h.attach(ctx, got, claim.Owner); err != nil || !mine {
 		return err
+	}
+	if err := h.list(ctx, got, claim.Owner); err != nil {
+		return h.giveUp(ctx, got, err)
 	}
 	if err := h.establish(ctx, &got.Tunnel); err != nil {
 		return h.giveUp(ctx, got, err)
@@ -101,22 +106,36 @@ func (h *handshake) claim() (tunnel.Claim, error) {
 	if !h.hello.Declared() {
 		return tunnel.Claim{}, nil
 	}
-	return h.conn.Identity.Claim(&h.hello, auth.Checks{
-		Hosts: h.hosts(), Resume: h.keys.Resume,
-		Advice: "connect to the WebSocket address that the deployment printed",
-	})
+	checks := h.a.ownerChecks(h.m, h.conn)
+	checks.Resume = h.keys.Resume
+	claim, err := h.conn.Identity.Claim(&h.hello, checks)
+	if err != nil || h.conn.Owner == "" || claim.Owner == h.conn.Owner {
+		return claim, err
+	}
+	// It has shown an owner key before.
+	if claim.Owner != "" {
+		return claim, &wire.Error{Code: wire.CodeForbidden, Message: "this connection has shown another owner key before: open one of its own"}
+	}
+	claim.Owner = h.conn.Owner
+	claim.Resumed = claim.ID != "" && h.hello.Resume != "" && h.keys.Resume.Verify(claim.ID, claim.Owner, h.hello.Resume)
+	return claim, nil
+}
+
+// ownerChecks is what the proof of an owner key is checked by.
+func (a *Agents) ownerChecks(m *event.Message, conn *store.Connection) auth.Checks {
+	return auth.Checks{Hosts: a.hosts(m, conn), Advice: "connect to the WebSocket address that the deployment printed"}
 }
 
 // hosts are the names for which an owner's proof counts. API Gateway says which of
 // its domains was dialled. What the agent itself says is believed only on this machine,
 // or another backend could pass on a proof that was meant for itself.
-func (h *handshake) hosts() []string {
-	hosts := slices.Clone(h.a.cfg.Hosts)
-	if h.m.Domain != "" {
-		hosts = append(hosts, h.m.Domain)
+func (a *Agents) hosts(m *event.Message, conn *store.Connection) []string {
+	hosts := slices.Clone(a.cfg.Hosts)
+	if m.Domain != "" {
+		hosts = append(hosts, m.Domain)
 	}
-	if loopback(h.conn.Host) {
-		hosts = append(hosts, h.conn.Host)
+	if loopback(conn.Host) {
+		hosts = append(hosts, conn.Host)
 	}
 	return hosts
 }
@@ -138,6 +157,11 @@ func (h *handshake) capabilities() []wire.Capability {
 	}
 	offered := func(c wire.Capability) bool { return slices.Contains(h.hello.Capabilities, c) }
 	both := []wire.Capability{wire.CapResume}
+	for _, c := range []wire.Capability{wire.CapActions, wire.CapNotices} {
+		if offered(c) {
+			both = append(both, c)
+		}
+	}
 	if !offered(wire.CapSession) {
 		return both
 	}
@@ -180,9 +204,13 @@ func (h *handshake) quota(owner string) string {
 
 // attach notes the tunnel beside the connection, for its end. If the same message was
 // delivered twice, at the same time, and the other one was faster, this one stands back.
-func (h *handshake) attach(ctx context.Context, got *store.Claimed) (mine bool, err error) {
+func (h *handshake) attach(ctx context.Context, got *store.Claimed, owner string) (mine bool, err error) {
 	id := got.Tunnel.ID
-	if err = h.a.cfg.Store.Attach(ctx, id, got.Tunnel.Holder, store.Agent{Name: printable(h.hello.Agent)}); err == nil {
+	agent := store.Agent{Name: printable(h.hello.Agent)}
+	if h.conn.Identity.Subject == "" {
+		agent.Owner = owner
+	}
+	if err = h.a.cfg.Store.Attach(ctx, id, got.Tunnel.Holder, agent); err == nil {
 		return true, nil
 	}
 	if !errors.Is(err, store.ErrConflict) {
@@ -196,8 +224,25 @@ func (h *handshake) attach(ctx context.Context, got *store.Claimed) (mine bool, 
 		// What is counted is the connection, and the other one's tunnel is its own.
 		_, err = h.a.cfg.Store.Release(ctx, id, h.m.ConnectionID)
 		return false, err
+	case err == nil: // somebody else has shown an owner key by it
+		err = store.ErrConflict
 	}
 	return false, h.giveUp(ctx, got, err)
+}
+
+// list notes the agent among its user's connections, before it is told that it has its
+// tunnel: then it may ask for them.
+func (h *handshake) list(ctx context.Context, got *store.Claimed, owner string) error {
+	if user := h.conn.User(); user != "" {
+		owner = user
+	}
+	if owner == "" {
+		return nil
+	}
+	return h.a.cfg.Store.PutUserConnection(ctx, owner, store.UserConnection{
+		Connection: h.m.ConnectionID, ConnectedAt: h.conn.ConnectedAt, From: h.conn.From,
+		Tunnel: got.Tunnel.ID, Agent: printable(h.hello.Agent), Notices: got.Tunnel.Can(wire.CapNotices),
+	})
 }
 
 // giveUp returns the tunnel of an agent that cannot be told of it.
@@ -237,11 +282,17 @@ func (h *handshake) establish(ctx context.Context, t *store.Tunnel) error {
 		e.Capabilities = t.Capabilities
 		e.Resume = h.keys.Resume.Secret(t.ID, t.Owner)
 		e.Epoch = t.Epoch
+		// Whoever connects again after that is refused if the token has expired.
+		end, session := t.ConnectedAt.Add(store.MaxConnectionAge), now.Add(sessionLife)
+		if expires := h.conn.Identity.Expires; !expires.IsZero() {
+			last := expires.Add(leeway)
+			end, session = earlier(end, last), earlier(session, last)
+		}
 		// At least a second, or the field would say that there is no end.
-		e.MaxAgeMS = max(t.ConnectedAt.Add(store.MaxConnectionAge).Sub(now), time.Second).Milliseconds()
+		e.MaxAgeMS = max(end.Sub(now), time.Second).Milliseconds()
 		e.Backend = "culvert-lambda " + h.a.cfg.Version
 		if t.Can(wire.CapSession) {
-			e.Session = h.keys.Tickets.Session(t.ID, now.Add(sessionLife))
+			e.Session = h.keys.Tickets.Session(t.ID, session)
 		}
 		if t.Can(wire.CapStream) {
 			e.StreamURL = h.a.urls.streamURL(t.ID)
@@ -304,7 +355,11 @@ func (a *Agents) tellAndClose(ctx context.Context, connection string, message *w
 	if err != nil {
 		return err
 	}
-	err = a.postTo(ctx, connection, text, opts...)
+	return a.sayAndClose(ctx, connection, text, opts...)
+}
+
+func (a *Agents) sayAndClose(ctx context.Context, connection string, text []byte, opts ...post.Option) error {
+	err := a.postTo(ctx, connection, text, opts...)
 	if errors.Is(err, post.ErrGone) {
 		return nil
 	}
@@ -312,6 +367,13 @@ func (a *Agents) tellAndClose(ctx context.Context, connection string, message *w
 		err = sleep(ctx, a.patience.farewell)
 	}
 	return errors.Join(err, a.cfg.Poster.Delete(ctx, connection))
+}
+
+func earlier(a, b time.Time) time.Time {
+	if b.Before(a) {
+		return b
+	}
+	return a
 }
 
 func sleep(ctx context.Context, d time.Duration) error {

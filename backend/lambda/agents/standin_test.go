@@ -5,6 +5,7 @@ import (
 	"errors"
 	"time"
 
+	"culvert/backend/auth"
 	"culvert/backend/lambda/store"
 	"culvert/backend/tunnel"
 )
@@ -18,6 +19,17 @@ func (s *standIn) PutConnection(context.Context, store.Connection) error { retur
 func (s *standIn) Connection(context.Context, string) (*store.Connection, error) {
 	return nil, s.err
 }
+func (s *standIn) Authorize(context.Context, string, auth.Identity, string) error { return s.err }
+func (s *standIn) AuthorizeFailed(context.Context, string) (int, error)           { return 0, s.err }
+func (s *standIn) Revoked(context.Context, auth.Identity) (bool, error)           { return false, s.err }
+func (s *standIn) PutUserConnection(context.Context, string, store.UserConnection) error {
+	return s.err
+}
+func (s *standIn) UserConnections(context.Context, string) ([]store.UserConnection, error) {
+	return nil, s.err
+}
+func (s *standIn) ForgetUserConnection(context.Context, string, string) error      { return s.err }
+func (s *standIn) Forget(context.Context, string) error                            { return s.err }
 func (s *standIn) Attach(context.Context, string, store.Holder, store.Agent) error { return s.err }
 func (s *standIn) Ponged(context.Context, string) error                            { return s.err }
 func (s *standIn) Lookup(context.Context, string, bool) (*store.Tunnel, error) {
