@@ -41,6 +41,7 @@ type engine struct {
 	pages     map[int64]model.Page          // by the cursor
 	searched  []model.Filter
 	checks    []doctor.Check
+	way       model.NoticeWay
 }
 
 func (e *engine) note(format string, args ...any) error {
@@ -170,6 +171,17 @@ func (e *engine) Edit(_ context.Context, change func(*config.Config)) error {
 }
 func (e *engine) SetLaunchAtLogin(_ context.Context, on bool) error { return e.note("login %v", on) }
 func (e *engine) SetWatched(bool)                                   {}
+func (e *engine) Retell()                                           {}
+func (e *engine) ReadNotice(id string) {
+	_ = e.note("read %q", id)
+	list := slices.Clone(e.store.Received())
+	for i := range list {
+		list[i].Read = list[i].Read || id == "" || list[i].ID == id
+	}
+	e.store.SetReceived(list)
+}
+func (e *engine) ClearNotices()                             { _ = e.note("clear notices"); e.store.SetReceived(nil) }
+func (e *engine) NoticeWay(context.Context) model.NoticeWay { return e.way }
 
 // helper is a desktop clipboard, which may be missing.
 type helper struct {

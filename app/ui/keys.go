@@ -18,6 +18,7 @@ func (w *Window) keys() map[fyne.KeyName]func() {
 		fyne.KeyK:     w.clear,
 		fyne.KeyU:     w.copyScope,
 		fyne.KeyH:     func() { on := !w.search.on; w.bar.SetHistory(on); w.setHistory(on) },
+		fyne.KeyI:     w.showNotices,
 		fyne.KeyComma: func() { w.showSettings(settings.Backends) },
 		fyne.KeyW:     w.close,
 		fyne.KeyQ:     w.RequestQuit,

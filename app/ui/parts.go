@@ -1,12 +1,11 @@
 package ui
 
 import (
-	"context"
-
 	"culvert/app/exchange"
 	"culvert/app/ui/cards"
 	"culvert/app/ui/editor"
 	"culvert/app/ui/frame"
+	"culvert/app/ui/inbox"
 	"culvert/app/ui/inspector"
 	"culvert/app/ui/look"
 	"culvert/app/ui/model"
@@ -50,6 +49,7 @@ type parts struct {
 	form       *editor.TunnelForm
 	shareSheet *editor.Share
 	replayForm *editor.ReplayForm
+	inbox      *inbox.Sheet
 }
 
 // build makes all parts and puts them into the window.
@@ -59,6 +59,7 @@ func (w *Window) build() {
 		Open: w.open, OpenService: w.openService, ChooseFolder: w.chooseFolder, ChooseProfile: w.chooseProfile,
 		ManageProfiles: func() { w.showSettings(settings.Backends) },
 		Settings:       func() { w.showSettings(settings.Backends) },
+		Notices:        w.showNotices,
 		Edited:         func() { w.setOpenError(nil) },
 		Escape:         w.escape, Shortcut: w.typedShortcut,
 	})
@@ -105,11 +106,9 @@ func (w *Window) buildRequests() {
 	w.noRequests = frame.NewLesson(w.copyWith)
 	w.divider = frame.NewDivider(w.moveDivider)
 	w.inspector = inspector.New(inspector.Actions{
-		Prepare: func(work func(context.Context), then func()) {
-			w.cfg.Bridge.Go(func(ctx context.Context) error { work(ctx); return nil }, func(error) { then() })
-		},
-		Marked: w.markRow,
-		Copy:   w.copyText, Save: w.saveFile, Replay: w.replay, Edit: w.editReplay, Original: w.original,
+		Prepare: w.prepare,
+		Marked:  w.markRow,
+		Copy:    w.copyText, Save: w.saveFile, Replay: w.replay, Edit: w.editReplay, Original: w.original,
 		Shortcut: w.typedShortcut, Close: w.closeInspector, Now: w.cfg.Now, Version: version.Number,
 	})
 	w.inspector.Hide()

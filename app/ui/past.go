@@ -161,11 +161,20 @@ func (w *Window) importHAR() {
 			if err != nil {
 				w.cfg.Store.AddNotice(words.T("Not everything in the file could be read.") + " " + model.Sentence(err.Error()))
 			}
-			if n > 0 && w.search.on {
-				w.bar.SetHistory(false)
-				w.setHistory(false)
-			}
+			w.imported(n)
 			w.Sync()
 		})
 	})
+}
+
+// imported says how many requests came in from a file, and shows them.
+func (w *Window) imported(n int) {
+	if n == 0 {
+		return
+	}
+	w.news = news{words.T("%d requests came in from the file.", n), w.cfg.Now().Add(newsFor)}
+	if w.search.on {
+		w.bar.SetHistory(false)
+		w.setHistory(false)
+	}
 }

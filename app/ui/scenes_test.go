@@ -169,6 +169,22 @@ func scenes() []scene {
 			s.setHistory(true)
 			s.settle()
 		}},
+		{name: "64-notices-empty", set: func(s *stage) { s.shop(); s.traffic(); s.showNotices(); s.settle() }},
+		{name: "65-notices-how", set: func(s *stage) {
+			s.shop()
+			s.engine.way = model.NoticeWay{URL: "https://tunnel.example.com/_culvert/notify/user", User: "ann", Token: true}
+			s.showNotices()
+			s.settle()
+		}},
+		{name: "66-notices-unread", set: func(s *stage) { s.shop(); s.traffic(); s.noticed(); s.Sync() }},
+		{name: "67-notices", set: func(s *stage) { s.shop(); s.traffic(); s.noticed(); s.showNotices(); s.settle() }, both: true},
+		{name: "68-notice-hostile", set: func(s *stage) { s.shop(); s.noticed(); s.showNotice("hostile"); s.settle() }},
+		{name: "69-notices-clear", set: func(s *stage) { s.shop(); s.noticed(); s.showNotices(); s.settle(); s.press("Clear all…") }},
+		{name: "71-backend-silent", set: func(s *stage) {
+			s.tunnel(model.Tunnel{Key: "1", Name: "shop", Profile: "work", State: model.Reconnecting, Since: s.now.Add(-2 * time.Second), Attempt: 1,
+				NextTry: s.now.Add(time.Second), Cause: "tunnel.example.com gives no sign of life: it is looked for again by itself", URL: shopURL, Public: true,
+				Lights: model.Lights{Service: up(s.now), Link: model.Light{State: model.LightDown, Cause: "no sign of life"}, URL: model.Light{State: model.LightWaits}}})
+		}},
 		{name: "70-lan", set: func(s *stage) {
 			s.cfg.Store.SetBackend(model.Backend{Name: "Built-in relay", BuiltIn: true, LAN: true})
 			t := shop(s.now)
@@ -403,6 +419,27 @@ func (s *stage) configured(page settings.Page) {
 		Config: s.engine.Config(), Tokens: map[string]settings.Token{"work": settings.TokenKept}, TokenPlace: "Tokens are kept in this system's keychain.",
 		History: settings.Usage{Exchanges: 12842, Bytes: 48 << 20}, ConfigFile: "/home/me/.config/culvert/config.toml", Version: "0.1.0 (1234567890ab) go1.26.0 linux/amd64",
 	})
+}
+
+// noticed are notices of all kinds, the newest first and some of them read.
+func (s *stage) noticed() {
+	big := `{"order":1,"items":[` + strings.Repeat(`{"sku":"AB-1","n":2},`, 2000) + `{"sku":"Z"}]}`
+	var list []model.Received
+	for i, n := range []model.Received{
+		{ID: "n1", Title: "Order 4711 came in", Text: "129.99 € from Ann\nShip it before 18:00.", Data: []byte(`{"title":"Order 4711 came in","text":"129.99 € from Ann\nShip it before 18:00.","order":{"id":4711,"paid":true}}`)},
+		{ID: "n2", Text: "The nightly build is done: 1,204 tests passed in 3 min 12 s.", Data: []byte(`"The nightly build is done: 1,204 tests passed in 3 min 12 s."`)},
+		{ID: "hostile", Title: "invoice\u202efdp.exe " + strings.Repeat("Donaudampfschifffahrtsgesellschaft", 4), Text: "first\r\n\u2066line\x1b[31m\n\n" + strings.Repeat("W", 1900) + "\n" + strings.Repeat("x\n", 40), Data: []byte(big)},
+		{ID: "n4", Title: "日本語の通知", Text: "ビルドが完了しました。", Data: []byte(`{"title":"日本語の通知"}`), Read: true},
+		{ID: "n5", Title: "Old", Text: "Its data are gone.", Read: true},
+	} {
+		n.Tunnel, n.At = "shop", s.now.Add(-time.Duration(i*i*3)*time.Hour)
+		list = append(list, n)
+	}
+	for i := range 20 {
+		list = append(list, model.Received{ID: fmt.Sprint("o", i), Tunnel: "api", Text: fmt.Sprint("deploy ", 40-i, " is live"), At: s.now.Add(-time.Duration(60+i) * time.Hour), Data: []byte(`"deploy"`), Read: true})
+	}
+	s.cfg.Store.SetReceived(list)
+	s.Sync()
 }
 
 // past shows what the history has.

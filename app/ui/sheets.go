@@ -21,6 +21,7 @@ const generalPage = settings.General
 func (w *Window) buildSheets() {
 	w.buildSettings()
 	w.buildForms()
+	w.buildInbox()
 }
 
 // buildClosedSheets makes those anew that are not on the screen. One of the forms may
@@ -28,8 +29,13 @@ func (w *Window) buildSheets() {
 func (w *Window) buildClosedSheets() {
 	if !look.Covered(w.win.Canvas()) {
 		w.buildSheets()
-	} else if w.settings.Visible() {
+		return
+	}
+	if w.settings.Visible() {
 		w.buildForms()
+	}
+	if !w.inbox.Visible() {
+		w.buildInbox()
 	}
 }
 
@@ -90,6 +96,7 @@ func (w *Window) closeSheets() {
 	w.form.Hide()
 	w.shareSheet.Hide()
 	w.replayForm.Hide()
+	w.inbox.Hide()
 }
 
 // showSettings opens the settings with what is known, and brings the rest as it comes:

@@ -32,6 +32,7 @@ func (w *Window) syncOpener(tunnels []model.Tunnel, backend model.Backend) {
 	services, scanned := w.cfg.Store.Services()
 	s := opener.State{
 		Services: services, Scanned: scanned, Profile: backend.Profile, Busy: w.underWay, Error: w.openError,
+		Unread:   model.Unread(w.cfg.Store.Received()),
 		Profiles: []opener.Profile{{Title: words.T("Built-in relay")}},
 	}
 	for _, t := range tunnels {
@@ -55,10 +56,16 @@ func (w *Window) syncBanner(now time.Time) bool {
 	if w.removed != nil && now.After(w.removed.until) {
 		w.removed = nil
 	}
+	if now.After(w.news.until) {
+		w.news.text = ""
+	}
 	text, n := w.cfg.Store.Notice()
 	kind := look.Warn
 	if text == "" && w.removed != nil {
 		text, kind = words.T("The tunnel %s was removed.", w.removed.name), look.Info
+	}
+	if text == "" && w.news.text != "" {
+		text, kind = w.news.text, look.Info
 	}
 	label := words.T("Dismiss")
 	if n > 1 {
@@ -67,7 +74,7 @@ func (w *Window) syncBanner(now time.Time) bool {
 	changed := text != w.notice.Text() || w.dismiss.Text() != label
 	w.notice.Set(kind, text)
 	w.dismiss.SetText(label)
-	undo := n == 0 && w.removed != nil
+	undo := n == 0 && w.removed != nil && w.news.text == ""
 	if show(w.undo, undo) || changed {
 		w.notice.Refresh()
 		changed = true
@@ -78,7 +85,7 @@ func (w *Window) syncBanner(now time.Time) bool {
 // dismissNotice puts the message away that is shown.
 func (w *Window) dismissNotice() {
 	if _, n := w.cfg.Store.Notice(); n == 0 {
-		w.removed = nil
+		w.removed, w.news.text = nil, ""
 	} else {
 		w.cfg.Store.DismissNotice(w.notice.Text())
 	}

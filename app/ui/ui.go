@@ -29,10 +29,14 @@ type Controller interface {
 	Backends
 	Exchanges
 	Settings
+	Notices
 
 	// SetWatched says whether somebody looks at the window: what only serves the eye
 	// rests otherwise. It does not block.
 	SetWatched(watched bool)
+	// Retell puts what was said in another language into the store anew. It does not
+	// block.
+	Retell()
 }
 
 // Tunnels are what cards and tray ask for.
@@ -104,6 +108,15 @@ type Settings interface {
 	// Edit changes the config file, and what of it the engine's side has in force.
 	Edit(ctx context.Context, change func(*config.Config)) error
 	SetLaunchAtLogin(ctx context.Context, on bool) error
+}
+
+// Notices are what was sent to the user. Their methods do not block.
+type Notices interface {
+	// ReadNotice marks a notice as read, and "" all of them.
+	ReadNotice(id string)
+	ClearNotices()
+	// NoticeWay is how a notice can be sent to this user. It may block.
+	NoticeWay(ctx context.Context) model.NoticeWay
 }
 
 // Config is what a Window needs.

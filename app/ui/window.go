@@ -37,6 +37,7 @@ type Window struct {
 	openError string
 	flashes   map[*look.Button]flash
 	removed   *removed // what can be brought back, nil if there is nothing
+	news      news
 
 	inspected inspected
 	repeated  struct { // the last row that was sent again
@@ -126,6 +127,7 @@ func (w *Window) Sync() {
 	w.followReplay()
 	w.syncRequests(tunnels, backend)
 	w.syncInspector()
+	w.syncInbox()
 }
 
 // applied is what of the config file the window itself has in force.
@@ -141,6 +143,7 @@ func (w *Window) apply() {
 		w.applied = wanted
 		w.wear()
 		if words.Tag() != spoken {
+			w.cfg.Controller.Retell()
 			w.rebuild()
 		}
 	}
@@ -202,6 +205,15 @@ func (w *Window) HandleLaunch(targets []string, minimized bool) {
 		w.OpenAll(targets)
 	})
 }
+
+// news is good news: a line that goes by itself.
+type news struct {
+	text  string
+	until time.Time
+}
+
+// newsFor is how long good news stands.
+const newsFor = 10 * time.Second
 
 // removedFor is how long a removed tunnel can be brought back.
 const removedFor = 20 * time.Second

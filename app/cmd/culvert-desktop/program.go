@@ -56,7 +56,7 @@ func newProgram(f *flags, dir *config.Dir) (*program, error) {
 	p.notifier = notify.New(notify.Config{App: "Culvert", Icon: iconName, DesktopEntry: desktopEntry, Send: func(title, body string) {
 		p.app.SendNotification(fyne.NewNotification(title, body))
 	}})
-	p.notices = notices.New(p.notifier, p.raise)
+	p.notices = notices.New(p.notifier, p.raise, p.raiseNotice)
 	p.secrets = secret.New(secret.Config{Folder: filepath.Join(dir.Path(), "tokens")})
 	state, _ := dir.State() // the engine reports what is wrong with it
 	p.control = control.New(control.Config{
@@ -89,6 +89,13 @@ func (p *program) watchCrashes(dir string) (report string) {
 func (p *program) raise() {
 	if w := p.window.Load(); w != nil {
 		w.Raise()
+	}
+}
+
+// raiseNotice brings the window to the front at a notice, from any goroutine.
+func (p *program) raiseNotice(id string) {
+	if w := p.window.Load(); w != nil {
+		w.RaiseNotice(id)
 	}
 }
 

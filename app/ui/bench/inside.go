@@ -115,7 +115,7 @@ func (in *inside) storm(ctx context.Context) (_ any, err error) {
 	store := model.NewStore()
 	notifier := notify.New(notify.Config{App: "bench", Send: func(string, string) {}})
 	defer notifier.Close()
-	policy := notices.New(notifier, func() {})
+	policy := notices.New(notifier, func() {}, func(string) {})
 	defer policy.Close()
 	secrets := secret.New(secret.Config{Folder: folder + "/tokens"})
 	ctl := control.New(control.Config{Store: store, Dir: dir, Secrets: secrets, Notices: policy})

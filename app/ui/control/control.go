@@ -16,6 +16,7 @@ import (
 	"culvert/app/engine"
 	"culvert/app/secret"
 	"culvert/app/ui/model"
+	"culvert/app/ui/received"
 )
 
 // Engine is the part of engine.Engine that is used here.
@@ -56,6 +57,10 @@ type Notices interface {
 	Request(key, name string, r *model.Request)
 	// Message is what a backend has to say.
 	Message(name, text string)
+	// Received is a notice that somebody has sent to the user, and Seen that those
+	// there are have been looked at.
+	Received(n model.Received)
+	Seen()
 	// Set says which kinds are wanted.
 	Set(config.Notices)
 }
@@ -90,6 +95,9 @@ type Control struct {
 	// keeping is held from copying an exchange until the history has the copy, so that no
 	// older one comes after it, and nothing of what is cleared.
 	keeping sync.Mutex
+	inbox   *received.Box
+	// receiving is held from changing inbox until the window's list is the same.
+	receiving sync.Mutex
 
 	file     atomic.Pointer[config.Config] // what is in force
 	services atomic.Pointer[[]discover.Service]
@@ -144,6 +152,7 @@ func New(cfg Config) *Control {
 	c.file.Store(file)
 	c.chosen = file.Profile
 	cfg.Notices.Set(file.Notices)
+	c.openInbox()
 	c.past.init(cfg.Dir, limits(file.History), file.History.Enabled, c.store, cfg.Logger)
 	c.finder = discover.NewWatcher(discover.WatchConfig{OnChange: c.found, OnError: func(err error) {
 		cfg.Logger.Warn("the services of this computer cannot be listed", "error", err)
@@ -177,6 +186,7 @@ func (c *Control) Close(ctx context.Context) error {
 	c.end()
 	c.wg.Wait()
 	c.finder.Close()
+	c.inbox.Close()
 	return c.past.close(ctx)
 }
 

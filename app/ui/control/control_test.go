@@ -78,6 +78,8 @@ func (silence) Status(model.Tunnel)                    {}
 func (silence) Removed(string)                         {}
 func (silence) Request(string, string, *model.Request) {}
 func (silence) Message(string, string)                 {}
+func (silence) Received(model.Received)                {}
+func (silence) Seen()                                  {}
 func (silence) Set(config.Notices)                     {}
 
 // house is a Control over the real engine, with a config folder that can be moved into
@@ -98,7 +100,10 @@ func moveIn(t *testing.T, folder string, cfg Config) *house {
 		t.Fatal(err)
 	}
 	h := &house{store: model.NewStore(), dir: dir, keys: &keychain{}}
-	cfg.Store, cfg.Dir, cfg.Notices = h.store, dir, silence{}
+	cfg.Store, cfg.Dir = h.store, dir
+	if cfg.Notices == nil {
+		cfg.Notices = silence{}
+	}
 	if cfg.Secrets == nil {
 		cfg.Secrets = h.keys
 	}

@@ -27,7 +27,7 @@ func (c *Control) OnEvent(event engine.Event) {
 		}
 	case engine.Probed:
 		status := e.Tunnel.Status()
-		c.store.ChangeTunnel(e.Tunnel.Key(), func(t *model.Tunnel) { t.Lights = lights(e.Lights, status) })
+		c.store.ChangeTunnel(e.Tunnel.Key(), func(t *model.Tunnel) { t.Lights = lights(e.Tunnel, e.Lights, status) })
 	case engine.Edited:
 		c.store.PutTunnel(c.shown(e.Tunnel, e.Tunnel.Status()))
 	case engine.StreamOpened:
@@ -39,6 +39,8 @@ func (c *Control) OnEvent(event engine.Event) {
 		c.store.AddNotice(words.T("Some requests to %s are missing from the list, because they came faster than it takes them. They were answered as always.", title(e.Tunnel)))
 	case engine.Notice:
 		c.notice(e)
+	case engine.NoticeReceived:
+		c.received(e)
 	case engine.Removed:
 		c.live.remove(e.Tunnel.Key())
 		c.store.RemoveTunnel(e.Tunnel.Key())
@@ -72,6 +74,15 @@ func (c *Control) done(t *engine.Tunnel, finished *capture.Exchange) {
 	}
 	c.store.KeepExchange(r.ID, x)
 	c.past.add(x)
+}
+
+// Retell tells the window of all tunnels anew, in the language that is spoken now.
+func (c *Control) Retell() {
+	for _, t := range c.engine.Tunnels() {
+		shown := c.shown(t, t.Status())
+		c.store.ChangeTunnel(shown.Key, func(m *model.Tunnel) { m.Cause, m.Hazard, m.Lights = shown.Cause, shown.Hazard, shown.Lights })
+	}
+	c.show(c.engine.BuiltIn())
 }
 
 func title(t *engine.Tunnel) string {

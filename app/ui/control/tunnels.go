@@ -291,7 +291,7 @@ func (c *Control) shown(t *engine.Tunnel, s session.Status) model.Tunnel {
 	m := model.Tunnel{
 		Key: t.Key(), Name: spec.Title(), Detail: s.Established.TunnelID, Target: spec.Target.Short(),
 		Framework: framework, Folder: spec.Target.IsFolder(), Profile: spec.Profile, Hazard: model.HazardWhy(hazard),
-		State: state(s.State), Since: s.Since, Attempt: s.Attempt, NextTry: s.NextTry, Lights: lights(t.Lights(), s),
+		State: state(s.State), Since: s.Since, Attempt: s.Attempt, NextTry: s.NextTry, Lights: lights(t, t.Lights(), s),
 		URL: webURL(s.Established.PublicURL), StreamURL: webURL(s.Established.StreamURL),
 	}
 	m.Public = m.URL != "" && !model.Local(m.URL)
@@ -299,7 +299,7 @@ func (c *Control) shown(t *engine.Tunnel, s session.Status) model.Tunnel {
 	if spec.Name != "" {
 		m.Detail = m.Target
 	}
-	m.Cause = cause(s.Cause)
+	m.Cause = cause(s.Cause, spec.Backend, spec.Token != "")
 	c.mu.Lock()
 	k := c.cards[t.Key()]
 	m.Remembered = k != nil && k.kept != nil
@@ -308,7 +308,7 @@ func (c *Control) shown(t *engine.Tunnel, s session.Status) model.Tunnel {
 }
 
 // lights puts what the engine has found out beside what the session says of the link.
-func lights(found engine.Lights, s session.Status) model.Lights {
+func lights(t *engine.Tunnel, found engine.Lights, s session.Status) model.Lights {
 	l := model.Lights{Service: light(found.Service), URL: light(found.URL)}
 	switch s.State {
 	case session.Online:
@@ -316,7 +316,8 @@ func lights(found engine.Lights, s session.Status) model.Lights {
 	case session.Connecting:
 		l.Link = model.Light{State: model.LightChecking, At: s.Since}
 	case session.Reconnecting, session.Refused:
-		l.Link = model.Light{State: model.LightDown, At: s.Since, Cause: cause(s.Cause)}
+		spec := t.Spec()
+		l.Link = model.Light{State: model.LightDown, At: s.Since, Cause: cause(s.Cause, spec.Backend, spec.Token != "")}
 	}
 	return l
 }

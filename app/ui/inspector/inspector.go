@@ -103,12 +103,17 @@ type box struct{ *fyne.Container }
 
 func (b box) inner() *fyne.Container { return b.Container }
 
-// New returns an inspector that shows nothing yet.
-func New(a Actions) *Inspector {
+// newShell is an inspector without its parts.
+func newShell(a Actions) *Inspector {
 	if a.Now == nil {
 		a.Now = time.Now
 	}
-	i := &Inspector{actions: a, shown: map[string]bool{}, told: map[tab]*exchange.Exchange{}}
+	return &Inspector{actions: a, shown: map[string]bool{}, told: map[tab]*exchange.Exchange{}}
+}
+
+// New returns an inspector that shows nothing yet.
+func New(a Actions) *Inspector {
+	i := newShell(a)
 	i.back = look.NewPanel(look.ColorPanel, "", 0)
 	i.lines = [2]*look.Shape{look.NewLine(), look.NewLine()}
 	i.head = newHead(i)
@@ -175,9 +180,7 @@ func (i *Inspector) Exchange() *exchange.Exchange { return i.exchange }
 
 // Sync takes in what a live stream has brought. It is to be called once a frame.
 func (i *Inspector) Sync() {
-	if i.flashed != nil && i.actions.Now().After(i.flashEnd) {
-		i.endFlash()
-	}
+	i.syncFlash()
 	if i.exchange == nil || i.live == nil {
 		return
 	}
@@ -194,6 +197,13 @@ func (i *Inspector) flash(say, back func()) {
 	i.endFlash()
 	say()
 	i.flashed, i.flashEnd = back, i.actions.Now().Add(flashTime)
+}
+
+// syncFlash takes back what was said long enough.
+func (i *Inspector) syncFlash() {
+	if i.flashed != nil && i.actions.Now().After(i.flashEnd) {
+		i.endFlash()
+	}
 }
 
 func (i *Inspector) endFlash() {

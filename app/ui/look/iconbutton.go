@@ -15,6 +15,7 @@ type IconButton struct {
 	widget.BaseWidget
 	tipped
 	icon     Icon
+	count    string
 	on       bool
 	disabled bool
 	onTapped func()
@@ -57,6 +58,17 @@ func (b *IconButton) SetOn(on bool) {
 		b.Refresh()
 	}
 }
+
+// SetCount puts a number beside the icon; "" takes it away. It makes the button wider.
+func (b *IconButton) SetCount(count string) {
+	if b.count != count {
+		b.count = count
+		b.Refresh()
+	}
+}
+
+// Count is the number beside the icon.
+func (b *IconButton) Count() string { return b.count }
 
 // Tip is what the tooltip says.
 func (b *IconButton) Tip() string { return b.tip }
@@ -131,7 +143,8 @@ func (b *IconButton) AccessibilityRole() fyne.AccessibleRole { return fyne.Acces
 
 // CreateRenderer implements fyne.Widget.
 func (b *IconButton) CreateRenderer() fyne.WidgetRenderer {
-	r := &iconButtonRenderer{owner: b, back: &canvas.Rectangle{CornerRadius: Radius}, icon: NewImage(b.icon, ColorMuted)}
+	r := &iconButtonRenderer{owner: b, back: &canvas.Rectangle{CornerRadius: Radius}, icon: NewImage(b.icon, ColorMuted),
+		pill: &canvas.Rectangle{CornerRadius: pillHeight / 2}, count: &canvas.Text{TextSize: TextSmall, TextStyle: fyne.TextStyle{Bold: true}, Alignment: fyne.TextAlignCenter}}
 	r.paint()
 	return laid(r, b)
 }
@@ -140,6 +153,18 @@ type iconButtonRenderer struct {
 	owner *IconButton
 	back  *canvas.Rectangle
 	icon  *canvas.Image
+	pill  *canvas.Rectangle
+	count *canvas.Text
+}
+
+const pillHeight float32 = 18
+
+// pillWidth is how wide the number's ground is, 0 without one.
+func (b *IconButton) pillWidth() float32 {
+	if b.count == "" {
+		return 0
+	}
+	return max(ceil(fyne.MeasureText(b.count, TextSmall, fyne.TextStyle{Bold: true}).Width)+10, pillHeight)
 }
 
 func (r *iconButtonRenderer) paint() {
@@ -160,22 +185,38 @@ func (r *iconButtonRenderer) paint() {
 		r.back.StrokeColor, r.back.StrokeWidth = Color(ColorAccent), 2
 	}
 	r.icon.Resource = b.icon.Resource(tint)
+	r.pill.FillColor = Color(ColorFill)
+	r.count.Text, r.count.Color = b.count, Color(ColorOnFill)
 }
 
 func (r *iconButtonRenderer) Layout(size fyne.Size) {
 	r.back.Resize(size)
-	r.icon.Move(fyne.NewPos((size.Width-IconSize)/2, (size.Height-IconSize)/2))
-	r.icon.Resize(fyne.NewSquareSize(IconSize))
+	pill := r.owner.pillWidth()
+	place(r.icon, (size.Width-pill-IconSize)/2, (size.Height-IconSize)/2, IconSize, IconSize)
+	x := size.Width - pill - 4
+	place(r.pill, x, (size.Height-pillHeight)/2, pill, pillHeight)
+	h := r.count.MinSize().Height
+	place(r.count, x, (size.Height-h)/2, pill, h)
 }
-func (r *iconButtonRenderer) MinSize() fyne.Size { return fyne.NewSquareSize(Low) }
+func (r *iconButtonRenderer) MinSize() fyne.Size {
+	if pill := r.owner.pillWidth(); pill > 0 {
+		return fyne.NewSize(Low+pill+2, Low)
+	}
+	return fyne.NewSquareSize(Low)
+}
 func (r *iconButtonRenderer) Refresh() {
 	r.paint()
 	r.Layout(r.owner.Size())
 	r.back.Refresh()
 	r.icon.Refresh()
+	r.pill.Refresh()
+	r.count.Refresh()
 }
 func (r *iconButtonRenderer) Objects() []fyne.CanvasObject {
-	return []fyne.CanvasObject{r.back, r.icon}
+	if r.owner.count == "" {
+		return []fyne.CanvasObject{r.back, r.icon}
+	}
+	return []fyne.CanvasObject{r.back, r.icon, r.pill, r.count}
 }
 func (r *iconButtonRenderer) Destroy() {}
 

@@ -52,6 +52,7 @@ const (
 	IconKey      Icon = `<circle cx="5" cy="10.5" r="2.75"/><path d="M7 8.5 L13 2.5 M10.5 5 L12.5 7"/>`
 	IconGlobe    Icon = `<circle cx="8" cy="8" r="5.75"/><path d="M2.5 8 L13.5 8 M8 2.25 C5.2 5.5 5.2 10.5 8 13.75 C10.8 10.5 10.8 5.5 8 2.25 Z"/>`
 	IconLock     Icon = `<path d="M3.5 7.5 L12.5 7.5 L12.5 13.5 L3.5 13.5 Z M5.5 7.5 L5.5 5 A2.5 2.5 0 0 1 10.5 5 L10.5 7.5"/>`
+	IconBell     Icon = `<path d="M3 11.5 L13 11.5 L11.5 9.5 L11.5 6.5 A3.5 3.5 0 0 0 4.5 6.5 L4.5 9.5 Z M6.75 13.5 L9.25 13.5"/>`
 	IconTerminal Icon = `<path d="M3 4.5 L6.5 8 L3 11.5 M8 12 L13 12"/>`
 )
 

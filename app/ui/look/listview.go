@@ -30,7 +30,6 @@ type ListView struct {
 	newRow    func() ListRow
 	n         int
 	selected  int // -1 for none
-	wide      float32
 	scroll    *container.Scroll
 	body      *listBody
 }
@@ -62,16 +61,6 @@ func (l *ListView) SetLen(n int) {
 // Len is how many lines there are.
 func (l *ListView) Len() int { return l.n }
 
-// SetWide gives lines that width where the list itself is narrower: it then scrolls
-// to the side too.
-func (l *ListView) SetWide(width float32) {
-	if l.wide != width {
-		l.wide = width
-		l.scroll.Refresh()
-		l.body.update(true)
-	}
-}
-
 // Update shows again what the rows show.
 func (l *ListView) Update() { l.body.update(false) }
 
@@ -92,15 +81,12 @@ func (l *ListView) Select(i int) {
 // Top is the first line in sight.
 func (l *ListView) Top() int { return int(l.scroll.Offset.Y / l.rowHeight) }
 
-// ScrollTop scrolls to the first line.
-func (l *ListView) ScrollTop() { l.scroll.ScrollToTop(); l.body.update(false) }
-
-// ScrollBottom scrolls to the last line.
-func (l *ListView) ScrollBottom() { l.scroll.ScrollToBottom(); l.body.update(false) }
-
-// AtBottom reports whether the last line is in sight.
-func (l *ListView) AtBottom() bool {
-	return l.scroll.Offset.Y+l.scroll.Size().Height >= float32(l.n)*l.rowHeight-l.rowHeight/2
+// ScrollBy scrolls by so many lines.
+func (l *ListView) ScrollBy(lines int) {
+	most := max(float32(l.n)*l.rowHeight-l.scroll.Size().Height, 0)
+	y := min(max(l.scroll.Offset.Y+float32(lines)*l.rowHeight, 0), most)
+	l.scroll.ScrollToOffset(fyne.NewPos(l.scroll.Offset.X, y))
+	l.body.update(false)
 }
 
 // Reveal scrolls as far as line i needs to be seen.
@@ -115,25 +101,39 @@ func (l *ListView) Reveal(i int) {
 	l.body.update(false)
 }
 
-// Focus gives the list the focus.
-func (l *ListView) Focus() {
-	if c := fyne.CurrentApp().Driver().CanvasForObject(l); c != nil {
-		c.Focus(l.body)
-	}
-}
+// Focusable is what takes the keyboard.
+func (l *ListView) Focusable() fyne.Focusable { return l.body }
 
 // CreateRenderer implements fyne.Widget.
-func (l *ListView) CreateRenderer() fyne.WidgetRenderer { return &listRenderer{l} }
+func (l *ListView) CreateRenderer() fyne.WidgetRenderer {
+	r := &listRenderer{l, &canvas.Rectangle{StrokeWidth: 1}}
+	r.paint()
+	return laid(r, l)
+}
 
-type listRenderer struct{ *ListView }
+type listRenderer struct {
+	*ListView
+	ring *canvas.Rectangle // shows the focus
+}
+
+func (r *listRenderer) paint() {
+	r.ring.Hidden = !r.body.focused
+	r.ring.StrokeColor = Color(ColorAccent)
+}
 
 func (r *listRenderer) Layout(size fyne.Size) {
+	r.ring.Resize(size)
 	r.scroll.Resize(size)
 	r.body.update(true)
 }
-func (r *listRenderer) MinSize() fyne.Size           { return fyne.NewSize(80, r.rowHeight) }
-func (r *listRenderer) Refresh()                     { r.scroll.Refresh(); r.body.update(true) }
-func (r *listRenderer) Objects() []fyne.CanvasObject { return []fyne.CanvasObject{r.scroll} }
+func (r *listRenderer) MinSize() fyne.Size { return fyne.NewSize(80, r.rowHeight) }
+func (r *listRenderer) Refresh() {
+	r.paint()
+	r.ring.Refresh()
+	r.scroll.Refresh()
+	r.body.update(true)
+}
+func (r *listRenderer) Objects() []fyne.CanvasObject { return []fyne.CanvasObject{r.scroll, r.ring} }
 func (r *listRenderer) Destroy()                     {}
 
 // listBody is the inside of the scroll: as high as all lines, but holding only the
@@ -144,6 +144,8 @@ type listBody struct {
 	pool  []ListRow
 	first int
 	width float32
+
+	focused bool
 }
 
 var (
@@ -157,7 +159,7 @@ func (b *listBody) update(force bool) {
 	if size.Width <= 0 || size.Height <= 0 {
 		return
 	}
-	width := max(size.Width, l.wide)
+	width := size.Width
 	grown := false
 	for want := int(size.Height/l.rowHeight) + 2; len(b.pool) < want; grown = true {
 		b.pool = append(b.pool, l.newRow())
@@ -205,13 +207,18 @@ func (b *listBody) Tapped(ev *fyne.PointEvent) {
 
 // FocusGained implements fyne.Focusable.
 func (b *listBody) FocusGained() {
+	b.focused = true
+	b.list.Refresh()
 	if b.list.selected < 0 {
 		b.choose(b.first)
 	}
 }
 
 // FocusLost implements fyne.Focusable.
-func (b *listBody) FocusLost() {}
+func (b *listBody) FocusLost() {
+	b.focused = false
+	b.list.Refresh()
+}
 
 // TypedRune implements fyne.Focusable.
 func (b *listBody) TypedRune(rune) {}
@@ -248,10 +255,7 @@ func (b *listBody) move(by int) {
 		b.choose(max(l.selected, 0) + by)
 		return
 	}
-	most := max(float32(l.n)*l.rowHeight-l.scroll.Size().Height, 0)
-	y := min(max(l.scroll.Offset.Y+float32(by)*l.rowHeight, 0), most)
-	l.scroll.ScrollToOffset(fyne.NewPos(l.scroll.Offset.X, y))
-	b.update(false)
+	l.ScrollBy(by)
 }
 
 // CreateRenderer implements fyne.Widget.
@@ -261,7 +265,7 @@ type listBodyRenderer struct{ *listBody }
 
 func (r *listBodyRenderer) Layout(fyne.Size) {}
 func (r *listBodyRenderer) MinSize() fyne.Size {
-	return fyne.NewSize(r.list.wide, float32(r.list.n)*r.list.rowHeight)
+	return fyne.NewSize(0, float32(r.list.n)*r.list.rowHeight)
 }
 func (r *listBodyRenderer) Refresh() {}
 func (r *listBodyRenderer) Objects() []fyne.CanvasObject {

@@ -24,10 +24,10 @@ func NewParagraph(text string, color fyne.ThemeColorName, size float32, max int)
 	return p
 }
 
-// NewCode returns a paragraph in the fixed-width font.
-func NewCode(text string, color fyne.ThemeColorName, size float32, max int) *Paragraph {
+// NewHeading returns a paragraph in bold.
+func NewHeading(text string, color fyne.ThemeColorName, size float32, max int) *Paragraph {
 	p := NewParagraph(text, color, size, max)
-	p.style.Monospace = true
+	p.style.Bold = true
 	return p
 }
 

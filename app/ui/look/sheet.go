@@ -135,6 +135,9 @@ func (s *Sheet) escape() {
 	}
 }
 
+// ContentSize is the size that the content has now.
+func (s *Sheet) ContentSize() fyne.Size { return s.content.Size() }
+
 // Relayout follows content whose height has changed.
 func (s *Sheet) Relayout() { s.Refresh() }
 

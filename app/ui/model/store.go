@@ -27,6 +27,7 @@ type Store struct {
 	stats    map[string]*stats // by the tunnels' keys
 	backend  Backend
 	notices  []string
+	received []Received
 	services []discover.Service
 	scanned  bool
 	total    Total

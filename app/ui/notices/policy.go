@@ -1,6 +1,6 @@
 // Package notices decides what a person is told by desktop notifications while no
 // one looks at the window: that tunnels lost their backend and have it again, the
-// first visitor of a tunnel, and what backends have to say. Short interruptions are
+// first visitor of a tunnel, what backends have to say, and what somebody has sent. Short interruptions are
 // not worth a word, and what happens to many tunnels at once is told once.
 package notices
 
@@ -38,6 +38,7 @@ const (
 	linksKey   = "links"
 	requestKey = "request " // and the tunnel's key
 	messageKey = "message " // and the tunnel's name
+	noticeKey  = "notices"  // what was sent to the user
 )
 
 // Policy is told what happens, in the order of events and by any goroutine, and never
@@ -45,6 +46,7 @@ const (
 type Policy struct {
 	notifier Notifier
 	onClick  func()
+	onNotice func(id string)
 
 	mu      sync.Mutex
 	wanted  config.Notices
@@ -54,6 +56,7 @@ type Policy struct {
 	told    bool // that tunnels were lost is on the screen, or was
 	timer   *time.Timer
 	said    map[string]int // messages told, by the tunnels' names
+	burst   burst
 }
 
 // watched is one tunnel.
@@ -69,10 +72,10 @@ type watched struct {
 }
 
 // New returns a policy that wants everything. onClick, called by any goroutine, brings
-// the window to the front.
-func New(n Notifier, onClick func()) *Policy {
+// the window to the front, and onNotice does so at a notice.
+func New(n Notifier, onClick func(), onNotice func(id string)) *Policy {
 	return &Policy{
-		notifier: n, onClick: onClick, tunnels: map[string]*watched{}, said: map[string]int{},
+		notifier: n, onClick: onClick, onNotice: onNotice, tunnels: map[string]*watched{}, said: map[string]int{},
 		wanted: config.Default().Notices,
 	}
 }
@@ -90,6 +93,9 @@ func (p *Policy) SetLooking(looking bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.looking = looking
+	if looking {
+		p.burst.unseen = 0 // the window counts them from now on
+	}
 }
 
 // Close ends what the policy waits for.
@@ -100,6 +106,7 @@ func (p *Policy) Close() {
 	if p.timer != nil {
 		p.timer.Stop()
 	}
+	p.burst.stop()
 }
 
 // Status is where a tunnel stands now.

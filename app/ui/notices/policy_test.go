@@ -81,7 +81,7 @@ func TestLinks(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
 				var s screen
-				p := New(&s, func() {})
+				p := New(&s, func() {}, func(string) {})
 				defer p.Close()
 				if tt.wanted != nil {
 					n := config.Default().Notices
@@ -108,7 +108,7 @@ func TestRemovedWhileLost(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		var s screen
-		p := New(&s, func() {})
+		p := New(&s, func() {}, func(string) {})
 		defer p.Close()
 		p.Status(tunnel("1", model.Online))
 		p.Status(tunnel("1", model.Reconnecting))
@@ -124,7 +124,7 @@ func TestRemovedWhileLost(t *testing.T) {
 func TestFirstRequest(t *testing.T) {
 	t.Parallel()
 	var s screen
-	p := New(&s, func() {})
+	p := New(&s, func() {}, func(string) {})
 	defer p.Close()
 	for _, key := range []string{"1", "2", "3"} {
 		p.Status(tunnel(key, model.Online))
@@ -152,7 +152,7 @@ func TestFirstRequest(t *testing.T) {
 func TestMessagesAreBounded(t *testing.T) {
 	t.Parallel()
 	var s screen
-	p := New(&s, func() {})
+	p := New(&s, func() {}, func(string) {})
 	defer p.Close()
 	for i := range 2 * maxMessages {
 		p.Message("t1", fmt.Sprint("text ", i))

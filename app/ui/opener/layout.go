@@ -32,9 +32,7 @@ func (o *Opener) columns(width float32) columns {
 	c.field = floor(min(max(width*0.29, 260), 392))
 	c.open = max(o.open.MinSize().Width, openLeast)
 	right := width - edge
-	if o.settings.Visible() {
-		right -= look.Low + look.Gap
-	}
+	right -= o.cornerWidth()
 	if o.profile.Visible() {
 		prefix := words.T("Backend:")
 		if width < prefixFrom {
@@ -53,6 +51,19 @@ func (o *Opener) columns(width float32) columns {
 		c.chips, c.chipsRoom = edge, width-2*edge
 	}
 	return c
+}
+
+// cornerWidth is what bell and gear take at the right end, with a gap before them.
+func (o *Opener) cornerWidth() (width float32) {
+	for _, b := range []*look.IconButton{o.settings, o.bell} {
+		if b.Visible() {
+			width += b.MinSize().Width + 4
+		}
+	}
+	if width > 0 {
+		width += look.Gap - 4
+	}
+	return width
 }
 
 // HeightFor is the height that the bar needs at a width.
@@ -81,10 +92,16 @@ func (r *openerRenderer) Layout(size fyne.Size) {
 	place(o.folder, edge+c.field-look.Low-6, y+(look.High-look.Low)/2, look.Low, look.Low)
 	place(o.open, edge+c.field+look.Inset, y, c.open, look.High)
 	right := size.Width - edge
-	if o.settings.Visible() {
-		place(o.settings, right-look.Low, (barHeight-look.Low)/2, look.Low, look.Low)
-		right -= look.Low + look.Gap
+	x := right
+	for _, b := range []*look.IconButton{o.settings, o.bell} {
+		if b.Visible() {
+			w := b.MinSize().Width
+			x -= w
+			place(b, x, (barHeight-look.Low)/2, w, look.Low)
+			x -= 4
+		}
 	}
+	right -= o.cornerWidth()
 	if c.profile > 0 {
 		place(o.profile, right-c.profile, (barHeight-look.Middle)/2, c.profile, look.Middle)
 	}
@@ -110,7 +127,7 @@ func (r *openerRenderer) Refresh() {
 
 func (r *openerRenderer) Objects() []fyne.CanvasObject {
 	o := r.Opener
-	return []fyne.CanvasObject{o.back, o.field.Box, o.folder, o.open, o.chips, o.profile, o.settings, o.problem}
+	return []fyne.CanvasObject{o.back, o.field.Box, o.folder, o.open, o.chips, o.profile, o.bell, o.settings, o.problem}
 }
 
 func (r *openerRenderer) Destroy() {}

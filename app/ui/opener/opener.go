@@ -4,6 +4,8 @@
 package opener
 
 import (
+	"strconv"
+
 	"culvert/app/discover"
 	"culvert/app/ui/look"
 	"culvert/app/ui/model"
@@ -28,6 +30,7 @@ type Actions struct {
 	ChooseProfile  func(name string)
 	ManageProfiles func()
 	Settings       func()
+	Notices        func() // shows what was sent to the user
 	// Edited is called at every change of the text: an error is about another text now.
 	Edited   func()
 	Escape   func()              // the Escape key in the bar
@@ -51,6 +54,7 @@ type State struct {
 	Profile  string // the name of the one in force
 	Busy     int    // how many tunnels are about to be opened
 	Error    string // why the last one was not
+	Unread   int    // notices that nobody has looked at
 }
 
 // Opener is the bar.
@@ -65,6 +69,7 @@ type Opener struct {
 	chips    *chips
 	profile  *look.Select
 	settings *look.IconButton
+	bell     *look.IconButton
 	problem  *look.Paragraph
 }
 
@@ -85,14 +90,19 @@ func New(a Actions) *Opener {
 	o.profile = look.NewSelect(nil, o.choose)
 	o.profile.More = o.more
 	o.settings = look.NewIconButton(look.IconGear, words.T("Settings"), a.Settings)
+	o.bell = look.NewIconButton(look.IconBell, words.T("Notices"), a.Notices)
 	o.problem = look.NewParagraph("", look.ColorBad, look.TextBody, 2)
-	o.folder.OnEscape, o.open.OnEscape, o.settings.OnEscape = a.Escape, a.Escape, a.Escape
+	for _, b := range []*look.IconButton{o.folder, o.bell, o.settings} {
+		b.OnEscape = a.Escape
+	}
+	o.open.OnEscape = a.Escape
 	o.folder.Hidden = a.ChooseFolder == nil
 	if a.ChooseFolder != nil {
 		o.field.KeepFree(look.Low)
 	}
 	o.profile.Hidden = true
 	o.settings.Hidden = a.Settings == nil
+	o.bell.Hidden = a.Notices == nil
 	o.ExtendBaseWidget(o)
 	return o
 }
@@ -143,7 +153,7 @@ func (o *Opener) Sync(s State) bool {
 	o.profile.SetOptions(titles, at)
 	o.profile.Hidden = len(titles) == 0
 
-	moved := hidden != o.profile.Hidden
+	moved := o.ring(s.Unread) || hidden != o.profile.Hidden
 	if o.actions.OpenService != nil {
 		moved = o.chips.set(s) || moved
 	}
@@ -154,4 +164,25 @@ func (o *Opener) Sync(s State) bool {
 		return true
 	}
 	return false
+}
+
+// most is the highest number that the bell shows.
+const most = 99
+
+// ring shows how many notices are unread, and reports whether the bell's width changed.
+func (o *Opener) ring(unread int) bool {
+	count, tip := "", words.T("Notices")
+	switch {
+	case unread > most:
+		count = strconv.Itoa(most) + "+"
+	case unread > 0:
+		count = strconv.Itoa(unread)
+	}
+	if unread > 0 {
+		tip += " · " + words.T("%d unread", unread)
+	}
+	before := o.bell.MinSize()
+	o.bell.Set(look.IconBell, tip)
+	o.bell.SetCount(count)
+	return o.bell.MinSize() != before
 }

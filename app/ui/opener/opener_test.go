@@ -73,6 +73,35 @@ func TestMarkup(t *testing.T) {
 	}
 }
 
+// The bell says how many notices nobody has looked at.
+func TestBell(t *testing.T) {
+	newApp(t)
+	for _, width := range []float32{1280, 720} {
+		asked := 0
+		o := New(Actions{Open: func(string) {}, OpenService: func(discover.Service) {}, Settings: func() {}, Notices: func() { asked++ }})
+		s := services()
+		o.Sync(s)
+		w := show(t, o, width)
+		test.AssertRendersToMarkup(t, fmt.Sprintf("bell-none-%v.xml", width), w.Canvas())
+		for n, want := range map[int]struct{ count, tip string }{0: {"", "Notices"}, 7: {"7", "Notices · 7 unread"}, 99: {"99", "Notices · 99 unread"}, 200: {"99+", "Notices · 200 unread"}} {
+			s.Unread = n
+			o.Sync(s)
+			if o.bell.Count() != want.count || o.bell.Tip() != want.tip {
+				t.Errorf("of %d notices it says %q and %q", n, o.bell.Count(), o.bell.Tip())
+			}
+		}
+		s.Unread = 200
+		if o.Sync(s) {
+			o.Refresh()
+		}
+		test.AssertRendersToMarkup(t, fmt.Sprintf("bell-many-%v.xml", width), w.Canvas())
+		test.Tap(o.bell)
+		if asked != 1 {
+			t.Errorf("a tap asked %d times", asked)
+		}
+	}
+}
+
 func TestEnterAndButtonOpenWhatWasTyped(t *testing.T) {
 	newApp(t)
 	o, c := newTestOpener(t)

@@ -139,6 +139,8 @@ func checkTitle(id doctor.ID) string {
 	switch id {
 	case doctor.DNS:
 		return words.T("Name (DNS)")
+	case doctor.Proxy:
+		return words.T("Proxy")
 	case doctor.TLS:
 		return words.T("Encryption (TLS)")
 	case doctor.Handshake:
@@ -149,6 +151,8 @@ func checkTitle(id doctor.ID) string {
 		return words.T("Token")
 	case doctor.RoundTrip:
 		return words.T("Round trip")
+	case doctor.LocalService:
+		return words.T("Local service")
 	case doctor.Version:
 		return words.T("Version")
 	}

@@ -35,7 +35,7 @@ func newNoticesPage(s *Sheet) *noticesPage {
 		func(n *config.Notices) *bool { return &n.Restored })
 	add(words.T("The first request"), words.T("Somebody has opened the URL of a tunnel for the first time."),
 		func(n *config.Notices) *bool { return &n.FirstRequest })
-	add(words.T("Messages of the backend"), words.T("Such as that it is about to be restarted."),
+	add(words.T("Messages and notices"), words.T("Such as that it is about to be restarted, and notices that somebody has sent to you."),
 		func(n *config.Notices) *bool { return &n.Messages })
 	p.page = form.NewPage(form.NewSection(words.T("Notices"), words.T("What the desktop tells you about while the window is closed."), options...))
 	for _, k := range p.kinds {
