@@ -94,9 +94,14 @@ func (s *SQS) Send(ctx context.Context, bodies []string) []error {
 		return fill(fmt.Errorf("send to the queue: %w", err))
 	}
 	var answer struct {
-		Type       string                `json:"__type"`
-		Successful []struct{ Id string } //nolint:revive // SQS's name
-		Failed     []struct{ Id, Code string }
+		Type       string `json:"__type"`
+		Successful []struct {
+			ID string `json:"Id"`
+		}
+		Failed []struct {
+			ID   string `json:"Id"`
+			Code string
+		}
 	}
 	readable := json.Unmarshal(a.Body, &answer) == nil
 	if a.Status != http.StatusOK {
@@ -112,10 +117,10 @@ func (s *SQS) Send(ctx context.Context, bodies []string) []error {
 		}
 	}
 	for _, done := range answer.Successful {
-		set(done.Id, nil)
+		set(done.ID, nil)
 	}
 	for _, failed := range answer.Failed {
-		set(failed.Id, fmt.Errorf("SQS does not take the message: %.80q", failed.Code))
+		set(failed.ID, fmt.Errorf("SQS does not take the message: %.80q", failed.Code))
 	}
 	return errs
 }
