@@ -2,15 +2,18 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"net/url"
 
+	"culvert/backend/auth"
 	"culvert/backend/lambda/agents"
 	"culvert/backend/lambda/blob"
 	"culvert/backend/lambda/host"
 	"culvert/backend/lambda/keys"
 	"culvert/backend/lambda/notices"
 	"culvert/backend/lambda/post"
+	"culvert/backend/lambda/processor"
 	"culvert/backend/lambda/store"
 	"culvert/backend/lambda/ticket"
 	"culvert/backend/lambda/visitors"
@@ -30,11 +33,41 @@ func (p *parts) shared() (s *store.Store, k *keys.Source, agents *post.Poster, e
 	if s, err = store.New(store.Config{Client: p.clients.DynamoDB(), Names: names}); err != nil {
 		return nil, nil, nil, err
 	}
-	if k, err = keys.New(keys.Config{Client: p.clients.SSM(), Name: p.cfg.KeysParameter, Logger: p.log}); err != nil {
+	tokens, err := p.tokens()
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	if k, err = keys.New(keys.Config{Client: p.clients.SSM(), Name: p.cfg.KeysParameter, Tokens: tokens, Logger: p.log}); err != nil {
 		return nil, nil, nil, err
 	}
 	agents, err = p.poster(p.cfg.AgentsAPI)
 	return s, k, agents, err
+}
+
+// tokens makes what verifies tokens, of the secrets among the keys. What is known of an
+// identity provider's keys is kept when they change.
+func (p *parts) tokens() (func(secrets ...[]byte) (*auth.Verifier, error), error) {
+	if p.cfg.Role != host.RoleAgents { // nobody shows one to the others
+		return nil, nil
+	}
+	c := auth.Config{
+		JWKS: p.cfg.JWKS, Audience: p.cfg.TokenAudience, Issuer: p.cfg.TokenIssuer, Transport: p.clients.HTTP().Transport, Logger: p.log,
+	}
+	if c.JWKS == "" {
+		return func(secrets ...[]byte) (*auth.Verifier, error) {
+			c := c
+			c.Secrets = secrets
+			return auth.New(c)
+		}, nil
+	}
+	v, err := auth.New(c)
+	if err != nil {
+		return nil, fmt.Errorf("CULVERT_JWKS: %w", err)
+	}
+	for _, warning := range v.Warnings() {
+		p.log.Warn("tokens of others", "cause", warning)
+	}
+	return v.WithSecrets, nil
 }
 
 func (p *parts) poster(api *url.URL) (*post.Poster, error) {
@@ -49,7 +82,15 @@ func (p *parts) agents() (*agents.Agents, error) {
 	c := agents.Config{
 		Store: s, Poster: poster, Keys: k, Auth: agents.Auth(p.cfg.Auth), PublicURL: p.cfg.PublicURL.String(), SubdomainURL: text(p.cfg.SubdomainURL),
 		StreamURL: text(p.cfg.StreamURL), Hosts: p.cfg.AgentHosts, Blob: p.cfg.Bucket != "", MaxTunnels: p.cfg.MaxTunnels,
-		Version: version, Logger: p.log, Count: p.metrics,
+		ConnectAuth: agents.ConnectAuth(p.cfg.ConnectAuth), Version: version, Logger: p.log, Count: p.metrics,
+	}
+	if p.cfg.Processor != "" {
+		if c.Processor, err = processor.NewInvoker(processor.InvokerConfig{
+			Function: p.cfg.Processor, Region: p.cfg.Region, Endpoint: text(p.cfg.LambdaEndpoint),
+			Credentials: p.clients.Credentials(), HTTP: p.clients.Patient(),
+		}); err != nil {
+			return nil, err
+		}
 	}
 	if p.cfg.WaitersAPI != nil {
 		if c.Waiters, err = p.poster(p.cfg.WaitersAPI); err != nil {
