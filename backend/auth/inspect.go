@@ -58,8 +58,8 @@ func Inspect(token string, now time.Time) (*Inspection, error) {
 // segments decodes the three parts (RFC 7515, section 3.1).
 func segments(token string) (parts [3][]byte, err error) {
 	texts := strings.SplitN(token, ".", len(parts)+1)
-	if len(texts) != len(parts) {
-		return parts, errors.New("no JSON Web Token: it does not have three parts with dots between them")
+	if len(texts) != len(parts) || strings.ContainsAny(token, "\r\n") {
+		return parts, errors.New("no JSON Web Token: it does not consist of three parts with dots between them")
 	}
 	for n, text := range texts {
 		if parts[n], err = base64.RawURLEncoding.Strict().DecodeString(text); err != nil {

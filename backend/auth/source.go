@@ -101,7 +101,7 @@ type fetchedKeys struct {
 
 	mu      sync.Mutex
 	set     keySet
-	loaded  time.Time     // when set was fetched
+	loaded  time.Time     // when the fetch of set began
 	err     error         // of the last fetch
 	pending chan struct{} // closed when the fetch that is under way ends; else nil
 	skipped []string      // what was last said of keys that are not used
@@ -142,45 +142,37 @@ func (s *fetchedKeys) await(ctx context.Context, look func(keySet) bool) error {
 		age := now.Sub(s.loaded)
 		usable := s.set != nil && age < keepFor
 		found := usable && look(s.set)
-		current := usable && age < refreshAfter && age > -refreshAfter // a clock may have been set back
+		fresh := age < refreshAfter && age > -refreshAfter // a clock may have been set back
+		answered := usable && !s.loaded.Before(asked)      // what is not there does not exist
+		if answered || found && (fresh || s.pending != nil) {
+			s.mu.Unlock()
+			return nil
+		}
+		pending := s.pending
+		due := pending == nil && s.fetches.AllowN(now, 1)
+		if due {
+			s.pending = make(chan struct{})
+		}
+		s.mu.Unlock()
+
+		failed := true
 		switch {
-		case found && current:
-			s.mu.Unlock()
-			return nil
-		case usable && !s.loaded.Before(asked): // it is not there
-			s.mu.Unlock()
-			return nil
-		case s.pending != nil && found: // somebody sees to it
-			s.mu.Unlock()
-			return nil
-		case s.pending != nil:
-			pending := s.pending
-			s.mu.Unlock()
+		case due:
+			failed = s.fetch(ctx) != nil
+		case pending != nil:
 			select {
 			case <-pending:
 			case <-ctx.Done():
 				return ctx.Err()
 			}
 			s.mu.Lock()
-			failed := s.err != nil
+			failed = s.err != nil
 			s.mu.Unlock()
-			if failed {
-				return ErrNoKeys
-			}
-			continue
-		case !s.fetches.AllowN(now, 1):
-			s.mu.Unlock()
-			if found {
-				return nil
-			}
-			return ErrNoKeys
 		}
-		s.pending = make(chan struct{})
-		s.mu.Unlock()
-		if err := s.fetch(ctx); err != nil {
-			if found {
-				return nil
-			}
+		switch {
+		case failed && found:
+			return nil
+		case failed:
 			return ErrNoKeys
 		}
 	}
@@ -194,10 +186,11 @@ func (s *fetchedKeys) fetch(ctx context.Context) (err error) {
 	var set keySet
 	var skipped []string
 	err = errors.New("the fetch did not come to an end")
+	began := clock()
 	defer func() { // whatever happens, nobody waits for ever
 		s.mu.Lock()
 		defer s.mu.Unlock()
-		s.store(set, skipped, err)
+		s.store(set, skipped, began, err)
 		close(s.pending)
 		s.pending = nil
 	}()
@@ -205,12 +198,12 @@ func (s *fetchedKeys) fetch(ctx context.Context) (err error) {
 	return err
 }
 
-func (s *fetchedKeys) store(set keySet, skipped []string, err error) {
+func (s *fetchedKeys) store(set keySet, skipped []string, began time.Time, err error) {
 	if s.err = err; err != nil {
 		s.log.Warn("the JWKS cannot be had: keys that were fetched before go on to count for a day", "err", err, "fetched", s.loaded)
 		return
 	}
-	s.set, s.loaded = set, clock()
+	s.set, s.loaded = set, began
 	if len(skipped) > 0 && !slices.Equal(skipped, s.skipped) {
 		s.log.Warn("the JWKS holds keys that are not used", "url", s.url.Redacted(), "keys", skipped)
 	}

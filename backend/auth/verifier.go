@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/golang-jwt/jwt/v5"
@@ -130,6 +131,9 @@ func (v *Verifier) Verify(ctx context.Context, token string) (Identity, error) {
 	if len(token) > maxToken {
 		return Identity{}, fmt.Errorf("%w: too long", ErrInvalidToken)
 	}
+	if strings.ContainsAny(token, "\r\n") { // which the decoder would skip
+		return Identity{}, errMalformed
+	}
 	var c claims
 	_, err := v.parser.ParseWithClaims(token, &c, func(t *jwt.Token) (any, error) { return v.key(ctx, t) })
 	var bad claimError
@@ -143,7 +147,7 @@ func (v *Verifier) Verify(ctx context.Context, token string) (Identity, error) {
 	case errors.Is(err, errCritical):
 		return Identity{}, fmt.Errorf("%w: %w", ErrInvalidToken, errCritical)
 	case errors.Is(err, jwt.ErrTokenMalformed):
-		return Identity{}, fmt.Errorf("%w: it is no JSON Web Token", ErrInvalidToken)
+		return Identity{}, errMalformed
 	case errors.Is(err, jwt.ErrTokenInvalidClaims): // the signature is good: its bearer may know more
 		return Identity{}, v.explain(&c, err)
 	case err != nil: // no details for those who try signatures
@@ -155,6 +159,8 @@ func (v *Verifier) Verify(ctx context.Context, token string) (Identity, error) {
 	}
 	return i, nil
 }
+
+var errMalformed = fmt.Errorf("%w: it is no JSON Web Token", ErrInvalidToken)
 
 // errCritical is about RFC 7515, section 4.1.11.
 var errCritical = errors.New("it asks for extensions (crit) that are not known here")
