@@ -12,6 +12,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 	"go.uber.org/goleak"
 
+	"culvert/backend/auth"
 	"culvert/backend/lambda/store"
 	"culvert/backend/lambda/store/storetest"
 )
@@ -130,6 +131,8 @@ func TestConfig(t *testing.T) {
 		"no client":  {Names: names},
 		"no tunnels": {Client: &spy{}, Names: store.Names{Connections: "c", Answers: "a"}},
 		"no answers": {Client: &spy{}, Names: store.Names{Tunnels: "t", Connections: "c"}},
+		"neither":    {Client: &spy{}, Names: store.Names{Connections: "c"}},
+		"half":       {Client: &spy{}, Names: store.Names{Connections: "c", Users: "u", Tunnels: "t"}},
 	} {
 		if _, err := store.New(cfg); err == nil {
 			t.Errorf("%s: accepted", name)
@@ -144,12 +147,17 @@ func TestConfig(t *testing.T) {
 	_, err = s.Connection(t.Context(), "c")
 	for _, err := range []error{
 		err, s.PutConnection(t.Context(), store.Connection{ID: "c"}), s.Ponged(t.Context(), "c"), s.Attach(t.Context(), "shop", store.Holder{Connection: "c"}, store.Agent{}),
+		s.Authorize(t.Context(), "c", auth.Identity{Subject: "ann"}, ""), s.Forget(t.Context(), "c"), s.PutUserConnection(t.Context(), "user:ann", store.UserConnection{}),
+		s.ForgetUserConnection(t.Context(), "user:ann", "c"), second(s.UserConnections(t.Context(), "user:ann")),
+		second(s.Revoked(t.Context(), auth.Identity{Subject: "ann"})), second(s.AuthorizeFailed(t.Context(), "c")),
 	} {
 		if !errors.Is(err, store.ErrNoTable) {
 			t.Errorf("without the table: %v", err)
 		}
 	}
 }
+
+func second[T any](_ T, err error) error { return err }
 
 func stringOf(v types.AttributeValue) string {
 	s, _ := v.(*types.AttributeValueMemberS)
