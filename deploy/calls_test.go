@@ -15,16 +15,26 @@ import (
 	"testing"
 	"time"
 
+	awssdk "github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	"github.com/johannesboyne/gofakes3"
 	"github.com/johannesboyne/gofakes3/backend/s3mem"
 
 	"culvert/app/config"
 	"culvert/app/engine"
+	"culvert/app/link"
 	"culvert/app/session"
 	"culvert/app/target"
+	"culvert/backend/action"
+	"culvert/backend/auth"
 	"culvert/backend/awslocal"
 	"culvert/backend/awslocal/awslocaltest"
+	"culvert/backend/awslocal/dynamolocal"
 	"culvert/backend/awslocal/meter"
+	"culvert/backend/awslocal/sqslocal"
+	"culvert/backend/lambda/store"
 )
 
 // TestRolesCoverWhatIsCalled runs the real program in the local account, has it do all
@@ -32,9 +42,13 @@ import (
 // each has to be allowed, and everything allowed has to be used.
 func TestRolesCoverWhatIsCalled(t *testing.T) {
 	if testing.Short() {
-		t.Skip("starts DynamoDB Local and the real program")
+		t.Skip("starts DynamoDB Local, an SQS server and the real program")
 	}
 	t.Parallel()
+	queues, err := url.Parse(sqslocal.Test(t))
+	if err != nil {
+		t.Fatal(err)
+	}
 	fake := gofakes3.New(s3mem.New(), gofakes3.WithTimeSkewLimit(0), gofakes3.WithLogger(gofakes3.DiscardLog()))
 	bucket := httptest.NewServer(fake.Server())
 	t.Cleanup(bucket.Close)
@@ -43,14 +57,17 @@ func TestRolesCoverWhatIsCalled(t *testing.T) {
 		t.Fatal(err)
 	}
 	local := awslocaltest.Start(t, awslocal.Config{
-		Name: stack, FunctionURL: "127.0.0.1:0", S3: s3,
+		Name: stack, FunctionURL: "127.0.0.1:0", S3: s3, SQS: queues, TokenSecret: []byte(secret),
 		Env: map[string]string{"CULVERT_TUNNEL_RPM": "100000"},
 	})
 	exercise(t, local)
+	exerciseNotices(t, local)
 
 	tmpl := load(t, everything())
 	allowed := make(map[string][]grant) // by the stand-in's names of functions
-	for function, role := range map[string]string{"agents": "AgentsRole", "public": "PublicRole", "stream": "StreamRole", "keys": "KeysRole"} {
+	for function, role := range map[string]string{
+		"agents": "AgentsRole", "processor": "ProcessorRole", "notices": "NoticesRole", "public": "PublicRole", "stream": "StreamRole", "keys": "KeysRole",
+	} {
 		allowed[function] = grants(tmpl, role)
 	}
 	used := make(map[grant]bool)
@@ -65,7 +82,8 @@ func TestRolesCoverWhatIsCalled(t *testing.T) {
 	}
 	for function, grants := range allowed {
 		for _, g := range grants {
-			if !used[g] && !strings.HasPrefix(g.action, "logs:") { // Lambda itself writes the logs
+			// Lambda itself writes the logs, and looks at queues before it asks them.
+			if !used[g] && !strings.HasPrefix(g.action, "logs:") && g.action != "sqs:GetQueueAttributes" {
 				t.Errorf("the role of %s allows %s on %s, and nothing calls it", function, g.action, g.resource)
 			}
 		}
@@ -74,10 +92,18 @@ func TestRolesCoverWhatIsCalled(t *testing.T) {
 
 // asInTemplate translates an ARN of the local account to the words of this package.
 func asInTemplate(arn string) string {
-	for table, id := range map[string]string{"tunnels": "TunnelsTable", "connections": "ConnectionsTable", "answers": "AnswersTable"} {
+	for table, id := range map[string]string{"tunnels": "TunnelsTable", "connections": "ConnectionsTable", "users": "UsersTable", "answers": "AnswersTable"} {
 		if arn == meter.TableARN("us-east-1", account, stack+"-"+table) {
 			return "arn:" + id
 		}
+	}
+	switch arn {
+	case meter.QueueARN("us-east-1", account, stack+"-notify-user"):
+		return "arn:NotifyUserQueue"
+	case meter.QueueARN("us-east-1", account, stack+"-notify-connection"):
+		return "arn:NotifyConnectionQueue"
+	case "arn:aws:lambda:us-east-1:" + account + ":function:processor":
+		return "arn:ProcessorFunction"
 	}
 	if object, ok := strings.CutPrefix(arn, "arn:aws:s3:::"+stack+"-bodies/"); ok {
 		return "arn:BodiesBucket/" + object
@@ -144,6 +170,16 @@ func exercise(t *testing.T, local *awslocal.Local) {
 		return called(local, "agents", "execute-api:ManageConnections", "/DELETE/")
 	})
 
+	// Somebody asks for everything that has a route, and leaves.
+	client := ask(t, local)
+	for _, action := range slices.Concat(ownActions(), action.Names()) {
+		if _, err := client.Ask(t.Context(), action, token(t)); err != nil {
+			t.Errorf("%s: %v", action, err)
+		}
+	}
+	client.Close()
+	await(t, "the client to be forgotten", func() bool { return called(local, "agents", "dynamodb:DeleteItem", "-users") })
+
 	// The stack is deleted.
 	outcomes := make(chan string, 1)
 	cloudFormation := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
@@ -172,6 +208,67 @@ func exercise(t *testing.T, local *awslocal.Local) {
 	default:
 		t.Error("CloudFormation was not told that the keys are gone")
 	}
+}
+
+// ask connects without a tunnel.
+func ask(t *testing.T, local *awslocal.Local) *link.Client {
+	t.Helper()
+	backend, err := url.Parse(local.AgentsURL())
+	if err != nil {
+		t.Fatal(err)
+	}
+	client, err := (&link.Config{Backend: backend, Token: token(t)}).DialClient(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(client.Close)
+	return client
+}
+
+// token is one for the user ann.
+func token(t *testing.T) string {
+	t.Helper()
+	token, err := auth.Mint([]byte(secret), auth.Grant{Identity: auth.Identity{Subject: "ann", ID: "t1", IssuedAt: time.Now()}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return token
+}
+
+// exerciseNotices tells something to ann, who is there, and to a connection of hers
+// that has gone without a word.
+func exerciseNotices(t *testing.T, local *awslocal.Local) {
+	t.Helper()
+	endpoint := dynamolocal.Test(t)
+	tables, err := store.New(store.Config{
+		Client: dynamodb.New(dynamodb.Options{
+			Region: "us-east-1", BaseEndpoint: &endpoint, Credentials: credentials.NewStaticCredentialsProvider("culvert", "none", ""),
+		}),
+		Names: store.Names{Connections: stack + "-connections", Users: stack + "-users"},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	connected := time.Now().Add(-time.Minute)
+	gone := store.Connection{ID: "gone=", Identity: auth.Identity{Subject: "ann"}, ConnectedAt: connected}
+	if err := tables.PutConnection(t.Context(), gone); err != nil {
+		t.Fatal(err)
+	}
+	if err := tables.PutUserConnection(t.Context(), gone.User(), store.UserConnection{Connection: gone.ID, ConnectedAt: connected}); err != nil {
+		t.Fatal(err)
+	}
+	ask(t, local) // is there to be told, and takes notices
+	server := sqslocal.Test(t)
+	client := sqs.New(sqs.Options{
+		Region: "us-east-1", BaseEndpoint: &server, Credentials: credentials.NewStaticCredentialsProvider("culvert", "none", ""),
+	})
+	queue := local.Queues().User
+	if _, err := client.SendMessage(t.Context(), &sqs.SendMessageInput{QueueUrl: &queue, MessageBody: awssdk.String(`{"userId":"ann","data":"hello"}`)}); err != nil {
+		t.Fatal(err)
+	}
+	await(t, "the one that has gone to be forgotten", func() bool {
+		return called(local, "notices", "dynamodb:DeleteItem", "-users") && called(local, "notices", "dynamodb:DeleteItem", "-connections")
+	})
 }
 
 // called says whether a function has done something, with a resource that has part in it.
@@ -203,7 +300,7 @@ func open(t *testing.T, dir *config.Dir, local *awslocal.Local, service, name st
 	if err != nil {
 		t.Fatal(err)
 	}
-	tunnel, err := e.Open(engine.Spec{Target: to, Backend: backend, Name: name})
+	tunnel, err := e.Open(engine.Spec{Target: to, Backend: backend, Name: name, Token: token(t)})
 	if err != nil {
 		t.Fatal(err)
 	}
