@@ -135,7 +135,7 @@ func (i *Invoker) invoke(ctx context.Context, text []byte) (reply action.Reply, 
 	case err != nil:
 		return reply, errors.Is(err, signed.ErrNotSent), told(errFailed, fmt.Errorf("invoke the Processor: %w", err))
 	case a.Status == http.StatusTooManyRequests:
-		return reply, true, told(errThrottled, errors.New("Lambda takes no more invocations of the Processor now: its concurrency, or the account's, is used up"))
+		return reply, true, told(errThrottled, errors.New("no more invocations of the Processor are taken now: its concurrency, or the account's, is used up"))
 	case a.Status != http.StatusOK:
 		return reply, false, told(errFailed, refusal(a))
 	case a.Header.Get("X-Amz-Function-Error") != "":
@@ -147,7 +147,7 @@ func (i *Invoker) invoke(ctx context.Context, text []byte) (reply action.Reply, 
 
 // refusal says why Lambda did not invoke the function, or may not have.
 func refusal(a *signed.Answer) error {
-	err := fmt.Errorf("Lambda answers the invocation of the Processor with status %d %s", a.Status, a.Kind(""))
+	err := fmt.Errorf("invoke the Processor: status %d %s", a.Status, a.Kind(""))
 	switch a.Status {
 	case http.StatusForbidden:
 		return fmt.Errorf("%w: give this function's role the right to lambda:InvokeFunction", err)
