@@ -13,6 +13,8 @@ import (
 // announcer is a desktop's notification service
 // (https://specifications.freedesktop.org/notification-spec/latest/).
 type announcer struct {
+	conn *dbus.Conn
+
 	mu    sync.Mutex
 	last  uint32
 	shown []string // titles, as they came
@@ -20,8 +22,8 @@ type announcer struct {
 
 func (d *display) startAnnouncer(t testing.TB) *announcer {
 	t.Helper()
-	a := &announcer{}
 	conn := d.connectBus(t)
+	a := &announcer{conn: conn}
 	if err := conn.ExportMethodTable(map[string]any{
 		"GetCapabilities": func() ([]string, *dbus.Error) { return []string{"body", "actions"}, nil },
 		"GetServerInformation": func() (name, vendor, version, spec string, e *dbus.Error) {
@@ -45,6 +47,16 @@ func (a *announcer) notify(_ string, replaces uint32, _, title, _ string, _ []st
 	}
 	a.last++
 	return a.last, nil
+}
+
+// click presses the notification that was shown last.
+func (a *announcer) click(t testing.TB) {
+	t.Helper()
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if err := a.conn.Emit("/org/freedesktop/Notifications", "org.freedesktop.Notifications.ActionInvoked", a.last, "default"); err != nil {
+		t.Fatal(err)
+	}
 }
 
 // await waits until exactly these have been shown.
