@@ -398,6 +398,27 @@ func TestEveryDeploymentResolves(t *testing.T) {
 	}
 }
 
+// TestTemplateFits: sam uploads the template to S3, where CloudFormation takes a million
+// bytes of it, of what SAM makes of it too; in the call itself it would take 51,200.
+//
+// https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/cloudformation-limits.html
+func TestTemplateFits(t *testing.T) {
+	t.Parallel()
+	info, err := os.Stat("template.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if info.Size() > 500_000 {
+		t.Errorf("%d bytes", info.Size())
+	}
+	tmpl := load(t, everything())
+	for section, most := range map[string]int{"Parameters": 200, "Resources": 500, "Outputs": 200} {
+		if n := len(tmpl.document[section].(object)); n > most {
+			t.Errorf("%d %s", n, section)
+		}
+	}
+}
+
 // TestParametersAreGroupedAndUsed keeps the console's form complete.
 func TestParametersAreGroupedAndUsed(t *testing.T) {
 	t.Parallel()

@@ -1,6 +1,7 @@
 package deploy
 
 import (
+	"context"
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
@@ -13,10 +14,13 @@ import (
 	"testing"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"culvert/backend/auth"
+	"culvert/backend/lambda/store"
 )
 
 const secret = "0123456789abcdef0123456789abcdef-newest"
@@ -180,6 +184,44 @@ func putItem(t *testing.T, calls []string) map[string]map[string]string {
 	return nil
 }
 
+// table is a DynamoDB with one item in one table.
+type table struct {
+	store.DynamoDB
+	item map[string]types.AttributeValue
+}
+
+func (f table) BatchGetItem(_ context.Context, in *dynamodb.BatchGetItemInput, _ ...func(*dynamodb.Options)) (*dynamodb.BatchGetItemOutput, error) {
+	out := &dynamodb.BatchGetItemOutput{Responses: map[string][]map[string]types.AttributeValue{}}
+	for _, key := range in.RequestItems["shop-connections"].Keys {
+		if cmp.Equal(key["id"], f.item["id"], cmpopts.IgnoreUnexported(types.AttributeValueMemberS{})) {
+			out.Responses["shop-connections"] = append(out.Responses["shop-connections"], f.item)
+		}
+	}
+	return out, nil
+}
+
+// revoked says whether the backend refuses a token for the item that was put.
+func revoked(t *testing.T, item map[string]map[string]string, who auth.Identity) bool {
+	t.Helper()
+	f := table{item: make(map[string]types.AttributeValue)}
+	for name, value := range item {
+		if s, ok := value["S"]; ok {
+			f.item[name] = &types.AttributeValueMemberS{Value: s}
+		} else {
+			f.item[name] = &types.AttributeValueMemberN{Value: value["N"]}
+		}
+	}
+	s, err := store.New(store.Config{Client: f, Names: store.Names{Connections: "shop-connections", Users: "shop-users"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	is, err := s.Revoked(t.Context(), who)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return is
+}
+
 // deleted are the connections that were ended.
 func deleted(calls []string) []string {
 	var all []string
@@ -208,12 +250,22 @@ func TestRevokeUser(t *testing.T) {
 		if _, err := fmt.Sscan(item["before"]["N"], &at); err != nil || at < before || at > time.Now().UnixMilli() {
 			t.Errorf("revoked before %q: %v", item["before"], err)
 		}
-		if len(item) != 2 || item["id"]["S"] != "revoked#user#"+user {
+		if len(item) != 2 {
 			t.Errorf("puts %v", item)
+		}
+		for who, want := range map[*auth.Identity]bool{
+			{Subject: user, IssuedAt: time.Now().Add(-time.Minute)}: true,
+			{Subject: user}: true,
+			{Subject: user, IssuedAt: time.Now().Add(time.Second)}:   false,
+			{Subject: "bob", IssuedAt: time.Now().Add(-time.Minute)}: false,
+		} {
+			if got := revoked(t, item, *who); got != want {
+				t.Errorf("%+v is refused: %v", who, got)
+			}
 		}
 		const query = "aws dynamodb query --table-name shop-users --consistent-read --output json --key-condition-expression #id = :user"
 		i := slices.IndexFunc(calls, func(c string) bool { return strings.HasPrefix(c, query) })
-		if name, _ := json.Marshal("user:" + user); i < 2 || !strings.Contains(calls[i], `{":user": {"S": `+strings.ReplaceAll(string(name), "ü", `\u00fc`)+`}}`) {
+		if name, _ := json.Marshal(auth.OwnerOf(user)); i < 2 || !strings.Contains(calls[i], `{":user": {"S": `+strings.ReplaceAll(string(name), "ü", `\u00fc`)+`}}`) {
 			t.Errorf("looks for connections by %q", calls)
 		}
 		if got := deleted(calls); !slices.Equal(got, []string{"-c1=", "c2="}) {
@@ -274,6 +326,9 @@ func TestRevokeTokenFile(t *testing.T) {
 		want := map[string]map[string]string{"id": {"S": "revoked#id#" + who.ID}, "ttl": {"N": fmt.Sprint(who.Expires.Add(24 * time.Hour).Unix())}}
 		if diff := cmp.Diff(want, putItem(t, calls)); diff != "" {
 			t.Error(diff)
+		}
+		if other := (auth.Identity{Subject: "ann", ID: "another"}); !revoked(t, want, who) || revoked(t, want, other) {
+			t.Error("the backend does not refuse this token, or refuses another")
 		}
 		if got := deleted(calls); !slices.Equal(got, []string{"-c1=", "c2="}) {
 			t.Errorf("ends %q", got)
