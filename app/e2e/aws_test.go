@@ -62,6 +62,7 @@ func TestAWS(t *testing.T) {
 		{"streams", testAWSStream},
 		{"no streams", testAWSNoStream},
 		{"browser", testAWSBrowser},
+		{"actions", testAWSActions},
 	} {
 		t.Run(test.name, func(t *testing.T) { test.run(t, aws) })
 	}

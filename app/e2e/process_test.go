@@ -64,13 +64,19 @@ func (e event) num(key string) int64 {
 // or at the latest with the test binary.
 func startProcess(t testing.TB, name string, env []string, args ...string) *process {
 	t.Helper()
-	p := &process{name: name, done: make(chan struct{}), changed: make(chan struct{})}
-	p.cmd = exec.Command(program(t, name), args...)
+	cmd := exec.Command(program(t, name), args...)
 	// Nothing of the machine's settings may leak in: no proxies, no real home.
-	p.cmd.Env = append([]string{
+	cmd.Env = append([]string{
 		"PATH=" + os.Getenv("PATH"), "HOME=" + t.TempDir(), "GOCOVERDIR=" + os.Getenv("GOCOVERDIR"),
 	}, env...)
-	p.cmd.Dir = t.TempDir()
+	cmd.Dir = t.TempDir()
+	return follow(t, name, cmd)
+}
+
+// follow starts a program of anybody's and reads what it says, as startProcess does.
+func follow(t testing.TB, name string, cmd *exec.Cmd) *process {
+	t.Helper()
+	p := &process{name: name, cmd: cmd, done: make(chan struct{}), changed: make(chan struct{})}
 	dieWithParent(p.cmd)
 	stdout, err := p.cmd.StdoutPipe()
 	if err != nil {
@@ -100,7 +106,7 @@ func startProcess(t testing.TB, name string, env []string, args ...string) *proc
 			}
 		}
 		if t.Failed() {
-			t.Logf("%s %s (exit code %d):\n%s", name, strings.Join(args, " "), p.code, p.summary())
+			t.Logf("%s %s (exit code %d):\n%s", name, strings.Join(cmd.Args[1:], " "), p.code, p.summary())
 		}
 	})
 	return p
