@@ -196,7 +196,7 @@ func text(s string) http.HandlerFunc {
 // verifier trusts the keys that the identity provider publishes.
 func (p *idp) verifier(t testing.TB, log *slog.Logger) *Verifier {
 	t.Helper()
-	v, err := New(Config{JWKS: "https://id.example.com/keys", Transport: p, Logger: log})
+	v, err := New(Config{JWKS: "https://hobbes:hunter2@id.example.com/keys?key=hunter2", Transport: p, Logger: log})
 	if err != nil {
 		t.Fatal(err)
 	}

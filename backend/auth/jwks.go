@@ -57,9 +57,12 @@ func (s keySet) find(kid, alg string) (found []jwt.VerificationKey) {
 	return found
 }
 
+// errOtherUse is about keys that are in their place in a set, and not of use here.
+var errOtherUse = errors.New("it is not for checking signatures")
+
 // parseKeySet reads a JSON Web Key Set (RFC 7517, section 5), or a single key. Keys
-// that are not for signatures, or that it does not know, it leaves out, as the RFC
-// wants, and says why; a set without any key of use is an error.
+// that it does not know, or that are unsafe, it leaves out, as the RFC wants, and says
+// why; those for encryption it leaves out. A set without any key of use is an error.
 func parseKeySet(text []byte) (set keySet, skipped []string, err error) {
 	if len(text) > maxJWKS {
 		return nil, nil, fmt.Errorf("longer than %d KB", maxJWKS>>10)
@@ -77,16 +80,21 @@ func parseKeySet(text []byte) (set keySet, skipped []string, err error) {
 	if len(doc.Keys) > maxKeys {
 		return nil, nil, fmt.Errorf("%d keys in one set: %d are the most", len(doc.Keys), maxKeys)
 	}
+	why := []string{fmt.Sprintf("%d keys in all", len(doc.Keys))}
 	for n, raw := range doc.Keys {
 		k, err := parseKey(raw)
-		if err != nil {
-			skipped = append(skipped, fmt.Sprintf("key %d (kid %.80q) is not used: %v", n+1, k.kid, err))
+		if err == nil {
+			set = append(set, k)
 			continue
 		}
-		set = append(set, k)
+		text := fmt.Sprintf("key %d (kid %.80q) is not used: %v", n+1, k.kid, err)
+		why = append(why, text)
+		if !errors.Is(err, errOtherUse) {
+			skipped = append(skipped, text)
+		}
 	}
 	if len(set) == 0 {
-		return nil, skipped, fmt.Errorf("no key that tokens could be checked with (%s)", strings.Join(append(slices.Clone(skipped), fmt.Sprintf("%d keys in all", len(doc.Keys))), "; "))
+		return nil, nil, fmt.Errorf("no key that tokens could be checked with (%.2000s)", strings.Join(why, "; "))
 	}
 	return set, skipped, nil
 }
@@ -105,9 +113,9 @@ func parseKey(raw json.RawMessage) (publicKey, error) {
 	case m.D != "" || m.P != "" || m.Q != "":
 		return k, errors.New("it is a private key, and whoever can read it can sign tokens: make a new pair, and publish the public one only")
 	case m.USE != "" && m.USE != jwkset.UseSig:
-		return k, fmt.Errorf("it is not for signatures (use %.80q)", m.USE)
+		return k, fmt.Errorf("%w (use %.80q)", errOtherUse, m.USE)
 	case len(m.KEYOPS) > 0 && !slices.Contains(m.KEYOPS, jwkset.KeyOpsVerify):
-		return k, errors.New("it is not for checking signatures (key_ops)")
+		return k, fmt.Errorf("%w (key_ops)", errOtherUse)
 	}
 	// Only what makes the key: certificates, and above all URLs of certificates, add no trust here.
 	parsed, err := jwkset.NewJWKFromMarshal(jwkset.JWKMarshal{KTY: m.KTY, CRV: m.CRV, X: m.X, Y: m.Y, N: m.N, E: m.E}, jwkset.JWKMarshalOptions{},

@@ -72,7 +72,12 @@ func mayFetch(u *url.URL) error {
 	if strings.EqualFold(u.Scheme, "https") || strings.EqualFold(u.Scheme, "http") && isLoopback(u.Hostname()) {
 		return nil
 	}
-	return fmt.Errorf("JWKS %s: keys are fetched by https only, or everybody on the way could put in his own", u.Redacted())
+	return fmt.Errorf("JWKS %s: keys are fetched by https only, or everybody on the way could put in his own", shown(u))
+}
+
+// shown is a URL without what may be secret.
+func shown(u *url.URL) string {
+	return (&url.URL{Scheme: u.Scheme, Host: u.Host, Path: u.Path}).String()
 }
 
 func isLoopback(host string) bool {
@@ -199,20 +204,25 @@ func (s *fetchedKeys) fetch(ctx context.Context) (err error) {
 }
 
 func (s *fetchedKeys) store(set keySet, skipped []string, began time.Time, err error) {
-	if s.err = err; err != nil {
-		s.log.Warn("the JWKS cannot be had: keys that were fetched before go on to count for a day", "err", err, "fetched", s.loaded)
+	s.err = err
+	switch {
+	case err != nil && s.set == nil:
+		s.log.Error("the JWKS cannot be had, so tokens cannot be checked", "err", err)
+		return
+	case err != nil:
+		s.log.Warn("the JWKS cannot be had: the keys that were fetched before count for a day", "err", err, "fetched", s.loaded)
 		return
 	}
 	s.set, s.loaded = set, began
 	if len(skipped) > 0 && !slices.Equal(skipped, s.skipped) {
-		s.log.Warn("the JWKS holds keys that are not used", "url", s.url.Redacted(), "keys", skipped)
+		s.log.Warn("the JWKS holds keys that are not used", "url", shown(s.url), "keys", skipped)
 	}
 	s.skipped = skipped
 }
 
 func (s *fetchedKeys) get(ctx context.Context) (keySet, []string, error) {
 	fail := func(err error) (keySet, []string, error) {
-		return nil, nil, fmt.Errorf("JWKS %s: %w", s.url.Redacted(), err)
+		return nil, nil, fmt.Errorf("JWKS %s: %w", shown(s.url), err)
 	}
 	r, err := http.NewRequestWithContext(ctx, http.MethodGet, s.url.String(), nil)
 	if err != nil {

@@ -103,10 +103,10 @@ func TestOutage(t *testing.T) {
 		if _, err := v.Verify(t.Context(), known); !errors.Is(err, ErrNoKeys) || errors.Is(err, ErrInvalidToken) {
 			t.Errorf("nothing was fetched: %v", err)
 		}
-		if err := v.Refresh(t.Context()); !errors.Is(err, errDown) || !strings.Contains(err.Error(), "https://id.example.com/keys") {
+		if err := v.Refresh(t.Context()); !errors.Is(err, errDown) || !strings.Contains(err.Error(), "https://id.example.com/keys: ") || strings.Contains(err.Error(), "hunter2") {
 			t.Errorf("an operator is told %v", err)
 		}
-		if log.count("no route to host") != 2 {
+		if log.count("no route to host") != 2 || log.count("hunter2") != 0 || log.count("tokens cannot be checked") != 2 {
 			t.Errorf("the log says\n%s", log.text.String())
 		}
 		provider.publish(key("ed"))
@@ -129,6 +129,9 @@ func TestOutage(t *testing.T) {
 		time.Sleep(time.Minute)
 		if _, err := v.Verify(t.Context(), known); !errors.Is(err, ErrNoKeys) {
 			t.Errorf("a day later: %v", err)
+		}
+		if log.count("hunter2") != 0 || log.count("count for a day") == 0 {
+			t.Errorf("the log says\n%.2000s", log.text.String())
 		}
 		provider.publish(key("ed"))
 		time.Sleep(fetchEvery)
