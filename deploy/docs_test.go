@@ -1,7 +1,10 @@
 package deploy
 
 import (
+	"encoding/json"
 	"os"
+	"os/exec"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -60,6 +63,56 @@ func TestDocuments(t *testing.T) {
 				t.Errorf("%s: %s has no heading %s", file, target, m[2])
 			}
 		}
+	}
+}
+
+// TestOwnAction: the README's action is one, by itself.
+func TestOwnAction(t *testing.T) {
+	t.Parallel()
+	text, err := os.ReadFile("README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, code, _ := strings.Cut(string(text), "```go\n")
+	code, _, ended := strings.Cut(code, "```\n")
+	if !ended || !strings.Contains(code, `add("hello"`) {
+		t.Fatal("the README shows no action")
+	}
+	into, err := filepath.Abs("../backend/action/hello.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	file, program := filepath.Join(dir, "hello.go"), filepath.Join(dir, "main.go")
+	overlay, err := json.Marshal(map[string]any{"Replace": map[string]string{into: file}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, text := range map[string]string{
+		file: code, filepath.Join(dir, "overlay.json"): string(overlay), program: `package main
+
+import (
+	"context"
+	"fmt"
+
+	"culvert/backend/action"
+)
+
+func main() {
+	for _, user := range []string{"ann", ""} {
+		result, err := action.Do(context.Background(), &action.Call{Action: "hello", User: user})
+		fmt.Println(string(result), err)
+	}
+}
+`,
+	} {
+		if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	out, err := exec.Command("go", "run", "-overlay", filepath.Join(dir, "overlay.json"), program).CombinedOutput()
+	if want := "\"Hello, ann\" <nil>\n hello needs to know who you are\n"; err != nil || string(out) != want {
+		t.Errorf("%v, prints\n%swant\n%s", err, out, want)
 	}
 }
 
