@@ -112,3 +112,13 @@ func TestClientsOfAWS(t *testing.T) {
 		t.Errorf("%v", err)
 	}
 }
+
+// An action may take longer than any table does.
+func TestPatientClient(t *testing.T) {
+	t.Parallel()
+	c := NewClients(configOf(t, RoleAgents, nil))
+	patient, usual := c.Patient().Transport.(*http.Transport), c.HTTP().Transport.(*http.Transport)
+	if patient.ResponseHeaderTimeout != 0 || usual.ResponseHeaderTimeout != answerTimeout || patient.IdleConnTimeout != idleTimeout || !patient.Protocols.HTTP1() || patient.Protocols.HTTP2() {
+		t.Errorf("%+v", patient)
+	}
+}

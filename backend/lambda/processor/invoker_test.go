@@ -23,7 +23,7 @@ import (
 
 // answer is one of Lambda's.
 type answer struct {
-	status int // 0: none; -1: it cannot be reached
+	status int // 0: none; -1: it cannot be reached; -2: the connection ends
 	failed string
 	body   string
 }
@@ -51,7 +51,10 @@ func (l *lambda) Do(r *http.Request) (*http.Response, error) {
 		return nil, err
 	}
 	l.bodies = append(l.bodies, string(text))
-	if a.status == 0 {
+	switch a.status {
+	case -2:
+		return nil, io.ErrUnexpectedEOF
+	case 0:
 		<-r.Context().Done()
 		return nil, r.Context().Err()
 	}
@@ -130,6 +133,7 @@ func TestWhatComesOfAnInvocation(t *testing.T) {
 			[]answer{{-1, "", ""}, good}, 2, "", "1", "",
 		},
 		"out of reach":         {[]answer{{-1, "", ""}}, 2, wire.CodeInternal, "", "no route"},
+		"cut off":              {[]answer{{-2, "", ""}, good}, 1, wire.CodeInternal, "", "unexpected EOF"}, // it may have run
 		"not allowed":          {[]answer{{403, "", ""}}, 1, wire.CodeInternal, "", "lambda:InvokeFunction"},
 		"no such function":     {[]answer{{404, "", ""}}, 1, wire.CodeInternal, "", "CULVERT_PROCESSOR"},
 		"Lambda fails":         {[]answer{{500, "", ""}, good}, 1, wire.CodeInternal, "", "500"}, // it may have run
