@@ -66,8 +66,9 @@ type Config struct {
 	S3 *url.URL
 
 	// SQS is a server that speaks SQS's JSON protocol and checks no signatures; nil:
-	// there are no notices.
-	SQS *url.URL
+	// there are no notices, unless LocalSQS says that one is to be started (sqslocal).
+	SQS      *url.URL
+	LocalSQS bool
 	// Visibility is how long a message that failed stays away. Default 3 min, as in the
 	// template. It counts for queues that are not there yet.
 	Visibility time.Duration
@@ -133,7 +134,7 @@ type Local struct {
 
 	agents, waiters *wsapi.API
 
-	killDatabase func() // for tests; nil if the database is another's
+	killDatabase, killQueues func() // for tests; nil if the server is another's
 
 	mu    sync.Mutex
 	undo  []func() // how to stop what runs, the latest last
@@ -199,6 +200,9 @@ func New(cfg Config) (*Local, error) {
 	}
 	if err := cfg.checkAuth(); err != nil {
 		return nil, err
+	}
+	if cfg.SQS != nil && cfg.LocalSQS {
+		return nil, errors.New("an SQS server is there already, so none is to be started: leave one of both out")
 	}
 	if cfg.Visibility == 0 {
 		cfg.Visibility = visibility

@@ -23,6 +23,9 @@ func ActionRoutes() []string { return actionRoutes() }
 // KillDatabase ends DynamoDB Local as a crash would.
 func KillDatabase(l *Local) { l.killDatabase() }
 
+// KillQueues ends ElasticMQ as a crash would.
+func KillQueues(l *Local) { l.killQueues() }
+
 // asAgents are the credentials of the agents' function.
 func asAgents(l *Local) aws.CredentialsProvider {
 	c := l.functions[Agents].Credentials()

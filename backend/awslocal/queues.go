@@ -18,6 +18,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
 
 	"culvert/backend/awslocal/meter"
+	"culvert/backend/awslocal/sqslocal"
 	"culvert/backend/awslocal/sqssource"
 )
 
@@ -44,6 +45,27 @@ func connectionQueue(stack string) string { return stack + "-notify-connection" 
 func deadQueue(queue string) string       { return queue + "-dead" }
 
 func queueARN(queue string) string { return meter.QueueARN(region, account, queue) }
+
+// makeSQS sees to the queues, and to a server for them.
+func (l *Local) makeSQS(ctx context.Context) (err error) {
+	if l.cfg.LocalSQS {
+		l.say("starting ElasticMQ")
+		server, err := sqslocal.Start(ctx, sqslocal.Config{Output: l.cfg.Output, Region: region, Account: account})
+		if err != nil {
+			return err
+		}
+		l.killQueues = server.Kill
+		l.watch(server.Process)
+		if l.cfg.SQS, err = url.Parse(server.Endpoint()); err != nil {
+			return err
+		}
+	}
+	if l.cfg.SQS == nil {
+		return nil
+	}
+	l.queues, err = makeQueues(ctx, l.cfg.SQS, l.cfg.Name, l.cfg.Visibility)
+	return err
+}
 
 // makeQueues makes the queues that are not there yet.
 func makeQueues(ctx context.Context, endpoint *url.URL, stack string, visibility time.Duration) (q Queues, err error) {

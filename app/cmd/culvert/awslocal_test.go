@@ -16,8 +16,15 @@ import (
 	"testing"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
+	"github.com/gorilla/websocket"
+
+	"culvert/backend/auth"
 	"culvert/backend/awslocal/awslocaltest"
 	"culvert/backend/awslocal/dynamolocal"
+	"culvert/backend/awslocal/sqslocal"
 )
 
 // awsLocal starts the stand-in with the real functions, and gives the agents' URL
@@ -122,16 +129,80 @@ func TestAWSLocalTokens(t *testing.T) {
 	}
 }
 
-// However it ends, it leaves no process behind: not DynamoDB Local, no function.
+// Without a token, a connection can only authorize; what is put on the announced queue
+// comes to it then.
+func TestAWSLocalNotices(t *testing.T) {
+	t.Parallel()
+	server := sqslocal.Test(t)
+	secret := filepath.Join(t.TempDir(), "secret")
+	if err := auth.MakeSecret(secret); err != nil {
+		t.Fatal(err)
+	}
+	key, err := auth.LoadSecret(secret)
+	if err != nil {
+		t.Fatal(err)
+	}
+	token, err := auth.Mint(key, auth.Grant{Identity: auth.Identity{Subject: "ann", Expires: time.Now().Add(time.Hour)}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, agents, _ := awsLocal(t, "--dynamodb", dynamolocal.Test(t), "--sqs", server, "--jwt-secret-file", secret, "--connect-auth", "deferred")
+	queue := field(p.says(t, "notices for users"), "queue ")
+	if want := server + "/123456789012/culvert-notify-user"; queue != want {
+		t.Errorf("the queue is %s, want %s", queue, want)
+	}
+	p.says(t, "culvert-notify-connection")
+	dead := p.says(t, "failed")
+	if !strings.Contains(dead, queue+"-dead") || !strings.Contains(dead, "culvert-notify-connection-dead") {
+		t.Errorf("dead letters: %s", dead)
+	}
+	conn, answer, err := websocket.DefaultDialer.DialContext(t.Context(), agents, nil)
+	if err != nil {
+		t.Fatal(err, answer)
+	}
+	defer conn.Close()
+	conn.SetReadDeadline(time.Now().Add(patience))
+	ask := func(text, want string) {
+		t.Helper()
+		if err := conn.WriteMessage(websocket.TextMessage, []byte(text)); err != nil {
+			t.Fatal(err)
+		}
+		if _, got, err := conn.ReadMessage(); err != nil || !strings.Contains(string(got), want) {
+			t.Fatalf("%s is answered by %s, %v", text, got, err)
+		}
+	}
+	ask(`{"action":"echo"}`, `"unauthorized"`)
+	ask(`{"action":"authorize","data":"`+token+`"}`, `"user":"ann"`)
+	c := sqs.New(sqs.Options{Region: "us-east-1", BaseEndpoint: &server, Credentials: credentials.NewStaticCredentialsProvider("id", "secret", "")})
+	if _, err := c.SendMessage(t.Context(), &sqs.SendMessageInput{QueueUrl: &queue, MessageBody: aws.String(`{"userId":"ann","data":"dinner"}`)}); err != nil {
+		t.Fatal(err)
+	}
+	if _, got, err := conn.ReadMessage(); err != nil || !strings.Contains(string(got), `"type":"notice"`) || !strings.Contains(string(got), `"data":"dinner"`) {
+		t.Errorf("got %s, %v", got, err)
+	}
+	if err := p.cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	if code := p.wait(t); code != exitOK {
+		t.Errorf("exit code %d; stderr %s", code, p.stderr.String())
+	}
+	if !strings.Contains(p.stderr.String(), "SQS requests") {
+		t.Errorf("no costs of SQS in %s", p.stderr.String())
+	}
+}
+
+// However it ends, it leaves no process behind: not DynamoDB Local, not ElasticMQ, no
+// function.
 func TestAWSLocalKilled(t *testing.T) {
 	t.Parallel()
 	dynamolocal.Test(t) // its program is in the cache from now on
-	p, agents, _ := awsLocal(t)
+	sqslocal.Test(t)
+	p, agents, _ := awsLocal(t, "--sqs", "local")
 	tunnel := spawn(t, "http", service(t), "--backend", agents, "--json", "--config", t.TempDir())
 	tunnel.url(t)
 	children := childrenOf(t, p.cmd.Process.Pid)
-	if len(children) < 2 {
-		t.Errorf("%d children: want DynamoDB Local and functions", len(children))
+	if len(children) < 3 {
+		t.Errorf("%d children: want DynamoDB Local, ElasticMQ and functions", len(children))
 	}
 	if err := p.cmd.Process.Kill(); err != nil {
 		t.Fatal(err)
