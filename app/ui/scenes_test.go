@@ -60,8 +60,9 @@ func scenes() []scene {
 		}},
 		{name: "08-refused", set: func(s *stage) {
 			s.tunnel(model.Tunnel{Key: "1", Name: "shop", State: model.Refused, Since: s.now.Add(-time.Minute), Profile: "work", Public: true,
-				Cause:  "the token has expired: put a new one into the settings of the backend",
-				Lights: model.Lights{Service: up(s.now), Link: model.Light{State: model.LightDown, Cause: "refused"}, URL: model.Light{State: model.LightWaits}}})
+				TokenRefused: true,
+				Cause:        "the token has expired: put a new one into the settings of the backend",
+				Lights:       model.Lights{Service: up(s.now), Link: model.Light{State: model.LightDown, Cause: "refused"}, URL: model.Light{State: model.LightWaits}}})
 		}},
 		{name: "09-stopped", set: func(s *stage) { s.tunnel(model.Tunnel{Key: "1", Name: "shop", Profile: "work", State: model.Stopped}) }},
 		{name: "10-service-down", set: func(s *stage) {

@@ -168,6 +168,8 @@ func (c *card) set(t model.Tunnel, selected, first bool, now time.Time) bool {
 	moved = moved || c.copy.Text() != copyWord
 	c.copy.SetText(copyWord)
 	c.copy.SetFilled(first)
+	moved = moved || c.why.Text() != whyWord(t)
+	c.why.SetText(whyWord(t))
 	c.paintEdge()
 	if moved && !reshaped {
 		c.Refresh()

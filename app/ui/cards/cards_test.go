@@ -83,8 +83,9 @@ func TestCardShowsTheTunnel(t *testing.T) {
 			"The network is unreachable. The URL is kept; until then nobody reaches the service.", true, "Copy Try now Why? Stop More"},
 		"never-online": {"Reconnecting now · attempt 12",
 			"Tunnel.example.com does not answer: no such host. Check the backend's address, or that this computer is online.", false, "Try now Why? Stop More"},
-		"refused": {"Refused", "The token expired on 1 January: make a new one and put it into the backend's settings.", false, "Start Why? More"},
-		"stopped": {"Stopped", "", false, "Start More"},
+		"refused":       {"Refused", "The token expired on 1 January: make a new one and put it into the backend's settings.", false, "Start Why? More"},
+		"token-refused": {"Refused", "The token has expired: put a new one into the settings of the backend.", false, "Start Settings More"},
+		"stopped":       {"Stopped", "", false, "Start More"},
 	}
 	for _, s := range states() {
 		for _, width := range []float32{372, 272} {

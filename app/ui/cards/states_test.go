@@ -88,6 +88,10 @@ func states() []state {
 			t.State, t.Cause = model.Refused, "the token expired on 1 January: make a new one and put it into the backend's settings"
 			t.Lights = model.Lights{}
 		}),
+		with("token-refused", func(t *model.Tunnel) {
+			t.State, t.Cause, t.TokenRefused, t.Profile = model.Refused, "the token has expired: put a new one into the settings of the backend", true, "work"
+			t.Lights = model.Lights{}
+		}),
 		with("long", func(t *model.Tunnel) {
 			t.Name, t.Target, t.Framework = "a-name-of-which-nobody-can-say-that-it-is-short", "staging.internal.example.com:8443", "spring boot"
 			t.URL = "https://a-name-of-which-nobody-can-say-that-it-is-short.tunnel.example.com"

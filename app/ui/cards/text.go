@@ -64,6 +64,15 @@ func causeText(t model.Tunnel) (string, fyne.ThemeColorName) {
 	}
 }
 
+// whyWord says where one can find out why the link is down: the backend's checks stand
+// beside its token, which is what to look at if that was refused.
+func whyWord(t model.Tunnel) string {
+	if t.State == model.Refused && t.TokenRefused && t.Profile != "" {
+		return words.T("Settings")
+	}
+	return words.T("Why?")
+}
+
 // hazardText warns as long as others can reach what they should not.
 func hazardText(t model.Tunnel) string {
 	if t.Hazard == "" || !t.State.Running() {

@@ -36,6 +36,12 @@ func cause(err error, to *url.URL, token bool) string {
 	return cmp.Or(said, inSettings.Replace(err.Error()))
 }
 
+// tokenRefused reports whether the backend is not content with the token.
+func tokenRefused(err error) bool {
+	var refused *wire.Error
+	return errors.As(err, &refused) && refused.Code == wire.CodeUnauthorized
+}
+
 // refusal is what the backend itself has against the tunnel.
 func refusal(err error, token bool) string {
 	var refused *wire.Error

@@ -299,7 +299,7 @@ func (c *Control) shown(t *engine.Tunnel, s session.Status) model.Tunnel {
 	if spec.Name != "" {
 		m.Detail = m.Target
 	}
-	m.Cause = cause(s.Cause, spec.Backend, spec.Token != "")
+	m.Cause, m.TokenRefused = cause(s.Cause, spec.Backend, spec.Token != ""), tokenRefused(s.Cause)
 	c.mu.Lock()
 	k := c.cards[t.Key()]
 	m.Remembered = k != nil && k.kept != nil

@@ -39,7 +39,8 @@ func (d *Data) Set(data []byte, what, none string) {
 		d.clear(none)
 		return
 	}
-	d.fill(false)
+	d.clear("") // it takes a moment; what was there before belongs to something else
+	d.fill(true)
 }
 
 // prepared is the data in a mode, or nil while it is laid out.

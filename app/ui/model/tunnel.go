@@ -65,7 +65,9 @@ type Tunnel struct {
 	Attempt int
 	NextTry time.Time
 	Cause   string
-	URL     string // public URL, "" before the first connection
+	// TokenRefused: the cause is the token, or that there is none.
+	TokenRefused bool
+	URL          string // public URL, "" before the first connection
 	// Browse is what this computer's browser opens, "" for URL: where it can be had, an
 	// address with a host of its own, on which absolute links work too.
 	Browse string
