@@ -39,8 +39,6 @@ type Table struct {
 	OnSelect func(*model.Request)
 	// OnEscape is told of the Escape key when nothing is selected.
 	OnEscape func()
-	// OnFresh is told how many requests wait above rows that are held still.
-	OnFresh func(n int)
 	// OnEnd is called when the oldest rows come in sight, once for so many rows: there
 	// may be more to load.
 	OnEnd func()
@@ -149,9 +147,6 @@ func (t *Table) refreshRows(force bool) {
 		t.scroll.Refresh()
 	}
 	t.body.update(force)
-	if t.OnFresh != nil {
-		t.OnFresh(t.view.Fresh())
-	}
 	t.tellEnd()
 }
 

@@ -166,8 +166,6 @@ func TestRowsMoveWithTheirRequests(t *testing.T) {
 
 func TestScrollingAwayHoldsTheRows(t *testing.T) {
 	table, s, w := newTestTable(t, fyne.NewSize(908, 300))
-	fresh := -1
-	table.OnFresh = func(n int) { fresh = n }
 	fill(s, 50)
 	table.Sync()
 	test.Scroll(w.Canvas(), fyne.NewPos(400, 150), 0, -300)
@@ -177,12 +175,12 @@ func TestScrollingAwayHoldsTheRows(t *testing.T) {
 	}
 	fill(s, 3)
 	table.Sync()
-	if after := screen(table, pathColumn); fmt.Sprint(before) != fmt.Sprint(after) || fresh != 3 {
-		t.Errorf("rows moved under the reader: %v then %v; %d fresh, want 3", before, after, fresh)
+	if after := screen(table, pathColumn); fmt.Sprint(before) != fmt.Sprint(after) || table.view.Fresh() != 3 {
+		t.Errorf("rows moved under the reader: %v then %v; %d fresh, want 3", before, after, table.view.Fresh())
 	}
 	table.ShowNewest()
-	if got := screen(table, pathColumn)[0]; got != "/2" || fresh != 0 || table.scroll.Offset.Y != 0 {
-		t.Errorf("back at the top: first row %s at offset %v, %d fresh; want /2, 0, 0", got, table.scroll.Offset.Y, fresh)
+	if got := screen(table, pathColumn)[0]; got != "/2" || table.view.Fresh() != 0 || table.scroll.Offset.Y != 0 {
+		t.Errorf("back at the top: first row %s at offset %v, %d fresh; want /2, 0, 0", got, table.scroll.Offset.Y, table.view.Fresh())
 	}
 }
 
