@@ -90,4 +90,6 @@ type Check struct {
 	// Detail is what was found, Advice what to do about it; may be "".
 	Detail, Advice string
 	Took           time.Duration
+	// Refused: it failed because the backend does not want us, or our token.
+	Refused bool
 }

@@ -86,7 +86,7 @@ func (e *examination) handshake(ctx context.Context) Check {
 	case wire.CodeThrottled:
 		return Check{State: Failed, Detail: "the backend has too much to do", Advice: "Try again in a minute."}
 	}
-	return Check{State: Failed, Detail: tidy(refusal.Message), Advice: "See the backend's log."}
+	return Check{State: Failed, Detail: tidy(refusal.Message), Advice: "See the backend's log.", Refused: refusal.Code.Permanent()}
 }
 
 // asker answers actions: an agent's connection, or a client's.

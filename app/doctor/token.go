@@ -50,18 +50,18 @@ func (e *examination) token(context.Context) Check {
 	if e.Backend.Token == "" {
 		switch {
 		case refused:
-			return Check{State: Failed, Detail: "the backend wants one", Advice: "Enter the token that the backend's owner has given you."}
+			return Check{State: Failed, Detail: "the backend wants one", Advice: "Enter the token that the backend's owner has given you.", Refused: true}
 		case accepted:
 			return Check{State: OK, Detail: "none is needed"}
 		}
-		return Check{State: Skipped, Detail: "the profile has none"}
+		return Check{State: Skipped, Detail: "none is given"}
 	}
 	c, readable := claimsOf(e.Backend.Token)
 	if until, ok := moment(c.Expires); ok && e.now().After(until) && !accepted {
-		return Check{State: Failed, Detail: fmt.Sprintf("it expired %s ago", rounded(e.now().Sub(until))), Advice: "Ask the backend's owner for a new one."}
+		return Check{State: Failed, Detail: fmt.Sprintf("it expired %s ago", rounded(e.now().Sub(until))), Advice: "Ask the backend's owner for a new one.", Refused: refused}
 	}
 	if from, ok := moment(c.NotBefore); ok && e.now().Before(from) && !accepted {
-		return Check{State: Failed, Detail: "it is not valid before " + from.Local().Format(time.DateTime), Advice: "Check this computer's clock."}
+		return Check{State: Failed, Detail: "it is not valid before " + from.Local().Format(time.DateTime), Advice: "Check this computer's clock.", Refused: refused}
 	}
 	detail := "it does not say what it is good for"
 	if readable {
@@ -69,7 +69,7 @@ func (e *examination) token(context.Context) Check {
 	}
 	switch {
 	case refused:
-		return Check{State: Failed, Detail: "the backend does not accept it: " + tidy(e.met.refusal.Message), Advice: "Ask the backend's owner for a new one."}
+		return Check{State: Failed, Detail: "the backend does not accept it: " + tidy(e.met.refusal.Message), Advice: "Ask the backend's owner for a new one.", Refused: true}
 	case !accepted && e.met == nil:
 		return Check{State: Skipped, Detail: "the backend could not be asked; " + detail}
 	}

@@ -28,14 +28,11 @@ const (
 type httpCmd struct {
 	Target target.Target `arg:"" help:"The local service: a port (3000), host:port (localhost:3000) or URL (https://localhost:8443). Or a folder (./dist), whose files are served."`
 
-	Backend    string   `env:"CULVERT_BACKEND" placeholder:"URL" help:"Where the tunnel leads: http(s)://HOST is a relay, ws(s)://HOST/STAGE a WebSocket API of API Gateway. Default: the profile named in the config file, else a relay built into this process, reachable from this machine only."`
-	Name       string   `placeholder:"ID" help:"Ask for this tunnel ID, the last part of the public URL: 3 to 63 lower-case letters, digits and inner hyphens. Default: a random one."`
-	Token      string   `xor:"token" placeholder:"TOKEN" help:"Bearer token for the backend, also $$CULVERT_TOKEN. Other users of this machine can read command lines: better use --token-file."`
-	TokenFile  filePath `xor:"token" placeholder:"FILE" help:"Read the bearer token from this file."`
-	JSON       bool     `name:"json" help:"Print one JSON object per line on stdout, and the log on stderr."`
-	HostHeader string   `default:"local" placeholder:"local|public|NAME" help:"Host that the local service sees: its own address, the public one, or NAME. Default: local."`
-	Timeout    timeout  `default:"60s" placeholder:"DURATION" help:"How long to wait for the local service to begin its answer, such as 90s; at most 27s on API Gateway. Default: 60s."`
-	CAFile     filePath `name:"ca-file" placeholder:"FILE" help:"Trust the certificates in this PEM file, too: for the backend, and for a local service with https."`
+	backendFlags
+	Name       string  `placeholder:"ID" help:"Ask for this tunnel ID, the last part of the public URL: 3 to 63 lower-case letters, digits and inner hyphens. Default: a random one."`
+	JSON       bool    `name:"json" help:"Print one JSON object per line on stdout, and the log on stderr."`
+	HostHeader string  `default:"local" placeholder:"local|public|NAME" help:"Host that the local service sees: its own address, the public one, or NAME. Default: local."`
+	Timeout    timeout `default:"60s" placeholder:"DURATION" help:"How long to wait for the local service to begin its answer, such as 90s; at most 27s on API Gateway. Default: 60s."`
 }
 
 // Help is shown below the summary.
@@ -54,7 +51,7 @@ The tunnel stays open, and comes back under the same URL when the connection is 
 
 When stdout is closed or slow the tunnel goes on: lines that find no reader are left out, which is said (on stderr, or by a notice once there is a reader again).
 
-JSON lines have "time" and "event": online, reconnecting, request, offline or notice.
+JSON lines have "time" and "event": online, reconnecting, request, offline or notice. Notices that somebody sends to you through the backend have "id" and "data" beside "message".
 
 Exit codes: 0 stopped by a signal, 1 failed, 2 called wrongly, 3 refused by the backend.`
 }
@@ -97,9 +94,7 @@ func (c *httpCmd) Run(out *output) error {
 
 	logLines := console.NewLines(out.stderr, nil, nil)
 	defer flush(logLines)
-	if c.Token != "" {
-		fmt.Fprintln(logLines, "culvert: notice: every user of this machine can read the token on the command line: use --token-file or $CULVERT_TOKEN")
-	}
+	c.warn(logLines)
 	gone := func(err error) {
 		fmt.Fprintf(logLines, "culvert: notice: nobody reads the output any more (%v); the tunnel stays open until it is stopped\n", err)
 	}

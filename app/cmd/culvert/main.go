@@ -34,11 +34,13 @@ func main() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) }
 type cli struct {
 	Config string `env:"CULVERT_CONFIG_DIR" placeholder:"DIR" help:"Folder of the config file, this installation's owner key and what is remembered (default: culvert in the user's config folder)."`
 
-	HTTP     httpCmd     `cmd:"" name:"http" help:"Open a tunnel: give a local web service a public URL and watch the requests."`
-	Relay    relayCmd    `cmd:"" help:"Run a relay: the backend that agents connect to and visitors come through."`
-	AWSLocal awsLocalCmd `cmd:"" name:"aws-local" help:"Run the serverless backend on this machine: the real functions behind a local API Gateway, and DynamoDB Local."`
-	Token    tokenCmd    `cmd:"" help:"Make, show, check and revoke the tokens that agents need."`
-	Version  versionCmd  `cmd:"" help:"Print the version."`
+	HTTP        httpCmd        `cmd:"" name:"http" help:"Open a tunnel: give a local web service a public URL and watch the requests."`
+	Relay       relayCmd       `cmd:"" help:"Run a relay: the backend that agents connect to and visitors come through."`
+	AWSLocal    awsLocalCmd    `cmd:"" name:"aws-local" help:"Run the serverless backend on this machine: the real functions behind a local API Gateway, and DynamoDB Local."`
+	Token       tokenCmd       `cmd:"" help:"Make, show, check and revoke the tokens that agents need."`
+	Connections connectionsCmd `cmd:"" help:"List the connections that you have at a backend."`
+	Doctor      doctorCmd      `cmd:"" help:"Find out whether a backend can be used and, if not, why and what to do."`
+	Version     versionCmd     `cmd:"" help:"Print the version."`
 
 	VersionFlag kong.VersionFlag `name:"version" hidden:"" help:"Print the version."`
 }

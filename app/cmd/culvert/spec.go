@@ -2,8 +2,10 @@ package main
 
 import (
 	"context"
+	"crypto/x509"
 	"errors"
 	"fmt"
+	"io"
 	"net/url"
 	"path/filepath"
 	"strings"
@@ -12,66 +14,110 @@ import (
 	"culvert/app/config"
 	"culvert/app/engine"
 	"culvert/app/forwarder"
+	"culvert/app/link"
 	"culvert/app/secret"
 )
 
-// spec makes of flags, environment and config file what the engine is asked for,
-// and notices about what may surprise. All its errors are the user's to mend.
-func (c *httpCmd) spec(dir *config.Dir, envToken string) (spec engine.Spec, notices []string, err error) {
+// backendFlags say which backend is meant and who asks, for all commands that connect
+// to one.
+type backendFlags struct {
+	Backend   string   `env:"CULVERT_BACKEND" placeholder:"URL" help:"Where the tunnel leads: http(s)://HOST is a relay, ws(s)://HOST/STAGE a WebSocket API of API Gateway. Default: the profile named in the config file, else a relay built into this process, reachable from this machine only."`
+	Token     string   `xor:"token" placeholder:"TOKEN" help:"Bearer token for the backend, also $$CULVERT_TOKEN. Other users of this machine can read command lines: better use --token-file."`
+	TokenFile filePath `xor:"token" placeholder:"FILE" help:"Read the bearer token from this file."`
+	CAFile    filePath `name:"ca-file" placeholder:"FILE" help:"Trust the certificates in this PEM file, too: for the backend, and for a local service with https."`
+}
+
+// warn says what others can see.
+func (f *backendFlags) warn(log io.Writer) {
+	if f.Token != "" {
+		fmt.Fprintln(log, "culvert: notice: every user of this machine can read the token on the command line: use --token-file or $CULVERT_TOKEN")
+	}
+}
+
+// access is a backend and what it takes to connect to it.
+type access struct {
+	backend *url.URL // nil: the relay that is built in
+	token   string
+	roots   *x509.CertPool
+	// named says where the backend is named, to blame that; "" is the command line.
+	named string
+}
+
+// resolve makes of flags, environment and config file the access that is meant, and
+// notices about what may surprise. All its errors are the user's to mend.
+func (f *backendFlags) resolve(dir *config.Dir, envToken string) (a access, notices []string, err error) {
 	file, err := dir.Load()
 	if err != nil {
-		return spec, nil, err
+		return a, nil, err
 	}
 	for _, key := range file.Unknown {
 		notices = append(notices, fmt.Sprintf("%s: the key %q means nothing to this version: is it misspelt?", dir.ConfigFile(), key))
 	}
-	spec = engine.Spec{Target: c.Target, Name: c.Name, Timeout: time.Duration(c.Timeout)}
-	if spec.HostHeader, err = forwarder.ParseHostHeader(c.HostHeader); err != nil {
-		return spec, nil, fmt.Errorf("--host-header: %w", err)
-	}
 	// where says who is to blame for which value.
-	where := struct{ backend, tokenFile, caFile string }{"", "--token-file", "--ca-file"}
-	tokenFile, caFile := string(c.TokenFile), string(c.CAFile)
-	if c.Backend != "" {
-		if spec.Backend, err = url.Parse(c.Backend); err != nil {
+	where := struct{ tokenFile, caFile string }{"--token-file", "--ca-file"}
+	tokenFile, caFile := string(f.TokenFile), string(f.CAFile)
+	if f.Backend != "" {
+		if a.backend, err = url.Parse(f.Backend); err != nil {
 			// Not repeated: there may be a password in it.
-			return spec, nil, errors.New("--backend is no URL: want one such as https://tunnel.example.com")
+			return a, nil, errors.New("--backend is no URL: want one such as https://tunnel.example.com")
 		}
 	} else if p, ok := file.Profiles[file.Profile]; ok {
 		// A profile's token goes to that profile's backend and to no other.
-		spec.Backend, where.backend = p.Backend.URL, fmt.Sprintf("%s: profile %q", dir.ConfigFile(), file.Profile)
-		if tokenFile == "" && c.Token == "" && envToken == "" {
-			tokenFile, where.tokenFile = p.TokenFile, where.backend
+		a.backend, a.named = p.Backend.URL, fmt.Sprintf("%s: profile %q", dir.ConfigFile(), file.Profile)
+		if tokenFile == "" && f.Token == "" && envToken == "" {
+			tokenFile, where.tokenFile = p.TokenFile, a.named
 			if tokenFile == "" && p.Keychain {
 				if envToken, err = keptToken(dir, file.Profile); err != nil {
-					return spec, nil, fmt.Errorf("%s: %w", where.backend, err)
+					return a, nil, fmt.Errorf("%s: %w", a.named, err)
 				}
 			}
 		}
 		if caFile == "" {
-			caFile, where.caFile = p.CAFile, where.backend
+			caFile, where.caFile = p.CAFile, a.named
 		}
 	}
 	switch {
-	case c.Token != "":
-		spec.Token = c.Token
+	case f.Token != "":
+		a.token = f.Token
 	case tokenFile != "":
-		if spec.Token, err = config.ReadToken(tokenFile); err != nil {
-			return spec, nil, fmt.Errorf("%s: %w", where.tokenFile, err)
+		if a.token, err = config.ReadToken(tokenFile); err != nil {
+			return a, nil, fmt.Errorf("%s: %w", where.tokenFile, err)
 		}
 		if loose := config.LooseMode(tokenFile); loose != "" {
 			notices = append(notices, loose)
 		}
 	default: // the environment's, or the kept one
-		spec.Token = envToken
+		a.token = envToken
 	}
 	if caFile != "" {
-		if spec.RootCAs, err = config.ReadRoots(caFile); err != nil {
-			return spec, nil, fmt.Errorf("%s: %w", where.caFile, err)
+		if a.roots, err = config.ReadRoots(caFile); err != nil {
+			return a, nil, fmt.Errorf("%s: %w", where.caFile, err)
 		}
 	}
+	if a.backend != nil {
+		if err := link.ValidateBackend(a.backend, a.token); err != nil {
+			return a, nil, blame(a.named, err)
+		}
+	}
+	return a, notices, nil
+}
+
+// spec makes of flags, environment and config file what the engine is asked for, and
+// notices about what may surprise. All its errors are the user's to mend.
+func (c *httpCmd) spec(dir *config.Dir, envToken string) (spec engine.Spec, notices []string, err error) {
+	a, notices, err := c.resolve(dir, envToken)
+	if err != nil {
+		return spec, nil, err
+	}
+	spec = engine.Spec{
+		Target: c.Target, Name: c.Name, Timeout: time.Duration(c.Timeout),
+		Backend: a.backend, Token: a.token, RootCAs: a.roots,
+	}
+	if spec.HostHeader, err = forwarder.ParseHostHeader(c.HostHeader); err != nil {
+		return spec, nil, fmt.Errorf("--host-header: %w", err)
+	}
 	if err := spec.Validate(); err != nil {
-		return spec, nil, blame(where.backend, err)
+		return spec, nil, blame(a.named, err)
 	}
 	return spec, append(notices, c.surprises(&spec)...), nil
 }

@@ -132,3 +132,39 @@ func TestRefusalOnATerminal(t *testing.T) {
 		t.Errorf("what it connects: %q", said)
 	}
 }
+
+// TestDoctorOnATerminal: what is under way is shown and taken back, and colours are only
+// for those who want them.
+func TestDoctorOnATerminal(t *testing.T) {
+	t.Parallel()
+	at, stop, err := serveRelay(false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(stop)
+	for name, env := range map[string]string{"colours": "TERM=xterm", "none": "NO_COLOR=1"} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			screen, tty := openTerminal(t, 200)
+			cmd := exec.Command("culvert", "doctor", "--backend", at, "--config", t.TempDir())
+			cmd.Env = append(cmd.Environ(), "NO_COLOR=", "TERM=", env, "CULVERT_TOKEN=", "CULVERT_BACKEND=")
+			cmd.Stdout = tty
+			var seen lockedBuffer
+			read := make(chan struct{})
+			go func() {
+				defer close(read)
+				io.Copy(&seen, screen)
+			}()
+			err := cmd.Run()
+			tty.Close()
+			<-read
+			said := seen.String()
+			if err != nil || !strings.Contains(said, "… Handshake\r           \r") || !strings.Contains(said, "Everything works.") {
+				t.Errorf("%v: %q", err, said)
+			}
+			if strings.Contains(said, "\x1b[32m✓\x1b[0m") != (name == "colours") || strings.Contains(said, "\x1b") != (name == "colours") {
+				t.Errorf("%q", said)
+			}
+		})
+	}
+}
