@@ -87,6 +87,9 @@ func TestEventsWithAnAction(t *testing.T) {
 		events := variants(whole)
 		events["everything"] = whole
 		for what, cut := range events {
+			if what != "everything" && !strings.HasPrefix(what, "no ") && !strings.HasSuffix(what, `"<nil>"`) {
+				continue // of what is there, the value does not matter
+			}
 			text, err := json.Marshal(cut)
 			if err != nil {
 				t.Fatal(err)
