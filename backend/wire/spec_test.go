@@ -81,3 +81,36 @@ func TestExampleOfSpec(t *testing.T) {
 		t.Errorf("we send\n%s\nSPEC.md has\n%s", hex.Dump(b), hex.Dump(want))
 	}
 }
+
+// TestMessagesOfSpec reads every JSON example of SPEC.md, and writes it as it stands.
+func TestMessagesOfSpec(t *testing.T) {
+	t.Parallel()
+	spec, err := os.ReadFile("SPEC.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	blocks := regexp.MustCompile("(?s)<!-- messages: ([a-z ]+) -->\n```json\n(.*?)```").FindAllStringSubmatch(string(spec), -1)
+	if len(blocks) != strings.Count(string(spec), "```json") || len(blocks) == 0 {
+		t.Errorf("%d examples have a name", len(blocks))
+	}
+	for _, block := range blocks {
+		for line := range strings.Lines(block[2]) {
+			text := strings.TrimSpace(line)
+			m, err := Decode([]byte(text), MaxAction)
+			if answer, ok := m.(*ActionAnswer); ok && answer.Action == "" || err != nil && strings.HasPrefix(text, `{"action":"",`) {
+				continue // names nothing that could be answered to
+			}
+			if _, unknown := m.(*Unknown); err != nil || unknown {
+				t.Errorf("%s: %s: %T, %v", block[1], text, m, err)
+				continue
+			}
+			if got, err := Encode(m); err != nil || string(got) != text {
+				t.Errorf("%s: SPEC.md has\n%s\nwe send\n%s %v", block[1], text, got, err)
+			}
+		}
+	}
+	bad := (&BadAction{Err: protocolError("message is not a JSON object")}).Answer()
+	if got, err := Encode(bad); err != nil || !strings.Contains(string(spec), string(got)) {
+		t.Errorf("SPEC.md does not have %s (%v)", got, err)
+	}
+}
