@@ -49,6 +49,11 @@ func (l *life) next() <-chan struct{} {
 	return w
 }
 
+// LastSeen is when the peer last gave a sign of life, or else the connection's start.
+func (c *Conn) LastSeen() time.Time {
+	return c.life.start.Add(time.Duration(c.life.last.Load()))
+}
+
 // Probe pings the peer and waits for any sign of life. It gives ctx's cause if
 // none comes in time, or the connection's end.
 func (c *Conn) Probe(ctx context.Context) error {

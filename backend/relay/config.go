@@ -2,12 +2,15 @@
 // WebSocket to it, visitors send it HTTP requests, and it carries each request to
 // the agent that holds the tunnel.
 //
-// Roles of the files: server.go (life of the process), trust.go (who may be an
-// agent), agents.go and handshake.go (their connections), registry.go (who holds
-// what), reservations.go and key.go (what outlives the process), visitors.go (where
-// a request goes), form2.go, proxy.go and upgrade.go (an agent in form 2, and one
-// exchange with it), form1.go, pending1.go and exchange1.go (the same in form 1),
-// patience.go, limits.go and quota.go (what visitors and agents may use up), status.go.
+// Roles of the files: server.go (life of the process), trust.go (who may connect),
+// connect.go, connection.go and connections.go (a connection, and all of them),
+// authorize.go and actions.go (what it may ask for), handshake.go and agents.go (how it
+// becomes an agent's), watch.go (when its time is over), registry.go (who holds what),
+// reservations.go and key.go (what outlives the process), notify.go (notices),
+// visitors.go (where a request goes), form2.go, proxy.go and upgrade.go (a connection in
+// form 2, and one exchange with it), form1.go, outbox.go, pending1.go and exchange1.go
+// (the same in form 1), patience.go, limits.go and quota.go (what visitors and agents
+// may use up), status.go.
 package relay
 
 import (
@@ -42,6 +45,11 @@ type Config struct {
 	// says who it is. If Authenticate is nil, agents are accepted from loopback
 	// only, unless Open.
 	Authenticate func(ctx context.Context, token string) (auth.Identity, error)
+	// ConnectAuth says when the token is due, if there is Authenticate.
+	ConnectAuth ConnectAuth
+	// Revoked reports whether a token was taken back. It is asked often, also while its
+	// bearer is connected, and must not block; nil: none ever is.
+	Revoked func(auth.Identity) bool
 	// TrustedProxies are believed about where a visitor comes from.
 	TrustedProxies []netip.Prefix
 	// StateDir keeps the signing key and the reservations; "" keeps them in memory.
@@ -52,6 +60,17 @@ type Config struct {
 	Logger      *slog.Logger // nil: silent
 	Version     string       // for agents' logs
 }
+
+// ConnectAuth says when who connects must show a token.
+type ConnectAuth string
+
+const (
+	// AuthRequired, the default: when connecting.
+	AuthRequired ConnectAuth = "required"
+	// AuthDeferred: also later, by the action authorize, before everything else. A wrong
+	// token is refused when connecting, too.
+	AuthDeferred ConnectAuth = "deferred"
+)
 
 // Limits bound what others can use up. Zero fields become defaults.
 type Limits struct {
@@ -71,9 +90,19 @@ type Limits struct {
 	TunnelsPerOwner   int // 100
 	Tunnels           int // all together: 10,000
 
-	HandshakesPerSecond       float64 // of agents, all together: 100, in bursts of 5 times as many
-	HandshakesPerSecondFromIP float64 // the same from one address: 10
-	HandshakeTimeout          time.Duration
+	HandshakesPerSecond       float64       // of agents, all together: 100, in bursts of 5 times as many
+	HandshakesPerSecondFromIP float64       // the same from one address: 10
+	HandshakeTimeout          time.Duration // 10 s; who has not said ready by then is a client
+	AuthorizeTimeout          time.Duration // for a token that is shown later: 1 min
+
+	Clients           int           // connections without a tunnel: 1,000; so many may wait for their token, too
+	ClientsPerUser    int           // those of one user or address: 20
+	ClientIdleTimeout time.Duration // a client that asks for nothing: 10 min, as on API Gateway
+	ActionTimeout     time.Duration // 5 s
+	CheckInterval     time.Duration // at which revocations and the like are looked at: 2 s
+
+	NoticesPerSecond       float64 // of all senders together: 100, in bursts of 5 times as many
+	NoticesPerSecondFromIP float64 // the same from one address: 50
 
 	PingInterval time.Duration // on an idle agent connection: 10 s
 	PingTimeout  time.Duration // silence after which an agent is dead: 25 s
@@ -105,6 +134,14 @@ func (l *Limits) setDefaults() {
 	orDefault(&l.HandshakesPerSecond, 100)
 	orDefault(&l.HandshakesPerSecondFromIP, 10)
 	orDefault(&l.HandshakeTimeout, 10*time.Second)
+	orDefault(&l.AuthorizeTimeout, time.Minute)
+	orDefault(&l.Clients, 1000)
+	orDefault(&l.ClientsPerUser, 20)
+	orDefault(&l.ClientIdleTimeout, 10*time.Minute)
+	orDefault(&l.ActionTimeout, 5*time.Second)
+	orDefault(&l.CheckInterval, 2*time.Second)
+	orDefault(&l.NoticesPerSecond, 100)
+	orDefault(&l.NoticesPerSecondFromIP, 50)
 	orDefault(&l.PingInterval, 10*time.Second)
 	orDefault(&l.PingTimeout, 25*time.Second)
 	orDefault(&l.ProbeTimeout, 3*time.Second)
@@ -115,11 +152,13 @@ func (l *Limits) setDefaults() {
 func (l *Limits) validate() error {
 	for name, bad := range map[string]bool{
 		"HeaderBytes":  l.HeaderBytes < 4<<10,
-		"timeouts":     min(l.HeaderTimeout, l.IdleTimeout, l.StallTimeout, l.UploadTimeout, l.BodyStallTimeout, l.AnswerTimeout, l.HandshakeTimeout, l.PingInterval, l.ProbeTimeout, l.DrainTimeout, l.Grace) < 0,
+		"timeouts":     min(l.HeaderTimeout, l.IdleTimeout, l.StallTimeout, l.UploadTimeout, l.BodyStallTimeout, l.AnswerTimeout, l.HandshakeTimeout, l.AuthorizeTimeout, l.ClientIdleTimeout, l.ActionTimeout, l.CheckInterval, l.PingInterval, l.ProbeTimeout, l.DrainTimeout, l.Grace) < 0,
 		"PingTimeout":  l.PingTimeout <= l.PingInterval,
 		"BodyBytes":    l.BodyBytes < 1 || l.BodyBytes > wire.MaxRelayBody || l.PendingBodyBytes < 4*l.BodyBytes,
 		"tunnels":      l.StreamsPerTunnel < 1 || l.StreamsPerVisitor < 1 || l.TunnelsPerOwner < 1 || l.Tunnels < 1,
 		"handshakes/s": l.HandshakesPerSecond < 0 || l.HandshakesPerSecondFromIP < 0,
+		"notices/s":    l.NoticesPerSecond < 0 || l.NoticesPerSecondFromIP < 0,
+		"clients":      l.Clients < 1 || l.ClientsPerUser < 1,
 	} {
 		if bad {
 			return fmt.Errorf("the limit %s is out of range", name)
@@ -150,6 +189,14 @@ func (c *Config) prepare() error {
 		if !prefix.IsValid() {
 			return fmt.Errorf("trusted proxy %d is no address range", i+1)
 		}
+	}
+	switch {
+	case c.ConnectAuth == "":
+		c.ConnectAuth = AuthRequired
+	case c.ConnectAuth != AuthRequired && c.ConnectAuth != AuthDeferred:
+		return fmt.Errorf("tokens are %q or %q when connecting, not %q", AuthRequired, AuthDeferred, c.ConnectAuth)
+	case c.ConnectAuth == AuthDeferred && c.Authenticate == nil:
+		return errors.New("tokens cannot be shown later where none are taken")
 	}
 	if c.MaxAgentAge < 0 {
 		return errors.New("an agent's connection cannot have a negative age")

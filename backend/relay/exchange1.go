@@ -61,7 +61,7 @@ func (l *link1) exchange(v *visit) bool {
 		v.fail(http.StatusBadRequest, "Bad request.", true)
 		return true
 	}
-	err = l.send(ctx, text)
+	err = l.write(ctx, text)
 	if err == errLinkOver {
 		return false
 	}

@@ -2,6 +2,7 @@ package relay
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"io"
@@ -18,29 +19,32 @@ import (
 var (
 	errLinkOver = errors.New("the agent's connection takes no more requests")
 	errLinkBusy = errors.New("the agent has as many requests under way as it may")
-	errNotSent  = errors.New("the agent's connection broke while a request was being sent")
+	errNotSent  = errors.New("the agent's connection broke while something was being sent")
 )
 
-const (
-	// writeChunk is the part of a message that is written under one deadline.
-	writeChunk = 64 << 10
-	// maxPings bounds the agent's pings that wait for their pongs.
-	maxPings = 16
-)
+// writeChunk is the part of a message that is written under one deadline.
+const writeChunk = 64 << 10
 
-// link1 is an agent's connection in form 1: one message for each request, one for
-// each answer, which count on this connection only.
+// link1 is a connection in form 1: once it is an agent's, one message for each
+// request, one for each answer, which count on this connection only.
 type link1 struct {
-	ws       *websocket.Conn
-	log      *slog.Logger
-	limits   Limits
-	memory   *share
-	declared bool
-	sending  chan struct{} // holds one token: whose turn it is to write a message
-	pings    chan struct{} // from the agent, not yet answered
-	over     chan struct{} // closed when run is over
+	ws      *websocket.Conn
+	log     *slog.Logger
+	limits  Limits
+	memory  *share
+	take    taker
+	sending chan struct{} // holds one token: whose turn it is to write a message
+	out     *outbox
+	over    chan struct{} // closed when run is over
+
+	// waiting ends when speak is to wait for its turn no longer.
+	waiting  context.Context
+	hurry    context.CancelFunc
+	carrying bool // it is an agent's; only the reader uses it
+	declared bool // its agent has declared protocol 2; set before it carries
 
 	mu        sync.Mutex
+	seen      time.Time // the last sign of life
 	count     uint64
 	pending   map[string]*pending1
 	draining  bool
@@ -49,19 +53,32 @@ type link1 struct {
 	closing   bool
 }
 
-func newLink1(s *Server, ws *websocket.Conn, declared bool) *link1 {
+func newLink1(s *Server, ws *websocket.Conn, take taker) *link1 {
 	l := &link1{
-		ws: ws, log: s.log, limits: s.cfg.Limits, memory: s.memory.share(), declared: declared,
-		sending: make(chan struct{}, 1), pings: make(chan struct{}, maxPings), over: make(chan struct{}),
-		pending: make(map[string]*pending1), idle: make(chan struct{}),
+		ws: ws, log: s.log, limits: s.cfg.Limits, memory: s.memory.share(), take: take,
+		sending: make(chan struct{}, 1), out: newOutbox(), over: make(chan struct{}),
+		pending: make(map[string]*pending1), idle: make(chan struct{}), seen: time.Now(),
 	}
+	l.waiting, l.hurry = context.WithCancel(context.Background())
 	l.sending <- struct{}{}
 	return l
 }
 
-// run reads what the agent sends.
+func (l *link1) limit(n int64) { l.ws.SetReadLimit(n) }
+
+func (l *link1) carry(declared bool) {
+	l.carrying, l.declared = true, declared
+	l.limit(wire.MaxRelayMessage)
+}
+
+func (l *link1) lastSeen() time.Time {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.seen
+}
+
+// run reads what the peer sends.
 func (l *link1) run(ctx context.Context) error {
-	l.ws.SetReadLimit(wire.MaxRelayMessage)
 	l.ws.SetPongHandler(func(string) error { l.heard(); return nil })
 	l.ws.SetPingHandler(func(text string) error {
 		l.heard()
@@ -71,23 +88,53 @@ func (l *link1) run(ctx context.Context) error {
 		}
 		return err
 	})
-	stop := context.AfterFunc(ctx, func() { l.ws.Close() })
-	var pinger sync.WaitGroup
-	pinger.Go(l.keepAlive)
+	stop := context.AfterFunc(ctx, func() { l.close(closeGoingAway, "") })
+	var writers sync.WaitGroup
+	writers.Go(l.keepAlive)
+	writers.Go(l.speak)
 	l.mu.Lock()
 	l.extend() // which is no sign of life yet
 	l.mu.Unlock()
 	err := l.read()
 	stop()
 	close(l.over)
+	l.hurry()
 	l.ws.Close()
-	pinger.Wait()
+	writers.Wait()
 	return err
 }
 
-// keepAlive asks for a sign of life now and then, and answers when the agent does.
-// Nothing else is ever sent to it unasked: an original agent knows no such message.
-// The reader must not write: it would wait for an agent that waits for it.
+// speak sends what was posted. The reader must not write: it would wait for a peer
+// that waits for it.
+func (l *link1) speak() {
+	for {
+		select {
+		case <-l.over:
+			return
+		case <-l.out.wake:
+		}
+		letters, goodbye := l.out.take()
+		for _, m := range letters {
+			err := l.write(l.waiting, m.text)
+			if err != nil {
+				l.log.Debug("message not sent", "cause", err)
+			}
+			if m.sent != nil {
+				m.sent <- err
+			}
+		}
+		if goodbye != nil {
+			message := websocket.FormatCloseMessage(goodbye.code, cutReason(goodbye.reason))
+			if l.ws.WriteControl(websocket.CloseMessage, message, time.Now().Add(closeLinger)) != nil {
+				l.ws.Close()
+			}
+			return
+		}
+	}
+}
+
+// keepAlive asks for a sign of life now and then. Nothing else is ever sent unasked
+// to a peer that has declared nothing: an original agent knows no such message.
 func (l *link1) keepAlive() {
 	ticker := time.NewTicker(l.limits.PingInterval)
 	defer ticker.Stop()
@@ -95,8 +142,6 @@ func (l *link1) keepAlive() {
 		select {
 		case <-l.over:
 			return
-		case <-l.pings:
-			l.sendMessage(&wire.Pong{})
 		case <-ticker.C:
 			// A write that misses its deadline ends the connection for good.
 			l.ws.WriteControl(websocket.PingMessage, nil, time.Now().Add(l.limits.PingTimeout))
@@ -108,6 +153,7 @@ func (l *link1) keepAlive() {
 func (l *link1) heard() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	l.seen = time.Now()
 	l.extend()
 	for _, c := range l.listeners {
 		close(c)
@@ -137,33 +183,38 @@ func (a attentive) Read(p []byte) (int, error) {
 }
 
 func (l *link1) read() error {
+	var violation error
 	for {
 		kind, r, err := l.ws.NextReader()
 		if err != nil {
-			return err
+			return cmp.Or(violation, err)
 		}
 		l.heard()
 		if kind != websocket.TextMessage {
+			violation = errors.New("the peer sent a binary message")
 			l.close(websocket.CloseUnsupportedData, "only text messages are understood")
-			return errors.New("the agent sent a binary message")
+		}
+		if violation != nil {
+			continue // until the goodbye is answered, or its time is over
 		}
 		var text bytes.Buffer
 		if _, err := text.ReadFrom(attentive{r, l}); err != nil {
 			return err
 		}
-		l.take(text.Bytes())
+		l.dispatch(text.Bytes())
 	}
 }
 
-// take acts on one message.
-func (l *link1) take(text []byte) {
+// dispatch acts on one message, or leaves that to take.
+func (l *link1) dispatch(text []byte) {
 	message, err := wire.Decode(text, wire.MaxRelayMessage)
 	var about *wire.MessageError
 	switch {
 	case errors.As(err, &about):
 		l.deliver(about.RequestID, answer1{err: &wire.ResetError{Code: wire.ResetProtocol, Message: msgNoAnswer}})
+		return
 	case err != nil:
-		l.log.Debug("agent's message ignored", "cause", err)
+		l.take(message, err, len(text))
 		return
 	}
 	switch m := message.(type) {
@@ -171,21 +222,40 @@ func (l *link1) take(text []byte) {
 		l.deliver(m.RequestID, answer1{HTTPResponse: m})
 	case *wire.ErrorMessage:
 		if m.RequestID == "" {
-			l.log.Info("agent reports an error", "code", m.Code, "message", m.Message)
+			logReport(l.log, l.carrying, m)
 			return
 		}
 		l.deliver(m.RequestID, answer1{err: &wire.ResetError{Code: m.Code.Reset(), Message: m.Message}})
 	case *wire.Ping:
-		select {
-		case l.pings <- struct{}{}:
-		default: // enough pongs are under way
-		}
+		l.post(pong) // or enough of them are under way
+	default:
+		l.take(message, nil, len(text))
 	}
 }
 
-// send writes one message. If it returns errNotSent, the agent may have got a part
-// of it; after any other error it has got nothing.
+// pong answers a ping message.
+var pong = []byte(`{"type":"pong"}`)
+
+func (l *link1) post(text []byte) error { return l.out.add(letter{text: text}) }
+
 func (l *link1) send(ctx context.Context, text []byte) error {
+	sent := make(chan error, 1)
+	if err := l.out.add(letter{text, sent}); err != nil {
+		return err
+	}
+	select {
+	case err := <-sent:
+		return err
+	case <-l.over:
+		return errLinkOver
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// write writes one message. If it returns errNotSent, the agent may have got a part
+// of it; after any other error it has got nothing.
+func (l *link1) write(ctx context.Context, text []byte) error {
 	select {
 	case <-l.sending:
 	case <-l.over:
@@ -214,19 +284,6 @@ func (l *link1) send(ctx context.Context, text []byte) error {
 	return nil
 }
 
-// sendMessage is send for messages that are small and may get lost.
-func (l *link1) sendMessage(message any) {
-	text, err := wire.Encode(message)
-	if err == nil {
-		ctx, cancel := context.WithTimeout(context.Background(), l.limits.PingInterval)
-		defer cancel()
-		err = l.send(ctx, text)
-	}
-	if err != nil {
-		l.log.Debug("message to an agent not sent", "cause", err)
-	}
-}
-
 func (l *link1) probe(ctx context.Context) error {
 	c := make(chan struct{})
 	l.mu.Lock()
@@ -246,12 +303,6 @@ func (l *link1) probe(ctx context.Context) error {
 	}
 }
 
-func (l *link1) tell(e *wire.Error) {
-	if l.declared {
-		l.sendMessage(&wire.ErrorMessage{Code: e.Code, Message: e.Message})
-	}
-}
-
 func (l *link1) drain(ctx context.Context) {
 	l.mu.Lock()
 	l.draining = true
@@ -264,14 +315,16 @@ func (l *link1) drain(ctx context.Context) {
 	}
 }
 
-// close says goodbye; run returns when the agent has answered, or soon after.
+// close says goodbye after what was posted; run returns when the peer has answered,
+// or soon after.
 func (l *link1) close(code int, reason string) {
 	l.mu.Lock()
-	l.closing = true
-	deadline := time.Now().Add(closeLinger)
-	l.ws.SetReadDeadline(deadline)
-	l.mu.Unlock()
-	if l.ws.WriteControl(websocket.CloseMessage, websocket.FormatCloseMessage(code, reason), deadline) != nil {
-		l.ws.Close()
+	defer l.mu.Unlock()
+	if l.closing {
+		return
 	}
+	l.closing = true
+	l.ws.SetReadDeadline(time.Now().Add(closeLinger))
+	l.out.end(code, reason)
+	time.AfterFunc(closeLinger/2, l.hurry)
 }

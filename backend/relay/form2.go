@@ -2,7 +2,9 @@ package relay
 
 import (
 	"context"
+	"errors"
 	"log/slog"
+	"time"
 
 	"github.com/gorilla/websocket"
 
@@ -10,14 +12,16 @@ import (
 	"culvert/backend/wire"
 )
 
-// link2 is an agent's connection in form 2.
+// link2 is a connection in form 2.
 type link2 struct {
-	conn *mux.Conn
-	log  *slog.Logger
+	conn     *mux.Conn
+	log      *slog.Logger
+	take     taker
+	carrying bool // it is an agent's; only the reader uses it
 }
 
-func newLink2(s *Server, ws *websocket.Conn) *link2 {
-	l := &link2{log: s.log}
+func newLink2(s *Server, ws *websocket.Conn, take taker) *link2 {
+	l := &link2{log: s.log, take: take}
 	l.conn = mux.New(ws, mux.Config{
 		OnText:       l.onText,
 		MaxStreams:   s.cfg.Limits.StreamsPerTunnel,
@@ -27,38 +31,47 @@ func newLink2(s *Server, ws *websocket.Conn) *link2 {
 	return l
 }
 
-// onText answers what stands beside the frames.
+// onText acts on what stands beside the frames, or leaves that to take.
 func (l *link2) onText(text []byte) {
 	message, err := wire.Decode(text, wire.MaxControlMessage)
-	if err != nil {
-		l.log.Debug("agent's message ignored", "cause", err)
-		return
-	}
-	switch message := message.(type) {
+	switch m := message.(type) {
 	case *wire.Ping:
-		l.send(&wire.Pong{})
+		l.post(pong) // or enough of them are under way
 	case *wire.ErrorMessage:
-		l.log.Info("agent reports an error", "code", message.Code, "message", message.Message)
+		logReport(l.log, l.carrying, m)
+	default:
+		l.take(message, err, len(text))
 	}
 }
 
-func (l *link2) send(message any) {
-	text, err := wire.Encode(message)
-	if err == nil {
-		err = l.conn.SendText(text)
-	}
-	if err != nil {
-		l.log.Debug("message to an agent not sent", "cause", err)
+// logReport notes an agent's error about the connection. Others may not write into
+// the log.
+func logReport(log *slog.Logger, carrying bool, m *wire.ErrorMessage) {
+	if m != nil && carrying {
+		log.Info("agent reports an error", "code", cutName(string(m.Code)), "message", cutName(m.Message))
 	}
 }
+
+func (l *link2) limit(int64) {} // the multiplexer has its own
+
+func (l *link2) carry(bool) { l.carrying = true }
+
+func (l *link2) post(text []byte) error {
+	err := l.conn.SendText(text)
+	if errors.Is(err, wire.ErrTooLarge) {
+		return errSlow
+	}
+	return err
+}
+
+// send need not wait: texts keep their order, and overtake frames.
+func (l *link2) send(_ context.Context, text []byte) error { return l.conn.SendText(text) }
 
 func (l *link2) run(ctx context.Context) error { return l.conn.Run(ctx) }
 
-func (l *link2) probe(ctx context.Context) error { return l.conn.Probe(ctx) }
+func (l *link2) lastSeen() time.Time { return l.conn.LastSeen() }
 
-func (l *link2) tell(e *wire.Error) {
-	l.send(&wire.ErrorMessage{Code: e.Code, Message: e.Message})
-}
+func (l *link2) probe(ctx context.Context) error { return l.conn.Probe(ctx) }
 
 func (l *link2) drain(ctx context.Context) { l.conn.Drain(ctx) }
 

@@ -2,102 +2,95 @@ package relay
 
 import (
 	"context"
-	"crypto/rand"
-	"fmt"
-	"net/netip"
+	"errors"
+	"slices"
 	"time"
-
-	"github.com/gorilla/websocket"
 
 	"culvert/backend/auth"
 	"culvert/backend/tunnel"
 	"culvert/backend/wire"
 )
 
-const (
-	maxNoise = 16 // messages before ready, or after a refusal
-	// maxProbed bounds the tunnels of one token whose holders are asked whether they live.
-	maxProbed = 3
-)
+// maxProbed bounds the tunnels of one token whose holders are asked whether they live.
+const maxProbed = 3
 
-// handshake is the part of an agent's connection before it has its tunnel.
+// handshake is what makes a connection an agent's: from ready to its tunnel.
 type handshake struct {
 	s        *Server
-	ws       *websocket.Conn
+	c        *connection
 	identity auth.Identity
-	from     netip.Addr
-	hosts    []string
-	// challenge is new for each connection, and part of what an owner has to sign.
-	challenge string
-	ready     wire.Ready
+	ready    *wire.Ready
 }
 
-func (h *handshake) form2() bool { return h.ws.Subprotocol() == wire.Subprotocol }
+// becomeAgent acts on ready; err is what is wrong with it. The reader waits for it:
+// nothing that comes meanwhile could be about anything else.
+func (c *connection) becomeAgent(ready *wire.Ready, err error) {
+	if ready == nil {
+		ready = &wire.Ready{}
+	}
+	st := c.s.connections.standingOf(c)
+	h := &handshake{s: c.s, c: c, identity: st.identity, ready: ready}
+	switch {
+	case err != nil:
+		err = &wire.Error{Code: wire.CodeInvalidRequest, Message: err.Error()}
+	case !st.authorised:
+		err = &wire.Error{Code: wire.CodeUnauthorized, Message: "say first who you are: connect with a token, or send authorize before ready"}
+	default:
+		err = h.run()
+	}
+	var refusal *wire.Error
+	switch {
+	case err == nil:
+	case errors.As(err, &refusal):
+		c.s.log.Info("agent refused", "from", c.from, "code", refusal.Code, "cause", refusal.Message)
+		h.refuse(refusal)
+	default:
+		c.s.log.Debug("agent left during the handshake", "from", c.from, "cause", err)
+		c.link.close(closeGoingAway, "")
+	}
+}
 
 // declared reports whether the peer knows more than the original protocol.
-func (h *handshake) declared() bool { return h.form2() || h.ready.Declared() }
+func (h *handshake) declared() bool { return h.c.form2 || h.ready.Declared() }
 
-// run waits for ready and gives the agent a tunnel. Then the agent's link can be
-// used, and is to be run.
-func (h *handshake) run() (*agent, error) {
-	h.ws.SetReadLimit(wire.MaxControlMessage)
-	h.ws.SetReadDeadline(time.Now().Add(h.s.cfg.Limits.HandshakeTimeout))
-	if err := h.awaitReady(); err != nil {
-		return nil, err
-	}
+// run gives the agent a tunnel.
+func (h *handshake) run() error {
 	claim, err := h.claim()
 	if err != nil {
-		return nil, err
+		return err
 	}
-	a := &agent{id: rand.Text(), quota: claim.Owner, ready: make(chan struct{}), gone: make(chan struct{})}
+	a := &agent{
+		conn: h.c, link: h.c.link, declared: h.declared(), quota: claim.Owner,
+		ready: make(chan struct{}), gone: make(chan struct{}),
+	}
 	if owner := h.identity.Owner(); owner != "" {
 		a.quota = owner
 	} else if a.quota == "" {
-		a.quota = "from:" + throttleKey(h.from).String()
+		a.quota = h.c.address()
 	}
 	old, verdict, err := h.obtainCounted(a, claim)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	if err := h.establish(a, claim.Owner); err != nil {
+	h.s.connections.hush(h.c)
+	h.c.link.carry(h.ready.Declared())
+	err = h.establish(a, claim.Owner)
+	if err == nil && !h.s.connections.serveAsAgent(h.c, a, h.ready) {
+		err = errLinkOver
+	}
+	if err != nil {
 		close(a.gone)
 		h.s.registry.release(a, time.Now())
-		return nil, err
+		return err
 	}
-	// The link has deadlines of its own.
-	h.ws.SetReadDeadline(time.Time{})
-	h.ws.SetWriteDeadline(time.Time{})
-	if h.form2() {
-		a.link = newLink2(h.s, h.ws)
-	} else {
-		a.link = newLink1(h.s, h.ws, h.ready.Declared())
-	}
+	h.c.retired = h.s.ageOut(a)
 	h.s.registry.settle(a)
 	if old != nil {
 		h.s.background(func() { h.s.dismiss(old, verdict) })
 	}
-	return a, nil
-}
-
-func (h *handshake) awaitReady() error {
-	for range maxNoise {
-		kind, text, err := h.ws.ReadMessage()
-		if err != nil {
-			return err
-		}
-		if kind != websocket.TextMessage {
-			return &wire.Error{Code: wire.CodeInvalidRequest, Message: "the first message must be ready, as text"}
-		}
-		message, err := wire.Decode(text, wire.MaxControlMessage)
-		if err != nil {
-			return &wire.Error{Code: wire.CodeInvalidRequest, Message: "the first message must be ready: " + err.Error()}
-		}
-		if ready, ok := message.(*wire.Ready); ok {
-			h.ready = *ready
-			return nil
-		}
-	}
-	return &wire.Error{Code: wire.CodeInvalidRequest, Message: "the first message must be ready"}
+	h.s.log.Info("agent connected", "tunnel", a.tunnel, "connection", h.c.id, "from", h.c.from,
+		"epoch", a.epoch, "form2", h.c.form2, "agent", cutName(h.ready.Agent))
+	return nil
 }
 
 // claim turns ready into a claim, once it is clear who the agent is.
@@ -105,10 +98,11 @@ func (h *handshake) claim() (tunnel.Claim, error) {
 	if !h.declared() {
 		return tunnel.Claim{}, nil
 	}
-	return h.identity.Claim(&h.ready, auth.Checks{
-		Challenge: h.challenge, Hosts: h.hosts, Resume: h.s.resumer,
-		Advice: fmt.Sprintf("connect to the relay by its public address %s", h.s.cfg.PublicURL),
-	})
+	claim, err := h.identity.Claim(h.ready, h.c.checks())
+	if err == nil && claim.Owner != "" && !h.s.connections.own(h.c, claim.Owner) {
+		err = &wire.Error{Code: wire.CodeForbidden, Message: "this connection is another user's already: connect anew"}
+	}
+	return claim, err
 }
 
 // obtain gets the tunnel of the claim for a, or one that is free if the claim
@@ -182,41 +176,49 @@ func (h *handshake) maxTunnels() int {
 
 // establish tells the agent what it has got.
 func (h *handshake) establish(a *agent, owner string) error {
-	e := &wire.Established{ConnectionID: a.id, TunnelID: a.tunnel}
+	e := &wire.Established{ConnectionID: h.c.id, TunnelID: a.tunnel}
 	e.PublicURL, e.PathBasedURL, e.SubdomainURL = h.s.cfg.publicURLs(a.tunnel)
 	if h.declared() {
 		e.Protocol = wire.ProtocolVersion
-		e.Capabilities = []wire.Capability{wire.CapResume}
+		e.Capabilities = h.agreed()
 		e.Resume = h.s.resumer.Secret(a.tunnel, owner)
 		e.Epoch = a.epoch
-		e.MaxAgeMS = h.s.cfg.MaxAgentAge.Milliseconds()
+		e.MaxAgeMS = h.s.ageLimit(h.identity, time.Now()).Milliseconds()
 		e.Backend = "culvert-relay " + h.s.cfg.Version
 	}
 	text, err := wire.Encode(e)
 	if err != nil {
 		return err
 	}
-	return h.write(text)
+	ctx, cancel := context.WithTimeout(h.c.ctx, h.s.cfg.Limits.HandshakeTimeout)
+	defer cancel()
+	return h.c.link.send(ctx, text)
 }
 
-func (h *handshake) write(text []byte) error {
-	h.ws.SetWriteDeadline(time.Now().Add(h.s.cfg.Limits.HandshakeTimeout))
-	return h.ws.WriteMessage(websocket.TextMessage, text)
+// agreed are the capabilities of this connection.
+func (h *handshake) agreed() []wire.Capability {
+	list := []wire.Capability{wire.CapResume}
+	for _, capability := range []wire.Capability{wire.CapActions, wire.CapNotices} {
+		if slices.Contains(h.ready.Capabilities, capability) {
+			list = append(list, capability)
+		}
+	}
+	return list
 }
 
 // refuse tells the agent why it gets no tunnel.
 func (h *handshake) refuse(e *wire.Error) {
+	if !h.s.connections.depart(h.c) {
+		return
+	}
 	message := &wire.ErrorMessage{Code: e.Code, Message: e.Message}
 	if !h.declared() {
 		message.Code = e.Code.Original()
 	}
-	text, err := wire.Encode(message)
-	if err != nil || h.write(text) != nil {
-		return
-	}
+	h.c.post(message)
 	code := closePolicy
 	if !e.Code.Permanent() {
 		code = closeTryLater
 	}
-	closeWebSocket(h.ws, code, "refused")
+	h.c.link.close(code, "refused")
 }

@@ -105,46 +105,6 @@ func TestReadyIsChecked(t *testing.T) {
 	}
 }
 
-func TestTheFirstMessageMustBeReady(t *testing.T) {
-	t.Parallel()
-	r := startRelay(t, func(c *Config) { c.Limits.HandshakeTimeout = 200 * time.Millisecond })
-	for name, first := range map[string]func(*websocket.Conn){
-		"binary":     func(ws *websocket.Conn) { ws.WriteMessage(websocket.BinaryMessage, []byte{0}) },
-		"no JSON":    func(ws *websocket.Conn) { ws.WriteMessage(websocket.TextMessage, []byte("hello")) },
-		"many pings": func(ws *websocket.Conn) { ws.WriteJSON(object{"type": "ping"}); pingUntilClosed(ws) },
-		"too long":   func(ws *websocket.Conn) { ws.WriteMessage(websocket.TextMessage, make([]byte, 100<<10)) },
-		"nothing":    func(ws *websocket.Conn) {},
-	} {
-		ws := r.mustDialAgent(nil)
-		first(ws)
-		ws.SetReadDeadline(time.Now().Add(patienceForTests))
-		for {
-			_, text, err := ws.ReadMessage()
-			if err != nil {
-				break
-			}
-			if strings.Contains(string(text), "connection_established") {
-				t.Errorf("%s: taken for ready", name)
-			}
-		}
-	}
-	// What comes before ready and means nothing does no harm.
-	ws := r.mustDialAgent(nil)
-	writeObject(t, ws, object{"type": "hello"})
-	writeObject(t, ws, object{"type": "ready", "unknown": []int{1}})
-	if got := readObject(t, ws); got["type"] != "connection_established" {
-		t.Errorf("got %v", got)
-	}
-}
-
-func pingUntilClosed(ws *websocket.Conn) {
-	for range 100 {
-		if ws.WriteJSON(object{"type": "ping"}) != nil {
-			return
-		}
-	}
-}
-
 func TestNamesBelongToTheirOwners(t *testing.T) {
 	t.Parallel()
 	r := startRelay(t, nil)

@@ -3,6 +3,7 @@ package relay
 import (
 	"context"
 	"crypto/tls"
+	"encoding/json"
 	"errors"
 	"log/slog"
 	"net"
@@ -11,6 +12,7 @@ import (
 	"sync"
 	"time"
 
+	"culvert/backend/action"
 	"culvert/backend/tunnel"
 	"culvert/backend/visitor"
 	"culvert/backend/wire"
@@ -24,16 +26,22 @@ type Server struct {
 	state    *stateDir
 	registry *registry
 	resumer  tunnel.Resumer
-	throttle *throttle
+	throttle *throttle // of handshakes
+	notices  *throttle
 	memory   *budget
 	http     *http.Server
 	buffers  sync.Pool     // of *[copySize]byte
 	dirty    chan struct{} // has room for one: the reservations have changed
 
+	connections *connections
+	actions     []string // the names of all
+	// do is action.Do, but in tests.
+	do func(context.Context, *action.Call) (json.RawMessage, error)
+
 	ctx    context.Context // ends when everything must end
 	cancel context.CancelFunc
-	once   sync.Once // of Shutdown
-	saver  sync.WaitGroup
+	once   sync.Once      // of Shutdown
+	duties sync.WaitGroup // what goes on until the end
 
 	mu      sync.Mutex
 	closing bool // no new agents
@@ -49,8 +57,11 @@ func New(cfg Config) (*Server, error) {
 	s := &Server{
 		cfg: cfg, log: cfg.Logger, hostForm: strings.TrimSuffix(visitor.HostName(cfg.hostForm()), "."),
 		throttle: newThrottle(cfg.Limits.HandshakesPerSecond, cfg.Limits.HandshakesPerSecondFromIP),
+		notices:  newThrottle(cfg.Limits.NoticesPerSecond, cfg.Limits.NoticesPerSecondFromIP),
 		memory:   newBudget(cfg.Limits.PendingBodyBytes, cfg.Limits.BodyBytes),
 		dirty:    make(chan struct{}, 1),
+
+		connections: newConnections(&cfg.Limits), actions: actionNames(), do: action.Do,
 	}
 	key := newSigningKey()
 	var kept []tunnel.Record
@@ -71,8 +82,9 @@ func New(cfg Config) (*Server, error) {
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	s.http = s.newHTTPServer()
 	if s.state != nil {
-		s.saver.Go(func() { s.keepReservations(s.ctx) })
+		s.duties.Go(func() { s.keepReservations(s.ctx) })
 	}
+	s.duties.Go(func() { s.watchConnections(s.ctx) })
 	return s, nil
 }
 
@@ -143,12 +155,7 @@ func (s *Server) shutdown(ctx context.Context) {
 	s.closing = true
 	s.mu.Unlock()
 	for _, a := range s.registry.agents() {
-		if a.established() {
-			// Beside the others: one that takes nothing must not hold them up.
-			s.background(func() {
-				a.link.tell(&wire.Error{Code: wire.CodeGoingAway, Message: "the relay stops or restarts"})
-			})
-		}
+		a.tell(&wire.Error{Code: wire.CodeGoingAway, Message: "the relay stops or restarts"})
 	}
 	grace, cancel := context.WithTimeout(ctx, s.cfg.Limits.Grace)
 	defer cancel()
@@ -158,15 +165,13 @@ func (s *Server) shutdown(ctx context.Context) {
 	s.mu.Lock()
 	s.closed = true
 	s.mu.Unlock()
-	for _, a := range s.registry.agents() {
-		if a.established() {
-			a.link.close(closeGoingAway, "the relay stops")
-		}
+	for _, c := range s.connections.all() {
+		c.link.close(closeGoingAway, "the relay stops")
 	}
 	s.cancel()
 	s.http.Close()
 	s.work.Wait()
-	s.saver.Wait()
+	s.duties.Wait()
 }
 
 // enter counts something that Shutdown has to wait for; leave must follow if it

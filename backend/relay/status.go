@@ -11,6 +11,10 @@ import (
 
 // serveOwn answers on the relay's own paths.
 func (s *Server) serveOwn(w http.ResponseWriter, r *http.Request, path string) {
+	if path == notifyUserPath || path == notifyConnectionPath {
+		s.serveNotify(w, r, path)
+		return
+	}
 	if r.Method != http.MethodGet && r.Method != http.MethodHead {
 		w.Header().Set("Allow", "GET, HEAD")
 		if r.ContentLength != 0 && r.ProtoMajor == 1 {

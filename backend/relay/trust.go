@@ -7,30 +7,36 @@ import (
 	"net/url"
 	"strings"
 
-	"culvert/backend/auth"
 	"culvert/backend/visitor"
 	"culvert/backend/wire"
 )
 
-// admit says whether the request may become an agent's connection, and who it is
-// by its token; the identity is empty without one. A refusal is a *wire.Error.
-func (s *Server) admit(r *http.Request, peer netip.Addr) (auth.Identity, error) {
+// admit notes in p whether the request, which may become a connection, is authorised,
+// and who it is by its token. The error says why it may not: errUnsure, or a
+// *wire.Error.
+func (s *Server) admit(r *http.Request, peer netip.Addr, p *permit) (err error) {
 	if s.cfg.Authenticate != nil {
-		identity, err := s.cfg.Authenticate(r.Context(), bearerToken(r))
-		if err != nil {
-			return auth.Identity{}, &wire.Error{Code: wire.CodeUnauthorized, Message: err.Error()}
+		token := bearerToken(r)
+		if token == "" && s.cfg.ConnectAuth == AuthDeferred {
+			if s.connections.full(addressOf(p.from)) {
+				return &wire.Error{Code: wire.CodeThrottled, Message: "too many connections without a token: try again later, or connect with one"}
+			}
+			return nil
 		}
-		return identity, nil
+		p.identity, err = s.identify(r.Context(), token)
+		p.authorised = err == nil
+		return err
 	}
 	switch {
 	case len(r.Header["Origin"]) > 0:
 		// A browser: any web page can open a WebSocket to this machine's relay.
-		return auth.Identity{}, &wire.Error{Code: wire.CodeForbidden,
+		return &wire.Error{Code: wire.CodeForbidden,
 			Message: "web pages may be agents only with a token, and this relay takes none"}
 	case s.cfg.Open || trustedLoopback(r, peer, s.cfg.PublicURL):
-		return auth.Identity{}, nil
+		p.authorised = true
+		return nil
 	}
-	return auth.Identity{}, &wire.Error{Code: wire.CodeUnauthorized,
+	return &wire.Error{Code: wire.CodeUnauthorized,
 		Message: "this relay accepts agents only from its own machine: start it with a token secret (--jwt-secret-file), or with --open"}
 }
 
@@ -62,11 +68,18 @@ func loopbackHost(hostport string) bool {
 // bearerToken is the agent's token. Browsers and some WebSocket libraries cannot
 // set fields in the handshake: they put it into the URL.
 func bearerToken(r *http.Request) string {
+	if token := headerToken(r); token != "" {
+		return token
+	}
+	return r.URL.Query().Get("token")
+}
+
+func headerToken(r *http.Request) string {
 	scheme, token, ok := strings.Cut(r.Header.Get("Authorization"), " ")
 	if ok && strings.EqualFold(scheme, "Bearer") {
 		return strings.TrimSpace(token)
 	}
-	return r.URL.Query().Get("token")
+	return ""
 }
 
 // ownHosts are the hosts for which an agent's owner proof is believed. Where

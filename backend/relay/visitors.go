@@ -61,7 +61,7 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 		s.refuseVisitor(w, r, http.StatusBadRequest, "Bad request: a request for * needs a tunnel's host name.")
 	case path == "/" && websocket.IsWebSocketUpgrade(r):
 		peer, from := s.addresses(r)
-		s.serveAgent(w, r, peer, from)
+		s.serveConnect(w, r, peer, from)
 	case s.pointedHere(r):
 		s.refuseVisitor(w, r, http.StatusMisdirectedRequest, msgPointed)
 	case strings.HasPrefix(path, ownPath), strings.HasPrefix(path, statusPath):

@@ -29,6 +29,11 @@ type relayCmd struct {
 	PublicURL     string   `name:"public-url" placeholder:"URL" help:"Base of the URLs handed out, such as https://tunnel.example.com, where visitors reach this relay. Default: made from --listen."`
 	Subdomains    bool     `help:"Hand out https://ID.tunnel.example.com; needs a wildcard DNS record. Without it, and beside it, https://tunnel.example.com/ID works."`
 	JWTSecretFile filePath `name:"jwt-secret-file" placeholder:"FILE" help:"Agents need a JSON Web Token signed with the secret in this file (HS256; at least 32 bytes)."`
+	JWKS          jwksName `name:"jwks" placeholder:"FILE|URL" help:"Agents need a token signed with one of these public keys (JSON Web Key Set; RS, PS, ES or EdDSA); beside --jwt-secret-file, either will do. Read again when it changes."`
+	Audience      string   `placeholder:"AUD" help:"Accept only tokens made for this audience (aud)."`
+	Issuer        string   `placeholder:"ISS" help:"Accept only tokens of this issuer (iss)."`
+	ConnectAuth   string   `enum:"required,deferred" default:"required" placeholder:"WHEN" help:"When the token is due: required means when connecting; deferred, that it may also be shown within a minute by the action authorize. Default: required."`
+	Revoked       filePath `placeholder:"FILE" help:"Refuse the tokens in this list, also of those who are connected. Written by culvert token revoke, and read again when it changes."`
 	Open          bool     `help:"Let everybody be an agent. Whoever finds this relay can then publish whatever he likes under your name."`
 	TrustedProxy  []string `placeholder:"CIDR" help:"Believe X-Forwarded headers from these addresses; repeatable."`
 	TLSCert       filePath `name:"tls-cert" and:"tls" placeholder:"FILE" help:"Serve https with this certificate chain (PEM). It is read again when it changes."`
@@ -43,7 +48,18 @@ func (*relayCmd) Help() string {
     culvert relay --listen 0.0.0.0:443 --public-url https://tunnel.example.com \
         --tls-cert cert.pem --tls-key key.pem --jwt-secret-file secret
 
-Without --jwt-secret-file only agents on this machine are accepted, and only if --public-url is of this machine, too. Paths under /_culvert/ and /_status/ are the relay's own: /_culvert/healthz answers 200 while it runs.
+Without --jwt-secret-file and --jwks only agents on this machine are accepted, and only if --public-url is of this machine, too. Paths under /_culvert/ and /_status/ are the relay's own: /_culvert/healthz answers 200 while it runs.
+
+Programs without a tunnel may connect, too, as wscat and browsers do, and ask for actions:
+
+    {"action":"ping","data":"Ann"}
+
+A notice to the connections of a user, or to one of them (/_culvert/notify/connection, "connectionId"):
+
+    curl -H "Authorization: Bearer $(cat token)" -H 'Content-Type: application/json' \
+        -d '{"userId":"ann","data":"hello"}' https://tunnel.example.com/_culvert/notify/user
+
+A token may notify its own user, and with the claim "notify":true everybody.
 
 SIGTERM or SIGINT: agents are sent away, visitors may finish for 10 seconds; a second signal ends that at once. Agents get the same URLs when the relay is back: its signing key and their reservations are kept in the config folder.`
 }
@@ -54,7 +70,8 @@ type relayPlan struct {
 	port     int
 	public   *url.URL // nil: made from the address
 	config   relay.Config
-	cert     *certificate // nil: no TLS
+	cert     *certificate   // nil: no TLS
+	verifier *auth.Verifier // nil: no tokens
 	warnings []string
 }
 
@@ -95,6 +112,7 @@ func (c *relayCmd) Run(out *output) error {
 	for _, warning := range append(plan.warnings, c.unreachable(cfg.PublicURL, plan.host)...) {
 		log.Warn(warning)
 	}
+	defer plan.fetchKeys()()
 	fmt.Fprintf(out.stdout, "culvert relay listens on %s, public URL %s\n", ln.Addr(), cfg.PublicURL)
 
 	served := make(chan error, 1)
@@ -145,20 +163,8 @@ func (c *relayCmd) plan(log *slog.Logger) (*relayPlan, error) {
 		}
 		p.config.TrustedProxies = append(p.config.TrustedProxies, prefix)
 	}
-	if c.Open && c.JWTSecretFile != "" {
-		return nil, errors.New("--open lets everybody in, --jwt-secret-file only those with a token: leave one of them out")
-	}
-	if c.JWTSecretFile != "" {
-		secret, err := auth.LoadSecret(string(c.JWTSecretFile))
-		if err != nil {
-			return nil, fmt.Errorf("--jwt-secret-file: %w", err)
-		}
-		verifier, err := auth.NewSecretVerifier(secret)
-		if err != nil {
-			return nil, err
-		}
-		p.config.Authenticate = verifier.Verify
-		p.warn(config.LooseMode(string(c.JWTSecretFile)))
+	if err := c.planTokens(p, log); err != nil {
+		return nil, err
 	}
 	if c.TLSCert != "" {
 		if p.cert, err = loadCertificate(string(c.TLSCert), string(c.TLSKey), log); err != nil {
@@ -214,8 +220,8 @@ func (c *relayCmd) unreachable(public *url.URL, host string) (warnings []string)
 	if addr, err := netip.ParseAddr(host); c.PublicURL == "" && (host == "" || err == nil && addr.IsUnspecified()) {
 		warnings = append(warnings, fmt.Sprintf("the URLs handed out begin with %s and work on this machine only: name the address that visitors use with --public-url", public))
 	}
-	if !loopback && !c.Open && c.JWTSecretFile == "" {
-		warnings = append(warnings, "no agent will be accepted: the public URL is not of this machine, so agents need a token; give --jwt-secret-file")
+	if !loopback && !c.Open && !c.wantsTokens() {
+		warnings = append(warnings, "no agent will be accepted: the public URL is not of this machine, so agents need a token; give --jwt-secret-file or --jwks")
 	}
 	return warnings
 }
