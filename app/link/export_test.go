@@ -2,6 +2,9 @@ package link
 
 import (
 	"context"
+	"net"
+	"net/url"
+	"sync"
 	"testing"
 	"time"
 )
@@ -35,4 +38,26 @@ func (g Gateway) Visit(method, uri string, body []byte) ([]byte, error) {
 // Stream is one request whose answer is streamed.
 func (g Gateway) Stream(ctx context.Context, uri string) ([]byte, error) {
 	return g.consume(ctx, g.begin("GET", uri, nil, streaming), 8)
+}
+
+// HalfOpen makes a configuration whose first connection is to a backend that is gone
+// without a word after it has greeted; later ones are to one that lives.
+func HalfOpen(t *testing.T, scheme string, form2 bool) *Config {
+	t.Helper()
+	var serving sync.WaitGroup
+	t.Cleanup(serving.Wait)
+	dials := 0
+	return &Config{
+		Backend: &url.URL{Scheme: scheme, Host: "backend.test"}, Handler: echo,
+		dial: func(context.Context, string, string) (net.Conn, error) {
+			dials++
+			here, there := net.Pipe()
+			b := &pipeBackend{t: t, form2: form2, gate: make(chan struct{}, 1)}
+			b.gate <- struct{}{}
+			b.conn = gatedConn{there, b.gate}
+			gone := dials == 1
+			serving.Go(func() { b.serve(greetDeclared, gone || scheme == "ws") })
+			return here, nil
+		},
+	}
 }
