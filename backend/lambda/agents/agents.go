@@ -163,6 +163,7 @@ type patience struct {
 	look     time.Duration // between looks whether it came
 	tell     time.Duration // before an agent is told once more that it has its tunnel
 	farewell time.Duration // for an agent to read the last message, before it is cut off
+	list     time.Duration // for all answers about a user's connections, and as long for removing those that have gone
 }
 
 // New makes an Agents. It asks for nothing yet.
@@ -171,7 +172,7 @@ func New(cfg Config) (*Agents, error) {
 		return nil, err
 	}
 	a := &Agents{cfg: cfg, log: cfg.Logger, now: cfg.Now, count: func(string) {}, urls: newURLs(&cfg),
-		patience: patience{probe: 2 * time.Second, look: 200 * time.Millisecond, tell: 200 * time.Millisecond, farewell: 500 * time.Millisecond}}
+		patience: patience{probe: 2 * time.Second, look: 200 * time.Millisecond, tell: 200 * time.Millisecond, farewell: 500 * time.Millisecond, list: 5 * time.Second}}
 	if a.log == nil {
 		a.log = slog.New(slog.DiscardHandler)
 	}

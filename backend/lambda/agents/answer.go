@@ -107,7 +107,10 @@ func (a *Agents) ticketOf(ctx context.Context, m *event.Message, e *envelope) (t
 	t, err := a.check(set, m, e)
 	if errors.Is(err, ticket.ErrForged) {
 		set, changed, e2 := a.cfg.Keys.Reread(ctx, set)
-		if e2 == nil && changed {
+		if e2 != nil {
+			return ticket.Ticket{}, e2
+		}
+		if changed {
 			return a.check(set, m, e)
 		}
 	}

@@ -132,7 +132,11 @@ func (a *Agents) verify(ctx context.Context, set *keys.Set, token string) (auth.
 	who, err := set.Tokens.Verify(ctx, token)
 	if errors.Is(err, auth.ErrInvalidToken) && token != "" && !errors.Is(err, auth.ErrExpired) {
 		// It may be signed with a secret that is newer than those known here.
-		if newer, changed, e := a.cfg.Keys.Reread(ctx, set); e == nil && changed {
+		newer, changed, e := a.cfg.Keys.Reread(ctx, set)
+		if e != nil {
+			return auth.Identity{}, e
+		}
+		if changed {
 			who, err = newer.Tokens.Verify(ctx, token)
 		}
 	}

@@ -15,10 +15,9 @@ import (
 
 const (
 	// maxListed bounds the connections that are listed, of which maxAsked are asked for
-	// at once, all of them within askWithin.
+	// at once.
 	maxListed = 100
 	maxAsked  = 20
-	askWithin = 5 * time.Second
 	// youth is how long API Gateway may not know a connection yet.
 	youth = 5 * time.Second
 )
@@ -86,7 +85,7 @@ func (a *Agents) connections(ctx context.Context, r *asking) reply {
 // ask asks API Gateway for connections: when each was last active, if that is known, and
 // which have gone. mine is known to be there. The error is one of several.
 func (a *Agents) ask(ctx context.Context, all []store.UserConnection, mine string) (seen []time.Time, gone []string, err error) {
-	ctx, cancel := context.WithTimeout(ctx, askWithin)
+	ctx, cancel := context.WithTimeout(ctx, a.patience.list)
 	defer cancel()
 	seen = make([]time.Time, len(all))
 	failed := make([]error, len(all))
@@ -123,7 +122,7 @@ func (a *Agents) ask(ctx context.Context, all []store.UserConnection, mine strin
 // forget removes connections that have gone. What cannot be removed now is found again
 // by whoever asks next.
 func (a *Agents) forget(ctx context.Context, gone []string) error {
-	ctx, cancel := context.WithTimeout(ctx, askWithin)
+	ctx, cancel := context.WithTimeout(ctx, a.patience.list)
 	defer cancel()
 	for _, connection := range gone {
 		if err := a.cfg.Store.Forget(ctx, connection); err != nil {

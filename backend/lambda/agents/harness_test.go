@@ -15,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/golang-jwt/jwt/v5"
 	"go.uber.org/goleak"
 
@@ -23,7 +24,6 @@ import (
 	"culvert/backend/lambda/keys"
 	"culvert/backend/lambda/post"
 	"culvert/backend/lambda/store"
-	"culvert/backend/lambda/store/storetest"
 	"culvert/backend/lambda/ticket"
 	"culvert/backend/tunnel"
 )
@@ -37,6 +37,8 @@ type world struct {
 	t       *testing.T
 	agents  *Agents
 	store   *store.Store
+	db      *dynamodb.Client
+	names   store.Names
 	gateway *gateway
 	waiters *waiters
 	keys    *ring
@@ -48,7 +50,8 @@ type world struct {
 
 func newWorld(t *testing.T, change func(*Config)) *world {
 	t.Helper()
-	w := &world{t: t, store: storetest.New(t), waiters: &waiters{}, keys: newRing(t, 'a'), log: &lockedBuffer{}, counts: map[string]int{}}
+	w := &world{t: t, waiters: &waiters{}, keys: newRing(t, 'a'), log: &lockedBuffer{}, counts: map[string]int{}}
+	w.store, w.db, w.names = newStore(t)
 	w.gateway = &gateway{w: w, connections: map[string]*connection{}}
 	cfg := Config{
 		Store: w.store, Poster: w.gateway, Waiters: w.waiters, Keys: w.keys, Auth: AuthJWT,
@@ -62,7 +65,7 @@ func newWorld(t *testing.T, change func(*Config)) *world {
 	if w.agents, err = New(cfg); err != nil {
 		t.Fatal(err)
 	}
-	w.agents.patience = patience{probe: 300 * time.Millisecond, look: 5 * time.Millisecond, tell: time.Millisecond, farewell: time.Millisecond}
+	w.agents.patience = patience{probe: 300 * time.Millisecond, look: 5 * time.Millisecond, tell: time.Millisecond, farewell: time.Millisecond, list: 5 * time.Second}
 	t.Cleanup(func() {
 		for _, secret := range w.keys.secrets() {
 			if strings.Contains(w.log.String(), secret) {
@@ -299,6 +302,12 @@ func (g *gateway) wasDeleted(id string) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	return slices.Contains(g.deleted, id)
+}
+
+func (g *gateway) forgetDeleted() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.deleted = nil
 }
 
 // waiters are the connections of those who wait.

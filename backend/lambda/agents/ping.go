@@ -70,7 +70,11 @@ func (a *Agents) sessionOf(ctx context.Context, e *envelope) (tunnel string, err
 	}
 	tunnel, err = set.Tickets.OpenSession(e.Session, a.now())
 	if errors.Is(err, ticket.ErrForged) {
-		if newer, changed, e2 := a.cfg.Keys.Reread(ctx, set); e2 == nil && changed {
+		newer, changed, e2 := a.cfg.Keys.Reread(ctx, set)
+		if e2 != nil {
+			return "", e2
+		}
+		if changed {
 			tunnel, err = newer.Tickets.OpenSession(e.Session, a.now())
 		}
 	}
