@@ -78,7 +78,7 @@ func (n *Notices) deliver(ctx context.Context, connection string, messages []*wo
 	case err != nil && !errors.Is(err, store.ErrUnknown):
 		finish(messages, err)
 		return
-	case err != nil || !c.TakesNotices():
+	case err != nil || !c.TakesNotices() || n.expired(c):
 		n.count(countDropped, len(messages))
 		finish(messages, nil)
 		return
@@ -104,6 +104,15 @@ func (n *Notices) deliver(ctx context.Context, connection string, messages []*wo
 		}
 		w.finish(err)
 	}
+}
+
+// leeway is how long a token counts after its end, as where it is shown.
+const leeway = 30 * time.Second
+
+// expired: who is there may not be there any more. API Gateway closes nothing for it.
+func (n *Notices) expired(c *store.Connection) bool {
+	end := c.Identity.Expires
+	return !end.IsZero() && n.now().After(end.Add(leeway))
 }
 
 // post posts a notice.

@@ -14,6 +14,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/google/go-cmp/cmp"
 
+	"culvert/backend/auth"
 	"culvert/backend/lambda/event"
 	"culvert/backend/lambda/post"
 	"culvert/backend/lambda/store"
@@ -31,11 +32,13 @@ func TestDeliver(t *testing.T) {
 	w.connect("", "client")
 	w.conns["agent"] = &store.Connection{ID: "agent", Tunnel: "shop", Declared: true, Capabilities: []wire.Capability{wire.CapNotices}}
 	w.conns["old"] = &store.Connection{ID: "old", Tunnel: "old"}
+	w.conns["expired"] = &store.Connection{ID: "expired", Identity: auth.Identity{Subject: "ann", Expires: time.Now().Add(-time.Minute)}}
+	w.conns["expiring"] = &store.Connection{ID: "expiring", Identity: auth.Identity{Subject: "ann", Expires: time.Now().Add(-time.Second)}}
 	w.conns["stranger"] = &store.Connection{ID: "stranger", Pending: true}
-	failed := w.handle(connsARN, to("a", 1), to("client", 2), to("agent", 3), to("old", 4), to("stranger", 5), to("nobody", 6), `{"connectionId":"a","data":"x"}`)
+	failed := w.handle(connsARN, to("a", 1), to("client", 2), to("agent", 3), to("old", 4), to("stranger", 5), to("nobody", 6), to("expired", 7), to("expiring", 8), `{"connectionId":"a","data":"x"}`)
 	w.wants("deliver", failed)
 	want := map[string]bool{
-		"a n1 1 1772366400005": true, "client n2 2 1772366400005": true, "agent n3 3 1772366400005": true, `a m6 "x" 1772366400005`: true,
+		"a n1 1 1772366400005": true, "client n2 2 1772366400005": true, "agent n3 3 1772366400005": true, `a m8 "x" 1772366400005`: true, "expiring n8 8 1772366400005": true,
 	}
 	got := map[string]bool{}
 	for _, p := range w.posted {
@@ -44,7 +47,7 @@ func TestDeliver(t *testing.T) {
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
-	if w.counts[countPosted] != 4 || w.counts[countDropped] != 3 || len(w.forgot) > 0 || len(w.sends) > 0 {
+	if w.counts[countPosted] != 5 || w.counts[countDropped] != 4 || len(w.forgot) > 0 || len(w.sends) > 0 {
 		t.Errorf("%v, forgot %q", w.counts, w.forgot)
 	}
 }
