@@ -64,7 +64,8 @@ func Start(ctx context.Context, cfg Config) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	said := &log{told: make(chan string, 1)}
+	told := make(chan string, 1)
+	said := &log{told: told}
 	cmd.Stdout, cmd.Stderr = said, said
 	process, err := program.Start(name, cmd, &said.Tail)
 	if err != nil {
@@ -73,7 +74,7 @@ func Start(ctx context.Context, cfg Config) (*Server, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, startTimeout, fmt.Errorf("%s does not answer within %v", name, startTimeout))
 	defer cancel()
 	select {
-	case endpoint := <-said.told:
+	case endpoint := <-told:
 		return &Server{process, endpoint}, nil
 	case <-process.Exited():
 		return nil, fmt.Errorf("%w%s", errEnded, said.Quote())
