@@ -45,7 +45,7 @@ func (f *function) Invoke(ctx context.Context, payload []byte) (runtime.Result, 
 	return runtime.Result{Payload: event.EncodeMessageAnswer(out.Status, string(out.Body))}, nil
 }
 
-func newSocketWorld(t *testing.T) *socketWorld {
+func newSocketWorld(t *testing.T, changes ...func(*Config)) *socketWorld {
 	t.Helper()
 	w := &socketWorld{t: t, chaos: chaos.New(1, nil), store: storetest.New(t), keys: newRing(t, 'a')}
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -62,7 +62,11 @@ func newSocketWorld(t *testing.T) *socketWorld {
 	if err != nil {
 		t.Fatal(err)
 	}
-	a, err := New(Config{Store: w.store, Poster: poster, Keys: w.keys, Auth: AuthJWT, PublicURL: "https://tunnel.example.com", MaxTunnels: 20})
+	cfg := Config{Store: w.store, Poster: poster, Keys: w.keys, Auth: AuthJWT, PublicURL: "https://tunnel.example.com", MaxTunnels: 20, Processor: &processor{}}
+	for _, change := range changes {
+		change(&cfg)
+	}
+	a, err := New(cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -72,7 +76,8 @@ func newSocketWorld(t *testing.T) *socketWorld {
 	}}}
 	w.api, err = wsapi.New(wsapi.Config{
 		ID: "agentsapi1", Stage: "live", RouteSelection: "$request.body.action", Chaos: w.chaos,
-		Routes: map[string]wsapi.Route{"$connect": {Lambda: lambda}, "$default": {Lambda: lambda}, "$disconnect": {Lambda: lambda}},
+		Routes: map[string]wsapi.Route{"$connect": {Lambda: lambda}, "$default": {Lambda: lambda}, "$disconnect": {Lambda: lambda},
+			"ping": {Lambda: lambda, RouteResponse: true}, "authorize": {Lambda: lambda, RouteResponse: true}},
 	})
 	if err != nil {
 		t.Fatal(err)
