@@ -282,21 +282,7 @@ func testRelayNotices(t *testing.T, r *relay) {
 		}
 	}
 	// To that one connection.
-	list := result(t, w.ask(t, "c", `{"action":"connections","id":"c"}`))
-	var mine struct {
-		Connections []struct {
-			ConnectionID string `json:"connection_id"`
-			This         bool
-		}
-	}
-	if err := json.Unmarshal([]byte(list), &mine); err != nil {
-		t.Fatal(err)
-	}
-	for _, c := range mine.Connections {
-		if c.This {
-			status, text = notify(t, r, "connection", erin, fmt.Sprintf(`{"connectionId":%q,"data":"for one"}`, c.ConnectionID))
-		}
-	}
+	status, text = notify(t, r, "connection", erin, fmt.Sprintf(`{"connectionId":%q,"data":"for one"}`, thisConnection(t, w)))
 	if status != http.StatusOK || !strings.Contains(text, `"delivered":1`) {
 		t.Errorf("to a connection: %d %s", status, text)
 	}
