@@ -101,10 +101,10 @@ func (c client) id(t *testing.T) string {
 	return ""
 }
 
-// watch tells what the function for notices was invoked with, once it has returned.
-func watch(invoked chan<- string) func(awslocal.Role, runtime.Function) runtime.Function {
+// watch tells what a role's function was invoked with, once it has returned.
+func watch(role awslocal.Role, invoked chan<- string) func(awslocal.Role, runtime.Function) runtime.Function {
 	return func(r awslocal.Role, f runtime.Function) runtime.Function {
-		if r != awslocal.Notices {
+		if r != role {
 			return f
 		}
 		return observed{f, invoked}
@@ -169,7 +169,7 @@ func TestNoticeForWhoHasGone(t *testing.T) {
 	t.Parallel()
 	u := sqsServer(t)
 	invoked := make(chan string, 100)
-	l := awslocaltest.Start(t, awslocal.Config{SQS: u, TokenSecret: noticesSecret, Visibility: time.Second, Lines: lines(t), Wrap: watch(invoked),
+	l := awslocaltest.Start(t, awslocal.Config{SQS: u, TokenSecret: noticesSecret, Visibility: time.Second, Lines: lines(t), Wrap: watch(awslocal.Notices, invoked),
 		Chaos: chaos.New(1, chaos.Plan{chaos.DisconnectLost: {Probability: 1}})})
 	here, goes := join(t, l, bearer(t, "ann")), join(t, l, bearer(t, "ann"))
 	tables, err := awslocal.Tables(l)
