@@ -186,9 +186,13 @@ func TestBadAnswers(t *testing.T) {
 			if _, err := v.Verify(t.Context(), key("p256").token(t, ann)); !errors.Is(err, ErrNoKeys) {
 				t.Errorf("%s: a key that was in what is no answer: %v", name, err)
 			}
-			fresh := (&idp{serve: c.serve}).verifier(t, quiet())
+			other := &idp{serve: c.serve}
+			fresh := other.verifier(t, quiet())
 			if err := fresh.Refresh(t.Context()); err == nil || !strings.Contains(err.Error(), c.says) || strings.Contains(err.Error(), b64(secret)) {
 				t.Errorf("%s: %v, want %q", name, err, c.says)
+			}
+			if n := other.count(); n > 1+maxRedirects {
+				t.Errorf("%s: %d requests", name, n)
 			}
 		})
 	}
@@ -394,6 +398,18 @@ func TestLoopback(t *testing.T) {
 	server.Close() // waits for connections that are in use, and there is none
 	if _, err := v.Verify(t.Context(), key("ed").token(t, ann)); err != nil {
 		t.Errorf("a known key: %v", err)
+	}
+	// Of an answer without end no more is read than a set may have.
+	endless := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		for r.Context().Err() == nil {
+			if _, err := io.WriteString(w, strings.Repeat(" ", 64<<10)); err != nil {
+				return
+			}
+		}
+	}))
+	defer endless.Close()
+	if err := mustNew(t, Config{JWKS: endless.URL, Logger: quiet()}).Refresh(t.Context()); err == nil || !strings.Contains(err.Error(), "longer than 512 KB") {
+		t.Errorf("an answer without end: %v", err)
 	}
 	elsewhere := httptest.NewServer(redirect("http://id.example.com/keys"))
 	defer elsewhere.Close()

@@ -248,6 +248,7 @@ func TestTimes(t *testing.T) {
 			"before time":             {jwt.MapClaims{"nbf": -9.3e18}, "its nbf is no time"},
 			"year 10000":              {jwt.MapClaims{"exp": 253402300800}, "its exp is no time"},
 			"the beginning":           {jwt.MapClaims{"exp": 0}, "it expired at 1970"},
+			"before 1970":             {jwt.MapClaims{"exp": -1}, "its exp is no time"},
 			"null is not there":       {jwt.MapClaims{"exp": nil}, ""},
 		} {
 			c.claims["sub"] = "ann"
@@ -272,6 +273,9 @@ func TestClaimsAreExact(t *testing.T) {
 	got, err := v.Verify(t.Context(), sign(t, jwt.SigningMethodHS256, secret, jwt.MapClaims{"sub": "ann", "Sub": "bob", "NOTIFY": true, "Max": 9, "Tunnels": []string{"shop"}}))
 	if err != nil || got.Subject != "ann" || got.Notify || got.Max != 0 || got.Tunnels != nil {
 		t.Errorf("got %+v, %v", got, err)
+	}
+	if _, err := v.Verify(t.Context(), sign(t, jwt.SigningMethodHS256, secret, jwt.MapClaims{"sub": "ann", "more": strings.Repeat("x", maxToken)})); !errors.Is(err, ErrInvalidToken) {
+		t.Errorf("a long token: %v", err)
 	}
 	for name, payload := range map[string]string{
 		"no UTF-8":             "{\"sub\":\"a\xff\"}",
