@@ -4,7 +4,7 @@
 # clone needs nothing but Go, git and make.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test build bootstrap package icons screenshots bench-ui bench-aws deploy clean
+.PHONY: help setup run test build bootstrap package icons screenshots bench-ui bench-aws sqs deploy clean
 
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -46,6 +46,10 @@ bench-ui: ## measure the window on a private screen: start, idle, a storm of req
 
 bench-aws: bootstrap ## measure what requests cost on AWS, and how much latency they gain
 	go run ./backend/awslocal/bench -culvert bin/culvert -bootstrap bin/bootstrap
+
+sqs: ## run a queue server on 127.0.0.1:9324, for culvert aws-local --sqs (needs Java, and Maven the first time)
+	@.ci/setup
+	go run ./backend/awslocal/sqslocal/serve $(ARGS)
 
 deploy: ## put the backend into your AWS account, or upgrade it (ARGS=--help tells how)
 	@deploy/deploy $(ARGS)

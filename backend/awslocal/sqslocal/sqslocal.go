@@ -16,6 +16,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"os/exec"
 	"path/filepath"
 	"regexp"
@@ -35,6 +36,8 @@ type Config struct {
 	Output io.Writer
 	// HeapMB bounds the memory of the Java heap. 0: 128.
 	HeapMB int
+	// Port of 127.0.0.1 to listen on. 0: a free one.
+	Port int
 	// Region and Account are parts of the queues' ARNs, and Account of their URLs. By
 	// default us-east-1 and 123456789012.
 	Region, Account string
@@ -65,6 +68,14 @@ func Start(ctx context.Context, cfg Config) (*Server, error) {
 		return nil, err
 	}
 	told := make(chan string, 1)
+	if cfg.Port != 0 {
+		// Of a port that is taken the program says so and goes on without one.
+		ln, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(cfg.Port)))
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", name, err)
+		}
+		ln.Close()
+	}
 	said := &log{told: told}
 	cmd.Stdout, cmd.Stderr = said, said
 	process, err := program.Start(name, cmd, &said.Tail)
@@ -87,7 +98,7 @@ func Start(ctx context.Context, cfg Config) (*Server, error) {
 var errEnded = errors.New(name + " ended at its start")
 
 // log is what the program says, of which one line tells where it listens: it chooses a
-// free port itself, so nobody can take that first.
+// free port itself, if it may, so nobody can take that first.
 type log struct {
 	program.Tail
 	begun []byte // of the line that has no end yet
@@ -131,7 +142,7 @@ func (c Config) command(ctx context.Context) (*exec.Cmd, error) {
 		// A small heap, and neither the collector nor the compiler for big machines: a
 		// start takes half of the time.
 		"-Xmx"+strconv.Itoa(c.HeapMB)+"m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1",
-		"-Drest-sqs.bind-hostname=127.0.0.1", "-Drest-sqs.bind-port=0", "-Dgenerate-node-address=true",
+		"-Drest-sqs.bind-hostname=127.0.0.1", "-Drest-sqs.bind-port="+strconv.Itoa(c.Port), "-Dgenerate-node-address=true",
 		"-Drest-sqs.sqs-limits=strict", "-Drest-stats.enabled=false",
 		"-Daws.region="+c.Region, "-Daws.accountId="+c.Account,
 		"-cp", filepath.Join(dir, "*"), "org.elasticmq.server.Main")
@@ -161,6 +172,8 @@ func (c Config) withDefaults() (Config, error) {
 	switch {
 	case c.HeapMB < minHeap:
 		return c, fmt.Errorf("a heap of %d MB is too little for %s: want %d or more", c.HeapMB, name, minHeap)
+	case c.Port < 0 || c.Port > 65535:
+		return c, fmt.Errorf("%d is no port from 1 to 65535", c.Port)
 	case !validRegion.MatchString(c.Region):
 		return c, fmt.Errorf("%q is no region such as us-east-1", c.Region)
 	case !validAccount.MatchString(c.Account):
