@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"time"
 
 	"culvert/backend/action"
@@ -75,17 +76,16 @@ func (a *Agents) act(ctx context.Context, m *event.Message) (body []byte, err er
 	if errors.Is(err, store.ErrUnknown) {
 		return nil, a.unknown(ctx, m)
 	}
-	asked, bad := wire.DecodeAction(m.Body)
-	if c := r.conn; c != nil && asked == nil && c.Tunnel != "" && !c.Declared {
+	asked, bad := readAction(m.Body)
+	if c := r.conn; c != nil && asked == nil && c.Tunnel != "" && !slices.Contains(c.Capabilities, wire.CapActions) {
 		a.refuse(m, "message that cannot be read", bad)
 		return nil, nil // an agent that knows nothing of actions has not asked for one
 	}
 	var answer *wire.ActionAnswer
 	if asked != nil {
 		r.Action = *asked
-	} else if b := (*wire.BadAction)(nil); errors.As(bad, &b) {
-		r.Action = wire.Action{Action: b.Action, ID: b.ID}
-		answer = b.Answer()
+	} else {
+		r.Action, answer = wire.Action{Action: bad.Action, ID: bad.ID}, bad.Answer()
 	}
 	if err != nil {
 		return a.respond(ctx, r, failure(err), nil)
@@ -96,10 +96,31 @@ func (a *Agents) act(ctx context.Context, m *event.Message) (body []byte, err er
 		out.end = a.late(r.conn)
 		return a.respond(ctx, r, out, nil)
 	}
-	if answer != nil {
+	switch {
+	case answer != nil:
 		return a.respond(ctx, r, reply{}, answer)
+	case len(m.Body) > wire.MaxAction:
+		return a.respond(ctx, r, refusal(wire.CodeTooLarge, fmt.Sprintf("a message about an action has at most %d bytes", wire.MaxAction)), nil)
 	}
 	return a.respond(ctx, r, a.perform(ctx, r), nil)
+}
+
+// readAction reads an action; one that is too large as well, so that who asked learns
+// which one it was.
+func readAction(text []byte) (*wire.Action, *wire.BadAction) {
+	if len(text) > wire.MaxAction {
+		if m, err := wire.Decode(text, wire.MaxGatewayMessage); err == nil {
+			if asked, ok := m.(*wire.Action); ok {
+				return asked, nil
+			}
+		}
+	}
+	asked, err := wire.DecodeAction(text)
+	var bad *wire.BadAction
+	if err != nil && !errors.As(err, &bad) {
+		bad = &wire.BadAction{Err: err}
+	}
+	return asked, bad
 }
 
 // perform does an action.

@@ -157,8 +157,12 @@ func TestNoiseOfClients(t *testing.T) {
 		wantActionError(t, w.ask("c1", text), "", "invalid_request")
 		wantActionError(t, w.askRouted("c1", text), "", "invalid_request")
 	}
-	got := w.ask("c1", `{"action":"echo","id":5}`)
-	wantActionError(t, got, "echo", "invalid_request")
+	wantActionError(t, w.ask("c1", `{"action":"echo","id":5}`), "echo", "invalid_request")
+	large := `{"action":"echo","id":"7","data":"` + strings.Repeat("x", 64<<10) + `"}`
+	got := w.ask("c1", large)
+	if wantActionError(t, got, "echo", "too_large"); got["id"] != "7" {
+		t.Errorf("got %v", got)
+	}
 	if len(p.all()) > 0 {
 		t.Errorf("the Processor is asked %v", p.all())
 	}

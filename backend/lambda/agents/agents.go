@@ -7,6 +7,11 @@
 // ready makes it the holder of a tunnel, which is told by a post. Its answers name the
 // request by an ID that authenticates itself (package ticket); they are handed to
 // whoever waits, as they came, without looking anything up.
+//
+// Messages without a type are actions, which anybody may ask for who connects, agent or
+// not. Where a connection may open without a token, it can do nothing until the action
+// authorize has shown whose it is. After an error a handler does nothing more than to
+// take back what it has granted, and to tell or let go whoever waits for an answer.
 package agents
 
 import (

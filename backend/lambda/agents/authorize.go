@@ -51,7 +51,7 @@ func (a *Agents) authorize(ctx context.Context, r *asking) reply {
 	case errors.Is(err, auth.ErrInvalidToken):
 		return a.failed(ctx, r, err.Error())
 	default:
-		out := refusal(wire.CodeThrottled, "the backend cannot check this at the moment: try again later")
+		out := refusal(wire.CodeInternal, "the backend cannot check this at the moment: try again later")
 		out.err = fmt.Errorf("authorize: %w", err)
 		return out
 	}

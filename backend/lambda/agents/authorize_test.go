@@ -382,7 +382,7 @@ func TestTokensOfOthers(t *testing.T) {
 	}{
 		{"by the set", file, foreign("culvert"), 200, ""},
 		{"for somebody else", file, foreign("shop"), 401, "unauthorized"},
-		{"the set cannot be had", "http://127.0.0.1:1/keys", foreign("culvert"), 503, "throttled"},
+		{"the set cannot be had", "http://127.0.0.1:1/keys", foreign("culvert"), 503, "internal_error"},
 		{"a secret counts without it", "http://127.0.0.1:1/keys", newRing(t, 'a').token(t, jwt.MapClaims{"sub": "ann", "aud": "culvert"}), 200, ""},
 		{"by a secret, for somebody else", file, newRing(t, 'a').token(t, jwt.MapClaims{"sub": "ann"}), 401, "unauthorized"},
 	} {

@@ -62,7 +62,7 @@ func (a *Agents) connections(ctx context.Context, r *asking) reply {
 		a.log.Warn("who has gone is not known, or cannot be removed", "error", err)
 	}
 	out := struct {
-		User        string   `json:"user,omitempty"`
+		User        string   `json:"user"`
 		Connections []listed `json:"connections"`
 		More        bool     `json:"more,omitempty"`
 	}{User: auth.UserID(r.conn.User()), More: more}

@@ -155,7 +155,7 @@ func TestConnectionsOfNobody(t *testing.T) {
 	w.connect("c2", "")
 	w.ready("c2", object{"agent": "culvert"})
 	for _, id := range []string{"c1", "c2"} {
-		if result, ids := w.list(id); !slices.Equal(ids, []string{id}) || result["user"] != nil {
+		if result, ids := w.list(id); !slices.Equal(ids, []string{id}) || result["user"] != "" {
 			t.Errorf("%s sees %v", id, result)
 		}
 	}
