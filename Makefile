@@ -49,7 +49,8 @@ bench-aws: bootstrap ## measure what requests cost on AWS, and how much latency 
 
 sqs: ## run a queue server on 127.0.0.1:9324, for culvert aws-local --sqs (needs Java, and Maven the first time)
 	@.ci/setup
-	go run ./backend/awslocal/sqslocal/serve $(ARGS)
+	go build -o bin/sqs ./backend/awslocal/sqslocal/serve
+	@exec bin/sqs $(ARGS)
 
 deploy: ## put the backend into your AWS account, or upgrade it (ARGS=--help tells how)
 	@deploy/deploy $(ARGS)

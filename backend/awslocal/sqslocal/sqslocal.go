@@ -69,7 +69,7 @@ func Start(ctx context.Context, cfg Config) (*Server, error) {
 	}
 	told := make(chan string, 1)
 	if cfg.Port != 0 {
-		// Of a port that is taken the program says so and goes on without one.
+		// Of a port that is taken the program says nothing, and waits for ever.
 		ln, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(cfg.Port)))
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", name, err)
