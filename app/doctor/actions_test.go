@@ -85,7 +85,7 @@ func TestActionsMeasure(t *testing.T) {
 	}{
 		"both":                {answering{true, map[string]string{"echo": echoes, "timestamp": tells(0)}}, "ok this computer and the backend agree on the time, within ", "ok N ms by echo"},
 		"clock ahead":         {answering{true, map[string]string{"echo": echoes, "timestamp": tells(-time.Hour)}}, "warn this computer's clock is 60 minutes ahead", "ok N ms by echo"},
-		"clock behind":        {answering{true, map[string]string{"echo": echoes, "timestamp": tells(40 * time.Second)}}, "warn this computer's clock is 39 seconds behind", "ok N ms by echo"},
+		"clock behind":        {answering{true, map[string]string{"echo": echoes, "timestamp": tells(10*time.Minute + 50*time.Second)}}, "warn this computer's clock is 10 minutes behind", "ok N ms by echo"},
 		"no Processor":        {answering{true, map[string]string{"echo": unknown, "timestamp": unknown}}, "ok this computer and the backend agree on the time, within 1.", "ok N ms"},
 		"no time that is one": {answering{true, map[string]string{"echo": echoes, "timestamp": `{"action":"timestamp","id":"ID","status":"success","result":{"unix_ms":-5}}`}}, "ok this computer and the backend agree on the time, within 1.", "ok N ms by echo"},
 		"an echo that is none": {answering{true, map[string]string{"echo": `{"action":"echo","id":"ID","status":"success","result":"no"}`, "timestamp": tells(0)}}, "ok ",

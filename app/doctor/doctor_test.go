@@ -41,9 +41,8 @@ func mint(t *testing.T, life time.Duration, names ...string) string {
 	return text
 }
 
-// startRelay serves a real relay, with or without TLS and tokens, behind a handler
-// that may do something first.
-func startRelay(t *testing.T, secure, tokens bool, first func(w http.ResponseWriter)) *httptest.Server {
+// startRelay serves a real relay, with or without TLS and tokens.
+func startRelay(t *testing.T, secure, tokens bool) *httptest.Server {
 	t.Helper()
 	cfg := relay.Config{PublicURL: &url.URL{Scheme: "http", Host: "127.0.0.1:1"}, Open: true, Version: "culvert-relay/1.2.3"}
 	if tokens {
@@ -57,12 +56,7 @@ func startRelay(t *testing.T, secure, tokens bool, first func(w http.ResponseWri
 	if err != nil {
 		t.Fatal(err)
 	}
-	web := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if first != nil {
-			first(w)
-		}
-		srv.Handler().ServeHTTP(w, r)
-	}))
+	web := httptest.NewUnstartedServer(srv.Handler())
 	web.Config.ErrorLog = log.New(io.Discard, "", 0)
 	if secure {
 		web.StartTLS()
@@ -140,14 +134,8 @@ func short(checks []Check) string {
 
 func TestRun(t *testing.T) {
 	t.Parallel()
-	plain, secure := startRelay(t, false, false, nil), startRelay(t, true, false, nil)
-	guarded := startRelay(t, true, true, nil)
-	late := startRelay(t, true, false, func(w http.ResponseWriter) {
-		w.Header().Set("Date", time.Now().Add(-10*time.Minute).UTC().Format(http.TimeFormat))
-	})
-	early := startRelay(t, false, false, func(w http.ResponseWriter) {
-		w.Header().Set("Date", time.Now().Add(72*time.Hour).UTC().Format(http.TimeFormat))
-	})
+	plain, secure := startRelay(t, false, false), startRelay(t, true, false)
+	guarded := startRelay(t, true, true)
 	website := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "text/html")
 		_, _ = io.WriteString(w, "<h1>hello</h1>")
@@ -180,8 +168,8 @@ func TestRun(t *testing.T) {
 		"a wrong token":     {url: guarded.URL, roots: roots(guarded), token: "s3cret", want: "ok skipped ok ok ok failed skipped skipped skipped", says: map[ID]string{Token: "does not accept it"}},
 		"a forged token":    {url: guarded.URL, roots: roots(guarded), token: mint(t, time.Hour) + "x", want: "ok skipped ok ok ok failed skipped skipped skipped", says: map[ID]string{Token: "does not accept it"}},
 		"no token":          {url: guarded.URL, roots: roots(guarded), want: "ok skipped ok ok ok failed skipped skipped skipped", says: map[ID]string{Token: "the backend wants one"}},
-		"a clock ahead":     {url: late.URL, roots: roots(late), want: "ok skipped ok ok warn ok ok skipped ok", says: map[ID]string{Clock: " minutes ahead"}},
-		"a clock behind":    {url: early.URL, want: "ok skipped skipped ok warn ok ok skipped ok", says: map[ID]string{Clock: " days behind"}},
+		"a clock ahead":     {url: secure.URL, roots: roots(secure), want: "ok skipped ok ok warn ok ok skipped ok", says: map[ID]string{Clock: " minutes ahead"}},
+		"a clock behind":    {url: plain.URL, want: "ok skipped skipped ok warn ok ok skipped ok", says: map[ID]string{Clock: " days behind"}},
 		"nobody there":      {url: "https://" + nobody(t), want: "ok skipped failed skipped skipped skipped skipped skipped skipped", says: map[ID]string{TLS: "refused the connection"}},
 		"nobody, plain":     {url: "http://" + nobody(t), want: "ok skipped skipped failed skipped skipped skipped skipped skipped", says: map[ID]string{Handshake: "refused the connection"}},
 		"a web site":        {url: website.URL, want: "ok skipped skipped failed skipped skipped skipped skipped skipped", says: map[ID]string{Handshake: "a web page"}},
@@ -212,6 +200,12 @@ func TestRun(t *testing.T) {
 			e.names = names(func(host string) ([]netip.Addr, error) {
 				return nil, &net.DNSError{Err: "failed", Name: host, IsNotFound: strings.HasPrefix(host, "nowhere"), IsTimeout: strings.HasPrefix(host, "silent")}
 			})
+			switch name {
+			case "a clock ahead":
+				e.now = func() time.Time { return time.Now().Add(10 * time.Minute) }
+			case "a clock behind":
+				e.now = func() time.Time { return time.Now().Add(-72 * time.Hour) }
+			}
 			if strings.HasPrefix(name, "mute") {
 				e.limits.look, e.limits.dial = 50*time.Millisecond, 50*time.Millisecond
 			}
@@ -244,7 +238,7 @@ func TestRun(t *testing.T) {
 // TestTunnelsAreLeftAlone: an agent that holds the only name of a token goes on.
 func TestTunnelsAreLeftAlone(t *testing.T) {
 	t.Parallel()
-	web := startRelay(t, false, true, nil)
+	web := startRelay(t, false, true)
 	at, err := url.Parse(web.URL)
 	if err != nil {
 		t.Fatal(err)
@@ -255,7 +249,7 @@ func TestTunnelsAreLeftAlone(t *testing.T) {
 		t.Fatalf("%+v", c)
 	}
 	checks := second.run(t.Context(), nil)
-	if got := short(checks); got != "ok skipped skipped ok ok ok skipped skipped skipped" {
+	if got := short(checks); got != "ok skipped skipped ok ok ok ok skipped skipped" {
 		t.Errorf("%s: %+v", got, checks)
 	}
 	if c := first.roundTrip(t.Context()); c.State != OK {
@@ -283,9 +277,22 @@ func TestStopped(t *testing.T) {
 	}
 }
 
+// TestClockByDate is for backends that answer no actions.
+func TestClockByDate(t *testing.T) {
+	t.Parallel()
+	now := time.Now()
+	for off, want := range map[time.Duration]string{0: "agree on the time, within 1s", 10 * time.Minute: "10 minutes ahead", -72 * time.Hour: "3 days behind"} {
+		e := examine(Backend{URL: &url.URL{Scheme: "https", Host: "tunnel.example.com"}})
+		e.seen = &sighting{at: now.Add(off), date: now.Add(-500 * time.Millisecond)}
+		if c := e.clock(t.Context()); !strings.Contains(c.Detail, want) || (c.State == Warn) != (off != 0) {
+			t.Errorf("%v: %+v", off, c)
+		}
+	}
+}
+
 func TestCertificateEnds(t *testing.T) {
 	t.Parallel()
-	web := startRelay(t, true, false, nil)
+	web := startRelay(t, true, false)
 	at, err := url.Parse(web.URL)
 	if err != nil {
 		t.Fatal(err)

@@ -79,8 +79,8 @@ func (p *webProxy) pass(conn net.Conn, req *http.Request) {
 
 // These tests set environment variables, which excludes t.Parallel.
 func TestThroughAProxy(t *testing.T) {
-	plain, secure := startRelay(t, false, false, nil), startRelay(t, true, false, nil)
-	guarded := startRelay(t, false, true, nil)
+	plain, secure := startRelay(t, false, false), startRelay(t, true, false)
+	guarded := startRelay(t, false, true)
 	other := httptest.NewUnstartedServer(nil) // with a certificate that nobody knows
 	other.StartTLS()
 	t.Cleanup(other.Close)

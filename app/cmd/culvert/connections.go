@@ -6,12 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"strings"
 	"text/tabwriter"
 	"time"
 
-	"culvert/app/config"
 	"culvert/app/link"
 	"culvert/app/plain"
 	"culvert/app/version"
@@ -61,24 +59,12 @@ type connection struct {
 
 // Run asks the backend and prints the list.
 func (c *connectionsCmd) Run(out *output) error {
-	dir, err := config.Open(out.configDir)
-	if err != nil {
-		return err
-	}
-	a, notices, err := c.resolve(dir, os.Getenv("CULVERT_TOKEN"))
+	a, err := c.open(out)
 	if err == nil && a.backend == nil {
-		err = fmt.Errorf("no backend is configured: name one with --backend, or a profile in %s", dir.ConfigFile())
+		err = usageError{errors.New("no backend is configured: name one with --backend, or a profile in " + a.dir.ConfigFile())}
 	}
-	if err != nil {
-		return usageError{err}
-	}
-	owner, err := dir.OwnerKey()
 	if err != nil {
 		return err
-	}
-	c.warn(out.stderr)
-	for _, notice := range notices {
-		fmt.Fprintf(out.stderr, "culvert: notice: %s\n", notice)
 	}
 	ctx, stop := untilSignal()
 	defer stop()
@@ -88,7 +74,7 @@ func (c *connectionsCmd) Run(out *output) error {
 		return err
 	}
 	list, err := listConnections(ctx, &link.Config{
-		Backend: a.backend, Token: a.token, RootCAs: a.roots, Owner: owner, Agent: version.Agent(),
+		Backend: a.backend, Token: a.token, RootCAs: a.roots, Owner: a.owner, Agent: version.Agent(),
 	})
 	_ = view.print("")
 	switch {

@@ -6,13 +6,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"slices"
 	"strings"
 	"time"
 	"unicode/utf8"
 
-	"culvert/app/config"
 	"culvert/app/doctor"
 	"culvert/app/target"
 	"culvert/app/version"
@@ -43,21 +41,9 @@ Exit codes: 0 nothing failed, or stopped by a signal before that; 1 something fa
 
 // Run makes the checks and shows each as it ends.
 func (c *doctorCmd) Run(out *output) error {
-	dir, err := config.Open(out.configDir)
+	a, err := c.open(out)
 	if err != nil {
 		return err
-	}
-	a, notices, err := c.resolve(dir, os.Getenv("CULVERT_TOKEN"))
-	if err != nil {
-		return usageError{err}
-	}
-	owner, err := dir.OwnerKey()
-	if err != nil {
-		return err
-	}
-	c.warn(out.stderr)
-	for _, notice := range notices {
-		fmt.Fprintf(out.stderr, "culvert: notice: %s\n", notice)
 	}
 	ctx, stop := untilSignal()
 	defer stop()
@@ -73,7 +59,7 @@ func (c *doctorCmd) Run(out *output) error {
 		}
 	}
 	checks := doctor.Run(ctx, doctor.Backend{
-		URL: a.backend, Token: a.token, RootCAs: a.roots, Owner: owner, Agent: version.Agent(), Target: c.Target,
+		URL: a.backend, Token: a.token, RootCAs: a.roots, Owner: a.owner, Agent: version.Agent(), Target: c.Target,
 	}, told)
 	if err == nil {
 		err = view.end(checks, ctx.Err() != nil)

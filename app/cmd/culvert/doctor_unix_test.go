@@ -85,22 +85,28 @@ func TestStopWhileABackendIsAsked(t *testing.T) {
 	}
 }
 
-// TestConnectionsHaveTunnels lists a tunnel of the same user, with all that is known.
-func TestConnectionsHaveTunnels(t *testing.T) {
-	t.Parallel()
+// relayOfAnn is a relay that wants tokens, and one that it takes, in a file.
+func relayOfAnn(t *testing.T) (at, file, token string) {
+	t.Helper()
 	at, stop, err := serveRelay(true)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(stop)
-	token, err := tokenOfAnn(time.Hour)
-	if err != nil {
+	if token, err = tokenOfAnn(time.Hour); err != nil {
 		t.Fatal(err)
 	}
-	file := filepath.Join(t.TempDir(), "token")
+	file = filepath.Join(t.TempDir(), "token")
 	if err := os.WriteFile(file, []byte(token), 0o600); err != nil {
 		t.Fatal(err)
 	}
+	return at, file, token
+}
+
+// TestConnectionsHaveTunnels lists a tunnel of the same user, with all that is known.
+func TestConnectionsHaveTunnels(t *testing.T) {
+	t.Parallel()
+	at, file, _ := relayOfAnn(t)
 	config := t.TempDir()
 	flags := []string{"--backend", at, "--token-file", file, "--config", config}
 	shop := spawn(t, append([]string{"http", service(t), "--json", "--name", "my-shop"}, flags...)...)

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net/url"
+	"os"
 	"path/filepath"
 	"strings"
 	"time"
@@ -16,6 +17,7 @@ import (
 	"culvert/app/forwarder"
 	"culvert/app/link"
 	"culvert/app/secret"
+	"culvert/backend/tunnel"
 )
 
 // backendFlags say which backend is meant and who asks, for all commands that connect
@@ -100,6 +102,30 @@ func (f *backendFlags) resolve(dir *config.Dir, envToken string) (a access, noti
 		}
 	}
 	return a, notices, nil
+}
+
+// opened is an access with what commands that only ask something need beside it.
+type opened struct {
+	access
+	dir   *config.Dir
+	owner tunnel.OwnerKey
+}
+
+// open resolves the flags and tells the notices.
+func (f *backendFlags) open(out *output) (o opened, err error) {
+	if o.dir, err = config.Open(out.configDir); err != nil {
+		return o, err
+	}
+	var notices []string
+	if o.access, notices, err = f.resolve(o.dir, os.Getenv("CULVERT_TOKEN")); err != nil {
+		return o, usageError{err}
+	}
+	f.warn(out.stderr)
+	for _, notice := range notices {
+		fmt.Fprintf(out.stderr, "culvert: notice: %s\n", notice)
+	}
+	o.owner, err = o.dir.OwnerKey()
+	return o, err
 }
 
 // spec makes of flags, environment and config file what the engine is asked for, and
