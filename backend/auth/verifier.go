@@ -205,7 +205,7 @@ func (v *Verifier) explain(c *claims, err error) error {
 	case errors.Is(err, jwt.ErrTokenInvalidAudience), errors.Is(err, jwt.ErrTokenRequiredClaimMissing):
 		return fmt.Errorf("%w: it is for %s, and this backend wants tokens for %q (aud)", ErrInvalidToken, quoted(c.Audience...), v.config.Audience)
 	case errors.Is(err, jwt.ErrTokenExpired):
-		return &timeError{fmt.Sprintf("it expired at %s: get a new one", stamp(c.ExpiresAt))}
+		return &timeError{fmt.Sprintf("it has expired, at %s: get a new one", stamp(c.ExpiresAt))}
 	case errors.Is(err, jwt.ErrTokenNotValidYet):
 		return &timeError{fmt.Sprintf("it is not valid before %s, and here it is %s", stamp(c.NotBefore), stamp(jwt.NewNumericDate(time.Now())))}
 	case errors.Is(err, jwt.ErrTokenUsedBeforeIssued):

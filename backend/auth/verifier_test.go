@@ -236,7 +236,7 @@ func TestTimes(t *testing.T) {
 			says   string
 		}{
 			"just expired":            {jwt.MapClaims{"exp": now - 29}, ""},
-			"expired":                 {jwt.MapClaims{"exp": now - 30}, "it expired at 1999-12-31T23:59:30Z"},
+			"expired":                 {jwt.MapClaims{"exp": now - 30}, "it has expired, at 1999-12-31T23:59:30Z"},
 			"soon valid":              {jwt.MapClaims{"nbf": now + 30}, ""},
 			"not yet valid":           {jwt.MapClaims{"nbf": now + 31}, "it is not valid before 2000-01-01T00:00:31Z, and here it is 2000-01-01T00:00:00Z"},
 			"issued just now":         {jwt.MapClaims{"iat": now + 30}, ""},
@@ -247,7 +247,7 @@ func TestTimes(t *testing.T) {
 			"farther than arithmetic": {jwt.MapClaims{"exp": 9.3e18}, "its exp is no time"},
 			"before time":             {jwt.MapClaims{"nbf": -9.3e18}, "its nbf is no time"},
 			"year 10000":              {jwt.MapClaims{"exp": 253402300800}, "its exp is no time"},
-			"the beginning":           {jwt.MapClaims{"exp": 0}, "it expired at 1970"},
+			"the beginning":           {jwt.MapClaims{"exp": 0}, "it has expired, at 1970"},
 			"before 1970":             {jwt.MapClaims{"exp": -1}, "its exp is no time"},
 			"null is not there":       {jwt.MapClaims{"exp": nil}, ""},
 		} {
