@@ -120,6 +120,7 @@ func scenes() []scene {
 			s.configured(settings.Backends)
 			s.engine.checks = []doctor.Check{
 				{ID: doctor.DNS, State: doctor.OK, Detail: "abc123.execute-api.eu-west-1.amazonaws.com is 203.0.113.9", Took: 12 * time.Millisecond},
+				{ID: doctor.Proxy, State: doctor.OK, Detail: "the environment names none", Took: time.Millisecond},
 				{ID: doctor.TLS, State: doctor.OK, Detail: "TLS 1.3", Took: 31 * time.Millisecond},
 				{ID: doctor.Handshake, State: doctor.Running},
 			}
@@ -133,6 +134,7 @@ func scenes() []scene {
 			s.configured(settings.Backends)
 			s.engine.checks = []doctor.Check{
 				{ID: doctor.DNS, State: doctor.OK, Detail: "tunnel.example.com is 203.0.113.9", Took: 12 * time.Millisecond},
+				{ID: doctor.Proxy, State: doctor.OK, Detail: "the environment names none", Took: time.Millisecond},
 				{ID: doctor.TLS, State: doctor.OK, Detail: "TLS 1.3", Took: 31 * time.Millisecond},
 				{ID: doctor.Handshake, State: doctor.Failed, Detail: "it answered 401 Unauthorized", Advice: "put a token into the field above", Took: 40 * time.Millisecond},
 				{ID: doctor.Clock, State: doctor.Warn, Detail: "this computer's clock is 42 s ahead", Advice: "set it, or tokens may be refused"},
