@@ -65,7 +65,7 @@ func TestTokenVerifyByURL(t *testing.T) {
 		stdout, stderr string
 	}{
 		"good":       {good, "/keys", exitOK, "ann", ""},
-		"expired":    {old, "/keys", exitFailed, "", "it expired at"},
+		"expired":    {old, "/keys", exitFailed, "", "it has expired, at"},
 		"not to get": {good, "/none", exitFailed, "", "/none: the answer is 404"},
 	} {
 		code, stdout, stderr := call("token", "verify", "--token-file", c.token, "--jwks", server.URL+c.path, "--aud", "culvert")
