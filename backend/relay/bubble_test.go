@@ -6,7 +6,6 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
-	"net/url"
 	"sync"
 	"testing"
 	"time"
@@ -90,14 +89,11 @@ func (b *bubble) dial(header http.Header, protocols ...string) *bubbleConn {
 	b.t.Helper()
 	here, there := net.Pipe()
 	b.conns <- localConn{there}
-	h := header.Clone()
-	if h == nil {
-		h = http.Header{}
+	dialer := websocket.Dialer{
+		Subprotocols:   protocols,
+		NetDialContext: func(context.Context, string, string) (net.Conn, error) { return here, nil },
 	}
-	if len(protocols) > 0 {
-		h.Set("Sec-WebSocket-Protocol", protocols[0])
-	}
-	ws, res, err := websocket.NewClient(here, &url.URL{Scheme: "ws", Host: "127.0.0.1:80", Path: "/"}, h, 4096, 4096)
+	ws, res, err := dialer.DialContext(b.t.Context(), "ws://127.0.0.1:80/", header)
 	if err != nil {
 		b.t.Fatalf("%v %v", err, res)
 	}

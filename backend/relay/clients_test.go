@@ -38,6 +38,13 @@ func errorCode(o object) any {
 	return e["code"]
 }
 
+// clients is how many there are.
+func (s *Server) clients() int {
+	s.connections.mu.Lock()
+	defer s.connections.mu.Unlock()
+	return s.connections.clients.taken
+}
+
 // Clients and agents, in both forms, get the same answers.
 func TestActionsAreAnswered(t *testing.T) {
 	t.Parallel()
@@ -182,7 +189,7 @@ func TestClientBecomesAgent(t *testing.T) {
 		if got["connection_id"] != hello["connection_id"] || got["tunnel_id"] != hello["tunnel_id"] || got["agent"] != "test/1" || got["from"] != "127.0.0.1" || got["this"] != true {
 			t.Errorf("got %v", got)
 		}
-		if seats := r.connections.clients.taken; seats != 0 {
+		if seats := r.clients(); seats != 0 {
 			t.Errorf("an agent takes a client's seat: %d", seats)
 		}
 		if protocols == nil {
@@ -397,12 +404,14 @@ func TestWhoDoesNotReadIsCut(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			b := startBubble(t, nil)
 			c := b.dial(nil, protocols...)
-			go func() {
+			var asking sync.WaitGroup
+			defer asking.Wait()
+			asking.Go(func() {
 				text := []byte(`{"action":"echo","data":"` + strings.Repeat("x", 60<<10) + `"}`)
 				for c.WriteMessage(websocket.TextMessage, text) == nil {
 					time.Sleep(200 * time.Millisecond)
 				}
-			}()
+			})
 			synctest.Wait()
 			if took := b.wait(time.Minute, func() bool { return b.open() == 0 }); took > 30*time.Second {
 				t.Errorf("cut after %v", took)
@@ -433,7 +442,7 @@ func TestIdleClients(t *testing.T) {
 			start := time.Now()
 			go func() {
 				time.Sleep(15 * time.Second)
-				if n := b.connections.clients.taken; n != 2 {
+				if n := b.clients(); n != 2 {
 					t.Errorf("%d clients, want both", n)
 				}
 			}()

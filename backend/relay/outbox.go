@@ -29,7 +29,7 @@ type outbox struct {
 // letter is a message that waits.
 type letter struct {
 	text []byte
-	sent chan<- error // nil, or has room for what became of it
+	sent chan<- error // nil, or has room for what became of it: somebody waits for that
 }
 
 type goodbye struct {
@@ -46,6 +46,7 @@ func (o *outbox) add(m letter) error {
 	switch {
 	case o.goodbye != nil:
 		return errLinkOver
+	case m.sent != nil: // no more than those who wait
 	case len(o.letters) >= maxOutbox || o.bytes+len(m.text) > maxOutboxBytes:
 		return errSlow
 	}
