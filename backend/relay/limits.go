@@ -12,8 +12,8 @@ import (
 // with a full burst.
 const maxThrottled = 4096
 
-// throttle limits agents' handshakes: for each address, and of those who were
-// admitted all together. Strangers must not use up what the others share.
+// throttle limits agents' handshakes, or notices: for each address, and of those who
+// were admitted all together. Strangers must not use up what the others share.
 type throttle struct {
 	each  rate.Limit
 	burst int
