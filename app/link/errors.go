@@ -230,8 +230,8 @@ func lostError(err error) error {
 	}
 	var timeout net.Error
 	switch {
-	case errors.Is(err, errSilent), errors.Is(err, mux.ErrDead), errors.As(err, &timeout) && timeout.Timeout():
-		return &dialError{"no sign of life from the backend: the connection to it is taken for dead", err}
+	case errors.Is(err, ErrSilent), errors.Is(err, mux.ErrDead), errors.As(err, &timeout) && timeout.Timeout():
+		return &dialError{"no sign of life from the backend: the connection to it is taken for dead", fmt.Errorf("%w: %w", ErrSilent, err)}
 	case byPeer, errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF),
 		errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE):
 		return &dialError{"the connection to the backend broke off", err}

@@ -2,6 +2,7 @@ package link_test
 
 import (
 	"context"
+	"errors"
 	"strings"
 	"sync"
 	"testing"
@@ -53,7 +54,7 @@ func TestHalfOpen(t *testing.T) {
 				if took := time.Since(start); lost.State != session.Reconnecting || took > tt.within {
 					t.Errorf("%v after %v", lost.State, took)
 				}
-				if lost.Cause == nil || !strings.HasPrefix(lost.Cause.Error(), "no sign of life from the backend") {
+				if !errors.Is(lost.Cause, link.ErrSilent) || !strings.HasPrefix(lost.Cause.Error(), "no sign of life from the backend") {
 					t.Errorf("the cause is %v", lost.Cause)
 				}
 				for got := range statuses {

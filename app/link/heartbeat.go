@@ -83,7 +83,7 @@ func (f *form1) heartbeat(ctx context.Context) error {
 			return err
 		}
 	}
-	return errSilent
+	return ErrSilent
 }
 
 // ping is the heartbeat, which shows the session token where there is one.
@@ -128,7 +128,7 @@ func (f *form1) ask(ctx context.Context, limit time.Duration, on *signs, questio
 	case <-sign:
 		return nil
 	case <-f.link.done:
-		return errSilent
+		return ErrSilent
 	case <-ctx.Done():
 		return ctx.Err()
 	}

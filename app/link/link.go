@@ -62,8 +62,9 @@ type carrier interface {
 	sendText(text []byte) error
 }
 
-// errSilent: the peer has not shown any sign of life for too long.
-var errSilent = errors.New("no sign of life from the backend for too long")
+// ErrSilent is what an error wraps if the backend has not shown any sign of life for too
+// long.
+var ErrSilent = errors.New("no sign of life from the backend")
 
 func newLink(c *Config, ws *websocket.Conn) *Link {
 	return &Link{

@@ -271,7 +271,7 @@ func TestDeclaredGatewayMustAnswer(t *testing.T) {
 		if took := time.Since(start); took > heartbeatEvery+heartbeatTries*heartbeatWait {
 			t.Errorf("noticed after %v", took)
 		}
-		if !errors.Is(err, errSilent) || !strings.HasPrefix(err.Error(), "no sign of life from the backend") {
+		if !errors.Is(err, ErrSilent) || !strings.HasPrefix(err.Error(), "no sign of life from the backend") {
 			t.Errorf("Run = %v", err)
 		}
 		if _, beats := b.counts(); len(beats) != heartbeatTries {

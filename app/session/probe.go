@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"time"
+
+	"culvert/app/link"
 )
 
 type probeResult struct {
@@ -72,7 +74,7 @@ func (v *supervisor) onProbed(r probeResult) {
 		}
 		return
 	}
-	cause := fmt.Errorf("no sign of life from the backend %v", r.event)
+	cause := fmt.Errorf("%w %v", link.ErrSilent, r.event)
 	if !errors.Is(r.err, context.DeadlineExceeded) {
 		cause = fmt.Errorf("%w: %w", cause, r.err)
 	}
