@@ -201,7 +201,7 @@ func TestJSON(t *testing.T) {
 		request("GET\x1b[31m", "/gone", 0, 7_500_000, 0, 0, "192.0.2.7\x1b"),
 		notice("12 requests are missing in this log because there were too many at once; they took place"),
 		notice("what a backend says\x1b[5m\r\nin two lines – 中文"),
-		{"event": "notice", "message": "has failed:\nsee <the log> – 中文\u202e", "id": "n-1",
+		{"event": "notice", "message": "has failed:\nsee <the log> – 中文\u202e", "id": "n-1", "title": "Build 7\x1b[2J",
 			"data": object{"title": "Build 7", "n": []any{1.0, "<\u202e\u009b"}}},
 		{"event": "notice", "message": "hello", "id": "n-2", "data": "hello"},
 		reconnecting("dial tcp: connection refused"),

@@ -50,9 +50,10 @@ type (
 	noticeLine struct {
 		lineHead
 		Message string `json:"message"`
-		// ID and Data are those of a notice that somebody has sent through the backend.
-		ID   string          `json:"id,omitempty"`
-		Data json.RawMessage `json:"data,omitempty"`
+		// The rest is of notices that somebody has sent through the backend.
+		Title string          `json:"title,omitempty"`
+		ID    string          `json:"id,omitempty"`
+		Data  json.RawMessage `json:"data,omitempty"`
 	}
 )
 
@@ -88,7 +89,7 @@ func (j *JSON) Show(event engine.Event) {
 	case engine.Notice:
 		j.notice(e.Message, now)
 	case engine.NoticeReceived: // may be large, and many: not among the important ones
-		_, _ = j.lines.Write(encode(noticeLine{head("notice", now), e.Text, e.ID, e.Data}))
+		_, _ = j.lines.Write(encode(noticeLine{head("notice", now), e.Text, e.Title, e.ID, e.Data}))
 	}
 }
 

@@ -165,7 +165,7 @@ func (b *builtIn) start(ctx context.Context, lan bool, port int) (*url.URL, erro
 	}
 	cfg := relay.Config{
 		PublicURL: r.public, Authenticate: b.authenticate, StateDir: b.dir.BuiltInState(),
-		Logger: b.log, Version: version.Agent(),
+		Logger: b.log, Version: version.Number,
 	}
 	r.server, err = relay.New(cfg)
 	if config.IsReadOnly(err) {

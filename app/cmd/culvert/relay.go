@@ -100,7 +100,7 @@ func (c *relayCmd) Run(out *output) error {
 	port := ln.Addr().(*net.TCPAddr).Port
 	cfg := plan.config
 	cfg.PublicURL, cfg.StateDir = plan.public, dir.RelayState()
-	cfg.Logger, cfg.Version = log, version.Agent()
+	cfg.Logger, cfg.Version = log, version.Number
 	if cfg.PublicURL == nil {
 		cfg.PublicURL = c.defaultURL(plan.host, port)
 	}
