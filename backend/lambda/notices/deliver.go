@@ -8,6 +8,7 @@ import (
 
 	"culvert/backend/lambda/post"
 	"culvert/backend/lambda/store"
+	"culvert/backend/lambda/timer"
 	"culvert/backend/wire"
 )
 
@@ -124,7 +125,7 @@ func (n *Notices) post(ctx context.Context, c *store.Connection, notice *wire.No
 	for try := 0; ; try++ {
 		err = n.cfg.Poster.Post(ctx, c.ID, text, post.Young(c.ConnectedAt), post.Within(postWithin))
 		passing := errors.Is(err, post.ErrBusy) || errors.Is(err, post.ErrUnavailable)
-		if !passing || try == len(postPauses) || !sleep(ctx, postPauses[try]) {
+		if !passing || try == len(postPauses) || timer.Wait(ctx, postPauses[try]) != nil {
 			return err
 		}
 	}

@@ -6,6 +6,7 @@ import (
 
 	"culvert/backend/auth"
 	"culvert/backend/lambda/store"
+	"culvert/backend/lambda/timer"
 )
 
 // Bounds of what is sent at once: SQS's, of which the second was 256 KB for long, and
@@ -87,7 +88,7 @@ func (p *pack) done(w *work) { p.ending = append(p.ending, w) }
 // then the whole message fails, and goes to all of its user's connections again.
 func (n *Notices) send(ctx context.Context, p *pack) {
 	left, errs := n.try(ctx, p.entries)
-	if len(left) > 0 && sleep(ctx, sendPause) {
+	if len(left) > 0 && timer.Wait(ctx, sendPause) == nil {
 		left, errs = n.try(ctx, left)
 	}
 	for i, e := range left {

@@ -191,15 +191,3 @@ func (n *Notices) failed(w *work) {
 	}
 	n.log.Error("a notice failed", "queue", queue, "message", w.item.ID, "receives", w.item.Receives, "cause", why)
 }
-
-// sleep waits, and reports whether there is time left afterwards.
-func sleep(ctx context.Context, d time.Duration) bool {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return true
-	case <-ctx.Done():
-		return false
-	}
-}

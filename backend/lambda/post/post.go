@@ -20,6 +20,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/apigatewaymanagementapi/types"
 	smithyhttp "github.com/aws/smithy-go/transport/http"
 
+	"culvert/backend/lambda/timer"
 	"culvert/backend/wire"
 )
 
@@ -138,7 +139,7 @@ func (p *Poster) Post(ctx context.Context, connection string, text []byte, opts 
 	for _, wait := range []time.Duration{100 * time.Millisecond, 200 * time.Millisecond, 400 * time.Millisecond, 0} {
 		_, err := p.client.PostToConnection(ctx, in)
 		err = classify(err)
-		if !errors.Is(err, ErrGone) || wait == 0 || !p.isYoung(o.young) || sleep(ctx, wait) != nil {
+		if !errors.Is(err, ErrGone) || wait == 0 || !p.isYoung(o.young) || timer.Wait(ctx, wait) != nil {
 			return err
 		}
 	}
@@ -148,17 +149,6 @@ func (p *Poster) Post(ctx context.Context, connection string, text []byte, opts 
 func (p *Poster) isYoung(connectedAt time.Time) bool {
 	// API Gateway's clock may be ahead of this one.
 	return !connectedAt.IsZero() && p.now().Sub(connectedAt) < childhood
-}
-
-func sleep(ctx context.Context, d time.Duration) error {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
 }
 
 // Info is what API Gateway knows of a connection.

@@ -14,6 +14,7 @@ import (
 
 	"culvert/backend/action"
 	"culvert/backend/lambda/signed"
+	"culvert/backend/lambda/timer"
 	"culvert/backend/wire"
 )
 
@@ -102,7 +103,7 @@ func (i *Invoker) Do(ctx context.Context, c action.Call) (action.Reply, error) {
 	within, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	reply, again, err := i.invoke(within, text)
-	if again && sleep(within, pause) == nil {
+	if again && timer.Wait(within, pause) == nil {
 		reply, _, err = i.invoke(within, text)
 	}
 	if err != nil && within.Err() != nil {
@@ -188,15 +189,4 @@ func decode(text []byte) (action.Reply, error) {
 		return action.Reply{}, told(errLarge, errors.New("the Processor's result is too large"))
 	}
 	return action.Reply{}, told(errFailed, errors.New("the Processor's reply must have either a result, or an error with a code"))
-}
-
-func sleep(ctx context.Context, d time.Duration) error {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
 }

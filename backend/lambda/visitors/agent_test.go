@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"culvert/backend/lambda/timer"
 	"culvert/backend/wire"
 )
 
@@ -147,7 +148,7 @@ func (a *fakeAgent) take(id string, seq int, body []byte, last bool, head *wire.
 // chase asks for parts of the request that do not come.
 func (a *fakeAgent) chase(id string, p *pendingRequest) {
 	for _, pause := range []time.Duration{2, 4, 8} {
-		if !sleep(p.ctx, pause*time.Second) {
+		if timer.Wait(p.ctx, pause*time.Second) != nil {
 			return
 		}
 		a.mu.Lock()

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"culvert/backend/lambda/timer"
 	"culvert/backend/wire"
 )
 
@@ -19,7 +20,7 @@ func (a *fakeAgent) counted(d time.Duration) func() int {
 		a.mu.Lock()
 		n++
 		a.mu.Unlock()
-		sleep(ctx, d)
+		_ = timer.Wait(ctx, d)
 		return serve(ctx, r)
 	}
 	return func() int {

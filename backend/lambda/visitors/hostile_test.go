@@ -13,6 +13,7 @@ import (
 
 	"culvert/backend/lambda/event"
 	"culvert/backend/lambda/post"
+	"culvert/backend/lambda/timer"
 	"culvert/backend/wire"
 )
 
@@ -148,7 +149,7 @@ func (h *hostile) fromAgent(a *fakeAgent, text []byte) {
 // echoService answers with what it was asked, so that an answer shows whose it is.
 func echoService(h *hostile) func(context.Context, *wire.HTTPRequest) *wire.HTTPResponse {
 	return func(ctx context.Context, r *wire.HTTPRequest) *wire.HTTPResponse {
-		sleep(ctx, 3*h.delay())
+		_ = timer.Wait(ctx, 3*h.delay())
 		return &wire.HTTPResponse{
 			StatusCode: 200, Header: http.Header{"X-Uri": {r.URI}, "Content-Type": r.Header["Content-Type"]}, Body: r.Body,
 		}

@@ -9,6 +9,7 @@ import (
 
 	"culvert/backend/lambda/post"
 	"culvert/backend/lambda/store"
+	"culvert/backend/lambda/timer"
 	"culvert/backend/wire"
 )
 
@@ -180,7 +181,7 @@ func (x *exchange) looked() { <-x.moving }
 func (x *exchange) postPatiently(ctx context.Context, t *store.Tunnel, message any) error {
 	err := x.post(ctx, t, message)
 	for _, pause := range busyPauses() {
-		if !errors.Is(err, post.ErrBusy) || !sleep(ctx, pause) {
+		if !errors.Is(err, post.ErrBusy) || timer.Wait(ctx, pause) != nil {
 			break
 		}
 		err = x.post(ctx, t, message)
@@ -194,16 +195,4 @@ func (x *exchange) post(ctx context.Context, t *store.Tunnel, message any) error
 		return err
 	}
 	return x.v.cfg.Poster.Post(ctx, t.Connection, text, post.Young(t.ConnectedAt), post.Within(postWithin))
-}
-
-// sleep reports whether it slept to the end.
-func sleep(ctx context.Context, d time.Duration) bool {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return true
-	case <-ctx.Done():
-		return false
-	}
 }

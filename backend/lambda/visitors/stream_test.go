@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"culvert/backend/lambda/event"
+	"culvert/backend/lambda/timer"
 	"culvert/backend/wire"
 )
 
@@ -33,7 +34,7 @@ func (w *world) streamer(n int, pause time.Duration, part func(i int) []byte) *f
 		return &wire.HTTPResponse{StatusCode: 200, Header: http.Header{"Content-Type": {"text/event-stream"}}}
 	}
 	a.stream = func(ctx context.Context, i int) []byte {
-		if !sleep(ctx, pause) || i > n {
+		if timer.Wait(ctx, pause) != nil || i > n {
 			return nil
 		}
 		return part(i)
@@ -288,7 +289,7 @@ func TestStreamFails(t *testing.T) {
 				a.emit(&wire.ErrorMessage{RequestID: id, Code: wire.CodeInternal, Message: "the service has crashed", Session: a.session})
 				<-ctx.Done()
 			}
-			if !sleep(ctx, 10*ms) {
+			if timer.Wait(ctx, 10*ms) != nil {
 				return nil
 			}
 			return []byte{byte(i)}

@@ -20,6 +20,7 @@ import (
 	"culvert/backend/lambda/post"
 	"culvert/backend/lambda/store"
 	"culvert/backend/lambda/ticket"
+	"culvert/backend/lambda/timer"
 	"culvert/backend/tunnel"
 	"culvert/backend/wire"
 )
@@ -138,7 +139,7 @@ func (w *world) called(ctx context.Context, what string) error {
 	d := w.call
 	w.mu.Unlock()
 	if d > 0 {
-		sleep(ctx, d)
+		_ = timer.Wait(ctx, d)
 	}
 	return ctx.Err()
 }
