@@ -41,6 +41,35 @@ type Connection struct {
 	Ponged time.Time
 }
 
+// Times that connections are judged by.
+const (
+	// leeway is how long a token counts after its end, for clocks that differ.
+	leeway = 30 * time.Second
+	// youth is how long a connection is not known to API Gateway though it is noted here:
+	// until $connect has returned, which has 29 s
+	// (https://docs.aws.amazon.com/apigateway/latest/developerguide/apigateway-execution-service-websocket-limits-table.html).
+	youth = 30 * time.Second
+)
+
+// Ends is when the token of the connection counts no more; zero if it always does.
+func (c *Connection) Ends() time.Time {
+	if c.Identity.Expires.IsZero() {
+		return time.Time{}
+	}
+	return c.Identity.Expires.Add(leeway)
+}
+
+// Expired reports whether the token of the connection counts no more.
+func (c *Connection) Expired(now time.Time) bool { return over(c.Ends(), now) }
+
+func over(end, now time.Time) bool { return !end.IsZero() && now.After(end) }
+
+// Young reports whether the connection may be about to open: that API Gateway does not
+// know it says nothing then.
+func (c *Connection) Young(now time.Time) bool { return young(c.ConnectedAt, now) }
+
+func young(connected, now time.Time) bool { return now.Sub(connected) <= youth }
+
 // User is whose connection it is: the owner of its tunnels, or "" if nobody knows.
 func (c *Connection) User() string {
 	if owner := c.Identity.Owner(); owner != "" {

@@ -67,3 +67,26 @@ func TestConnections(t *testing.T) {
 		t.Errorf("after 2 h: %+v, %v", got, err)
 	}
 }
+
+// What a connection is judged by: its token's end, and how long ago it came.
+func TestTimesOfConnections(t *testing.T) {
+	t.Parallel()
+	now := time.Now()
+	at := func(s int) time.Time { return now.Add(time.Duration(s) * time.Second) }
+	for name, c := range map[string]struct {
+		conn           store.Connection
+		expired, young bool
+	}{
+		"no token, or one for ever": {store.Connection{ConnectedAt: at(-3600)}, false, false},
+		"within its time":           {store.Connection{ConnectedAt: at(-31), Identity: auth.Identity{Expires: at(1)}}, false, false},
+		"within the leeway":         {store.Connection{ConnectedAt: at(-31), Identity: auth.Identity{Expires: at(-30)}}, false, false},
+		"beyond it":                 {store.Connection{ConnectedAt: at(-31), Identity: auth.Identity{Expires: at(-31)}}, true, false},
+		"while $connect may run":    {store.Connection{ConnectedAt: at(-29)}, false, true},
+		"by another clock":          {store.Connection{ConnectedAt: at(10)}, false, true},
+	} {
+		u := store.UserConnection{ConnectedAt: c.conn.ConnectedAt}
+		if c.conn.Expired(now) != c.expired || c.conn.Young(now) != c.young || u.Young(now) != c.young {
+			t.Errorf("%s: expired %v, young %v, as a user's %v", name, c.conn.Expired(now), c.conn.Young(now), u.Young(now))
+		}
+	}
+}

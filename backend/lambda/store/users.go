@@ -30,6 +30,9 @@ type UserConnection struct {
 	Notices bool
 }
 
+// Young is the same as of a Connection.
+func (c *UserConnection) Young(now time.Time) bool { return young(c.ConnectedAt, now) }
+
 const (
 	attrAgent   = "agent"
 	attrNotices = "notices"
