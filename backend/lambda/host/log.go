@@ -24,7 +24,43 @@ const (
 //
 // https://docs.aws.amazon.com/lambda/latest/dg/monitoring-cloudwatchlogs-logformat.html
 func NewLogger(w io.Writer, level slog.Leveler) *slog.Logger {
-	return slog.New(slog.NewJSONHandler(w, &slog.HandlerOptions{Level: level, ReplaceAttr: tidy}))
+	return slog.New(namesApart{slog.NewJSONHandler(w, &slog.HandlerOptions{Level: level, ReplaceAttr: tidy})})
+}
+
+// namesApart keeps attributes from taking the names of the members that each line has:
+// of two members with one name readers keep either, and what happened would be lost.
+type namesApart struct{ slog.Handler }
+
+// Handle writes a line.
+func (h namesApart) Handle(ctx context.Context, r slog.Record) error {
+	apart := slog.NewRecord(r.Time, r.Level, r.Message, r.PC)
+	r.Attrs(func(a slog.Attr) bool {
+		apart.AddAttrs(renamed(a))
+		return true
+	})
+	return h.Handler.Handle(ctx, apart)
+}
+
+// WithAttrs gives a handler whose lines have more attributes.
+func (h namesApart) WithAttrs(attrs []slog.Attr) slog.Handler {
+	apart := make([]slog.Attr, len(attrs))
+	for i, a := range attrs {
+		apart[i] = renamed(a)
+	}
+	return namesApart{h.Handler.WithAttrs(apart)}
+}
+
+// WithGroup gives a handler whose attributes have their names in a group.
+func (h namesApart) WithGroup(name string) slog.Handler { return namesApart{h.Handler.WithGroup(name)} }
+
+// renamed is the attribute, under a name that is not one of each line's own, be they
+// slog's or those that tidy makes of them.
+func renamed(a slog.Attr) slog.Attr {
+	switch a.Key {
+	case slog.TimeKey, slog.LevelKey, slog.MessageKey, "timestamp", "message":
+		a.Key += "_"
+	}
+	return a
 }
 
 // tidy is applied to every attribute that is no group.
@@ -32,9 +68,6 @@ func tidy(groups []string, a slog.Attr) slog.Attr {
 	if len(groups) == 0 {
 		switch a.Key {
 		case slog.TimeKey:
-			if a.Value.Kind() != slog.KindTime {
-				break // somebody's attribute that happens to have the name
-			}
 			return slog.String("timestamp", a.Value.Time().UTC().Format("2006-01-02T15:04:05.000Z07:00"))
 		case slog.MessageKey:
 			return slog.String("message", clean(a.Value.String(), maxText))

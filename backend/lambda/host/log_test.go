@@ -61,14 +61,26 @@ func TestLines(t *testing.T) {
 	}
 }
 
-// An attribute may have the name of one that each line has, and another kind of value.
+// An attribute may have the name of one that each line has: it never takes its place,
+// whatever its value is, and whether it is the line's or the logger's.
 func TestBorrowedNames(t *testing.T) {
 	t.Parallel()
-	for _, key := range []string{slog.TimeKey, slog.LevelKey, slog.MessageKey} {
-		var out output
-		NewLogger(&out, slog.LevelInfo).Info("what happened", key, 7)
-		if line := out.line(t); line["timestamp"] == nil {
-			t.Errorf("%s: %v", key, line)
+	for _, key := range []string{slog.TimeKey, slog.LevelKey, slog.MessageKey, "timestamp", "message"} {
+		for _, value := range []any{7, "theirs", time.Now(), slog.LevelError} {
+			var out output
+			log := NewLogger(&out, slog.LevelInfo)
+			log.Info("what happened", key, value)
+			log.With(key, value).Info("what happened")
+			for text := range strings.Lines(out.String()) {
+				for _, own := range []string{"timestamp", "level", "message", key + "_"} {
+					if n := strings.Count(text, `"`+own+`":`); n != 1 {
+						t.Errorf("%s, %v: %d members %s in %s", key, value, n, own, text)
+					}
+				}
+				if !strings.Contains(text, `"level":"INFO"`) || !strings.Contains(text, `"message":"what happened"`) {
+					t.Errorf("%s, %v: %s", key, value, text)
+				}
+			}
 		}
 	}
 }

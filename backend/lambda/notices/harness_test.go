@@ -15,6 +15,7 @@ import (
 	"go.uber.org/goleak"
 
 	"culvert/backend/lambda/event"
+	"culvert/backend/lambda/host"
 	"culvert/backend/lambda/post"
 	"culvert/backend/lambda/store"
 	"culvert/backend/wire"
@@ -141,7 +142,7 @@ func (w *world) notices() *Notices {
 	w.t.Helper()
 	n, err := New(Config{
 		Users: usersARN, Connections: connsARN, Store: w, Poster: w, Queue: w, Count: w,
-		Logger: slog.New(slog.NewJSONHandler(&w.log, nil)),
+		Logger: host.NewLogger(&w.log, slog.LevelInfo),
 	})
 	if err != nil {
 		w.t.Fatal(err)
@@ -178,16 +179,19 @@ func (w *world) addressed() []string {
 	return ids
 }
 
-// causes are why messages failed, by their IDs, as the log says it.
+// causes are why messages failed, by their IDs, as the function's log says it.
 func (w *world) causes() map[string]string {
 	all := map[string]string{}
 	for text := range bytes.Lines(w.log.Bytes()) {
-		var line struct{ Level, Queue, Message, Cause string }
+		var line struct{ Level, Queue, Message, MessageID, Cause string }
 		if err := json.Unmarshal(text, &line); err != nil {
 			w.t.Fatal(err)
 		}
 		if line.Level == "ERROR" {
-			all[line.Message] = line.Cause
+			if line.Message != "a notice failed" || line.Queue == "" {
+				w.t.Errorf("the log says %s", text)
+			}
+			all[line.MessageID] = line.Cause
 		}
 	}
 	return all

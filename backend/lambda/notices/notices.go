@@ -189,5 +189,5 @@ func (n *Notices) failed(w *work) {
 	if why == nil {
 		why = errNotReached
 	}
-	n.log.Error("a notice failed", "queue", queue, "message", w.item.ID, "receives", w.item.Receives, "cause", why)
+	n.log.Error("a notice failed", "queue", queue, "messageId", w.item.ID, "receives", w.item.Receives, "cause", why)
 }
