@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -119,10 +120,18 @@ func (s *Store) PutConnection(ctx context.Context, c Connection) error {
 	return nil
 }
 
+// isConnection reports whether it may be a connection's ID. The table holds other items
+// too, such as who revoked what: theirs have a "#", which a connection's has not. IDs come
+// from outside with notices.
+func isConnection(id string) bool { return id != "" && !strings.Contains(id, "#") }
+
 // Connection finds a connection, consistently; ErrUnknown if there is none.
 func (s *Store) Connection(ctx context.Context, id string) (*Connection, error) {
 	if s.names.Connections == "" {
 		return nil, ErrNoTable
+	}
+	if !isConnection(id) {
+		return nil, ErrUnknown
 	}
 	out, err := s.db.GetItem(ctx, &dynamodb.GetItemInput{
 		TableName: &s.names.Connections, Key: key(id), ConsistentRead: aws.Bool(true),

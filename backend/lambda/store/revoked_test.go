@@ -114,3 +114,30 @@ func TestRevokedInParts(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 }
+
+// Whoever names a connection may name anything. What stands beside the connections is
+// none, and stays.
+func TestRevocationsAreNoConnections(t *testing.T) {
+	t.Parallel()
+	s, _, db := open(t)
+	ctx := t.Context()
+	for _, id := range []string{"revoked#user#ann", "revoked#id#t1"} {
+		if _, err := db.Client.PutItem(ctx, &dynamodb.PutItemInput{TableName: &db.names.Connections, Item: values{"id": str(id)}}); err != nil {
+			t.Fatal(err)
+		}
+		if got, err := s.Connection(ctx, id); !errors.Is(err, store.ErrUnknown) {
+			t.Errorf("%s: %+v, %v", id, got, err)
+		}
+		if err := s.Forget(ctx, id); err == nil {
+			t.Errorf("%s is forgotten", id)
+		}
+		if err := s.ForgetOf(ctx, "user:ann", id); err == nil {
+			t.Errorf("%s is forgotten as ann's", id)
+		}
+	}
+	for _, token := range []auth.Identity{{Subject: "ann"}, {Subject: "bob", ID: "t1"}} {
+		if got, err := s.Revoked(ctx, token); err != nil || !got {
+			t.Errorf("%+v counts again: %v", token, err)
+		}
+	}
+}

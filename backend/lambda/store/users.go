@@ -30,6 +30,8 @@ type UserConnection struct {
 	Notices bool
 }
 
+var errNoConnection = errors.New("this is no connection's ID")
+
 // Young is the same as of a Connection.
 func (c *UserConnection) Young(now time.Time) bool { return young(c.ConnectedAt, now) }
 
@@ -133,17 +135,36 @@ func (s *Store) ForgetUserConnection(ctx context.Context, owner, connection stri
 // tunnels' table; otherwise the tunnel's next visitor finds out. Forgetting twice is
 // well, and so is forgetting what nobody has ever known.
 func (s *Store) Forget(ctx context.Context, connection string) error {
-	c, err := s.Connection(ctx, connection)
-	if errors.Is(err, ErrUnknown) {
-		return nil
+	return s.ForgetOf(ctx, "", connection)
+}
+
+// ForgetOf is Forget of a connection that was found under owner: it is taken off that
+// list though nothing else is known of it, as when it was noted while it went. owner ""
+// says nothing.
+func (s *Store) ForgetOf(ctx context.Context, owner, connection string) error {
+	if !isConnection(connection) {
+		return errNoConnection
 	}
-	if err != nil {
+	c, err := s.Connection(ctx, connection)
+	unknown := errors.Is(err, ErrUnknown)
+	if err != nil && !unknown {
 		return err
 	}
-	if owner := c.User(); owner != "" {
+	owners := []string{owner}
+	if !unknown {
+		owners = append(owners, c.User())
+	}
+	slices.Sort(owners)
+	for _, owner := range slices.Compact(owners) {
+		if owner == "" {
+			continue
+		}
 		if err := s.ForgetUserConnection(ctx, owner, connection); err != nil {
 			return err
 		}
+	}
+	if unknown {
+		return nil
 	}
 	if c.Tunnel != "" && s.names.Tunnels != "" {
 		if _, err := s.Release(ctx, c.Tunnel, connection); err != nil {

@@ -286,3 +286,31 @@ func TestAuthorizeAtOnce(t *testing.T) {
 		}
 	}
 }
+
+// A connection that is on a list, and nowhere else, is taken off it.
+func TestForgetOfOneThatIsOnlyListed(t *testing.T) {
+	t.Parallel()
+	s, c, _ := open(t)
+	ctx := t.Context()
+	for _, id := range []string{"gone=", "other="} {
+		if err := s.PutUserConnection(ctx, "user:ann", store.UserConnection{Connection: id, ConnectedAt: c.Now()}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	left := func(want int) {
+		t.Helper()
+		if got, err := s.UserConnections(ctx, "user:ann"); err != nil || len(got) != want || got[want-1].Connection != "other=" {
+			t.Errorf("left: %+v, %v", got, err)
+		}
+	}
+	if err := s.Forget(ctx, "gone="); err != nil {
+		t.Error(err)
+	}
+	left(2) // nobody has said whose it is
+	for range 2 {
+		if err := s.ForgetOf(ctx, "user:ann", "gone="); err != nil {
+			t.Error(err)
+		}
+	}
+	left(1)
+}
