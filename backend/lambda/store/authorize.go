@@ -19,10 +19,12 @@ func (s *Store) Authorize(ctx context.Context, id string, i auth.Identity, owner
 		return ErrNoTable
 	}
 	who, value := attrUser, i.Subject
-	update := "SET #who = :who, #allows = :allows, #max = :max, #expires = :expires REMOVE #pending"
-	names := map[string]string{"#id": keyID, "#allows": attrAllows, "#max": attrMax, "#expires": attrExpires, "#pending": attrPending}
+	update := "SET #who = :who, #allows = :allows, #max = :max, #expires = :expires, #token = :token, #issued = :issued REMOVE #pending"
+	names := map[string]string{"#id": keyID, "#allows": attrAllows, "#max": attrMax, "#expires": attrExpires,
+		"#token": attrToken, "#issued": attrIssued, "#pending": attrPending}
 	values := map[string]types.AttributeValue{
 		":allows": join(i.Tunnels), ":max": number(int64(i.Max)), ":expires": millis(i.Expires),
+		":token": text(tokenName(i)), ":issued": millis(i.IssuedAt),
 	}
 	if i.Subject == "" {
 		who, value = attrOwner, owner

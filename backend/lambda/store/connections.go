@@ -89,6 +89,8 @@ const (
 	attrAllows  = "allows"
 	attrMax     = "max"
 	attrExpires = "expires"
+	attrToken   = "jti" // the token's name
+	attrIssued  = "iat" // when the token was issued
 	attrPending = "pending"
 	attrFailed  = "failed"
 	attrHost    = "host"
@@ -107,9 +109,12 @@ func (s *Store) PutConnection(ctx context.Context, c Connection) error {
 	}
 	i := item{keyID: text(c.ID), attrConnected: millis(c.ConnectedAt), keyTTL: deadline(c.ConnectedAt.Add(connectionLife))}.
 		set(attrUser, text(c.Identity.Subject)).set(attrAllows, join(c.Identity.Tunnels)).
-		set(attrHost, text(c.Host)).set(attrFrom, text(c.From)).set(attrPending, flag(c.Pending))
+		set(attrToken, text(tokenName(c.Identity))).set(attrHost, text(c.Host)).set(attrFrom, text(c.From)).set(attrPending, flag(c.Pending))
 	if !c.Identity.Expires.IsZero() {
 		i[attrExpires] = millis(c.Identity.Expires)
+	}
+	if !c.Identity.IssuedAt.IsZero() {
+		i[attrIssued] = millis(c.Identity.IssuedAt)
 	}
 	if c.Identity.Max > 0 {
 		i[attrMax] = number(int64(c.Identity.Max))
@@ -147,6 +152,7 @@ func (s *Store) Connection(ctx context.Context, id string) (*Connection, error) 
 		ID: id, Host: i.text(attrHost), From: i.text(attrFrom), ConnectedAt: i.time(attrConnected),
 		Identity: auth.Identity{
 			Subject: i.text(attrUser), Tunnels: list[string](i, attrAllows), Max: int(i.number(attrMax)), Expires: i.time(attrExpires),
+			ID: i.text(attrToken), IssuedAt: i.time(attrIssued),
 		},
 		Pending: i.flag(attrPending), Owner: i.text(attrOwner), Failed: int(i.number(attrFailed)),
 		Tunnel: i.text(attrTunnel), Quota: i.text(attrQuota), Declared: i.flag(attrDeclared), Agent: i.text(attrAgent),

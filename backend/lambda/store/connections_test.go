@@ -17,7 +17,7 @@ func TestConnections(t *testing.T) {
 	s, c, db := open(t)
 	ctx := t.Context()
 	want := store.Connection{
-		ID: "L0SM9cOFvHcCIhw=", Identity: auth.Identity{Subject: "ann", Tunnels: []string{"shop", "blog"}, Max: 3},
+		ID: "L0SM9cOFvHcCIhw=", Identity: auth.Identity{Subject: "ann", Tunnels: []string{"shop", "blog"}, Max: 3, ID: "t1", IssuedAt: c.Now().Add(-time.Minute)},
 		Host: "ws.example.com", From: "203.0.113.7", ConnectedAt: c.Now(),
 	}
 	if err := s.PutConnection(ctx, want); err != nil {

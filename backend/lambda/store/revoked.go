@@ -24,6 +24,14 @@ const (
 	maxRevokedID = 1024
 )
 
+// tokenName is the name that the token can be revoked by, "" if it cannot.
+func tokenName(i auth.Identity) string {
+	if len(i.ID) > maxRevokedID {
+		return ""
+	}
+	return i.ID
+}
+
 // Revoked reports whether a token that was verified counts no more. It is one read,
 // and consistent: whoever revokes a token means from now on.
 func (s *Store) Revoked(ctx context.Context, i auth.Identity) (bool, error) {
@@ -31,8 +39,8 @@ func (s *Store) Revoked(ctx context.Context, i auth.Identity) (bool, error) {
 		return false, ErrNoTable
 	}
 	keys := []map[string]types.AttributeValue{key(revokedUser + i.Subject)}
-	if i.ID != "" && len(i.ID) <= maxRevokedID {
-		keys = append(keys, key(revokedID+i.ID))
+	if name := tokenName(i); name != "" {
+		keys = append(keys, key(revokedID+name))
 	}
 	wanted := map[string]types.KeysAndAttributes{s.names.Connections: {Keys: keys, ConsistentRead: aws.Bool(true)}}
 	for try := range maxTries {

@@ -199,7 +199,7 @@ func TestAuthorize(t *testing.T) {
 	t.Parallel()
 	s, c, _ := open(t)
 	ctx := t.Context()
-	ann := auth.Identity{Subject: "ann", Tunnels: []string{"shop"}, Max: 2, Expires: c.Now().Add(time.Hour)}
+	ann := auth.Identity{Subject: "ann", Tunnels: []string{"shop"}, Max: 2, Expires: c.Now().Add(time.Hour), ID: "t1", IssuedAt: c.Now()}
 	if err := s.Authorize(ctx, "unknown", ann, ""); !errors.Is(err, store.ErrConflict) {
 		t.Errorf("an unknown connection: %v", err)
 	}
