@@ -37,7 +37,7 @@ func (e *envelope) call() (*action.Call, error) {
 		return nil, malformed("an action without a name")
 	case len(c.Data) > wire.MaxAction:
 		return nil, malformed("an action with over %d bytes of data", wire.MaxAction)
-	case !isConnectionID(c.Connection):
+	case c.Connection != "" && !IsConnectionID(c.Connection):
 		return nil, malformed("connectionId is none")
 	}
 	if string(c.Data) == "null" {

@@ -40,7 +40,7 @@ func (e *envelope) message() (*Message, error) {
 	switch {
 	case c.ConnectionID == "":
 		return nil, ErrNoConnection
-	case !isConnectionID(c.ConnectionID):
+	case !IsConnectionID(c.ConnectionID):
 		return nil, malformed("connectionId is none")
 	}
 	m := &Message{
@@ -67,10 +67,11 @@ func (e *envelope) message() (*Message, error) {
 // maxConnectionID is in bytes; the gateway's have 16.
 const maxConnectionID = 128
 
-// isConnectionID keeps out what would mean something else in a path or in the log.
-// The gateway's are base64.
-func isConnectionID(id string) bool {
-	return len(id) <= maxConnectionID && !strings.ContainsFunc(id, func(c rune) bool {
+// IsConnectionID reports whether a gateway may have given this ID to a connection. It
+// keeps out what would mean something else in a path, in the log, or in the table of
+// connections. The gateway's are base64.
+func IsConnectionID(id string) bool {
+	return id != "" && len(id) <= maxConnectionID && !strings.ContainsFunc(id, func(c rune) bool {
 		return (c < '0' || c > '9') && (c < 'A' || c > 'Z') && (c < 'a' || c > 'z') && !strings.ContainsRune("+/=-_", c)
 	})
 }

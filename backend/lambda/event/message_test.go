@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
+	"strings"
 	"testing"
 	"time"
 
@@ -102,5 +103,17 @@ func TestEncodeMessageAnswer(t *testing.T) {
 	}
 	if got, want := string(EncodeMessageAnswer(400, `a "b"`)), `{"statusCode":400,"body":"a \"b\""}`; got != want {
 		t.Errorf("%s, want %s", got, want)
+	}
+}
+
+func TestIsConnectionID(t *testing.T) {
+	t.Parallel()
+	for id, want := range map[string]bool{
+		"R1kmxc2VNjMCFIA=": true, "a-b_c+d/e=": true, strings.Repeat("c", maxConnectionID): true,
+		"": false, strings.Repeat("c", maxConnectionID+1): false, "revoked#user#ann": false, "revoked#id#1": false, "../x": false, "a b": false, "a%2F": false, "\u00e9": false, "a\n": false,
+	} {
+		if got := IsConnectionID(id); got != want {
+			t.Errorf("%q: %v", id, got)
+		}
 	}
 }

@@ -156,7 +156,7 @@ func checkInvariants(t *testing.T, name string, e *Event, err error) {
 	}
 	if c := e.Call; c != nil {
 		count++
-		if e.Kind != Action || c.Action == "" || len(c.Action) > wire.MaxActionName || len(c.Data) > wire.MaxAction || !isConnectionID(c.Connection) {
+		if e.Kind != Action || c.Action == "" || len(c.Action) > wire.MaxActionName || len(c.Data) > wire.MaxAction || c.Connection != "" && !IsConnectionID(c.Connection) {
 			t.Errorf("%s: call %+v", name, c)
 		}
 		if len(c.Data) > 0 && !json.Valid(c.Data) {

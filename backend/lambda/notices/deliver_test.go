@@ -109,6 +109,18 @@ func TestDeliveryThatFails(t *testing.T) {
 	}
 }
 
+// What is revoked lies in the table of connections, and is none.
+func TestRevocationsAreNoConnections(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.connect("", "revoked#user#ann", "revoked#id#1")
+	w.post = func(context.Context, string, int) error { return post.ErrGone }
+	w.wants("revoked", w.handle(connsARN, to("revoked#user#ann", 0), to("revoked#id#1", 1)), "m0", "m1")
+	if len(w.looked)+len(w.posted)+len(w.forgot) > 0 {
+		t.Errorf("looked up %q, posted %q, forgot %q", w.looked, w.posted, w.forgot)
+	}
+}
+
 func TestDeliveryWithoutTables(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

@@ -11,11 +11,8 @@ import (
 	"culvert/backend/wire"
 )
 
-// Bounds of what addresses a notice, in bytes.
-const (
-	maxUser       = 512
-	maxConnection = 128
-)
+// maxAddress bounds what a notice is addressed to, in bytes.
+const maxAddress = 512
 
 // envelope is a message of either queue. Members that it does not know are ignored.
 type envelope struct {
@@ -52,19 +49,24 @@ func malformed(format string, args ...any) error {
 // may have an id and a time; the queue's own stand in, which are the same each time
 // that the message comes.
 func readUser(item *event.Item) (message, error) {
-	return read(item, "userId", maxUser, func(e *envelope) json.RawMessage { return e.UserID })
+	return read(item, "userId", func(e *envelope) json.RawMessage { return e.UserID })
 }
 
 func readConnection(item *event.Item) (message, error) {
-	return read(item, "connectionId", maxConnection, func(e *envelope) json.RawMessage { return e.ConnectionID })
+	m, err := read(item, "connectionId", func(e *envelope) json.RawMessage { return e.ConnectionID })
+	// There is more than connections in the table that they are looked up in.
+	if err == nil && !event.IsConnectionID(m.to) {
+		err = malformed("connectionId is none that API Gateway gives")
+	}
+	return m, err
 }
 
-func read(item *event.Item, address string, most int, of func(*envelope) json.RawMessage) (message, error) {
+func read(item *event.Item, address string, of func(*envelope) json.RawMessage) (message, error) {
 	var e envelope
 	if json.Unmarshal([]byte(item.Body), &e) != nil {
 		return message{}, malformed(`it is no JSON object: write {%q:"…","data":…}`, address)
 	}
-	to, err := word(of(&e), address, most, "")
+	to, err := word(of(&e), address, maxAddress, "")
 	if err != nil {
 		return message{}, err
 	}

@@ -57,7 +57,10 @@ func TestMalformed(t *testing.T) {
 		`{"connectionId":"c","data":1,"time":-1}`:                                                       "time is no number",
 		`{"connectionId":"c","data":"` + strings.Repeat("x", wire.MaxNotice-1) + `"}`:                   "data has 49153 bytes",
 		`{"connectionId":"c","data":1,"id":"` + strings.Repeat("hush", wire.MaxNoticeID/4) + "x" + `"}`: "id has 129 bytes",
-		`{"connectionId":"` + strings.Repeat("c", maxConnection+1) + `","data":1}`:                      "connectionId has 129 bytes",
+		`{"connectionId":"` + strings.Repeat("c", 129) + `","data":1}`:                                  "none that API Gateway gives",
+		`{"connectionId":"` + strings.Repeat("c", maxAddress+1) + `","data":1}`:                         "connectionId has 513 bytes",
+		`{"connectionId":"revoked#user#hush","data":1}`:                                                 "none that API Gateway gives",
+		`{"connectionId":"../hush","data":1}`:                                                           "none that API Gateway gives",
 	} {
 		_, err := readConnection(&event.Item{ID: "m1", Body: body})
 		if !errors.Is(err, errMalformed) || !strings.Contains(err.Error(), says) || strings.Contains(err.Error(), "hush") {
@@ -78,7 +81,7 @@ func FuzzMessage(f *testing.F) {
 			}
 			return
 		}
-		if connection = strings.ToValidUTF8(connection, ""); connection == "" || len(connection) > maxConnection {
+		if !event.IsConnectionID(connection) {
 			return
 		}
 		again, err := readConnection(&event.Item{ID: "m2", Body: m.forConnection(connection)})
