@@ -97,7 +97,7 @@ func (a *Agents) believe(ctx context.Context, r *asking, shown evidence) (who au
 func (a *Agents) admitAs(ctx context.Context, r *asking, who auth.Identity, owner string) error {
 	c := r.conn
 	same := who.Subject == c.Identity.Subject && owner == c.Owner && slices.Equal(who.Tunnels, c.Identity.Tunnels) &&
-		who.Max == c.Identity.Max && who.Expires.Equal(c.Identity.Expires)
+		who.Max == c.Identity.Max && who.Expires.Equal(c.Identity.Expires) && who.ID == c.Identity.ID && who.IssuedAt.Equal(c.Identity.IssuedAt)
 	if !same || c.Pending {
 		if err := a.cfg.Store.Authorize(ctx, c.ID, who, owner); err != nil {
 			return err

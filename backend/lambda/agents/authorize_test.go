@@ -294,6 +294,42 @@ func TestRevokedTokens(t *testing.T) {
 	}
 }
 
+// Who has connected before its token was revoked gets no tunnel by it any more; nor by an
+// older token than the one that it has authorized itself with.
+func TestReadyAfterRevocation(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, deferred)
+	now := time.Now()
+	w.connect("named", "ann", jwt.MapClaims{"jti": "t1"})
+	w.connect("again", "ann", jwt.MapClaims{"jti": "t1"})
+	w.ready("again", object{"tunnel_id": "again"})
+	w.connect("original", "ann", jwt.MapClaims{"jti": "t1"})
+	w.connect("other", "ann", jwt.MapClaims{"jti": "t2"})
+	w.connect("old", "bob", jwt.MapClaims{"iat": now.Add(-time.Hour).Unix()})
+	w.connect("new", "")
+	wantUser(t, w.ask("new", byToken(w.keys.token(t, jwt.MapClaims{"sub": "bob", "iat": now.Add(-time.Hour).Unix()}))), "bob")
+	w.connect("newer", "bob", jwt.MapClaims{"iat": now.Add(-time.Hour).Unix()})
+	w.revoke(map[string]types.AttributeValue{"id": &types.AttributeValueMemberS{Value: "revoked#id#t1"}})
+	w.revoke(map[string]types.AttributeValue{"id": &types.AttributeValueMemberS{Value: "revoked#user#bob"},
+		"before": &types.AttributeValueMemberN{Value: fmt.Sprint(now.Add(-time.Minute).UnixMilli())}})
+	wantUser(t, w.ask("newer", byToken(w.keys.token(t, jwt.MapClaims{"sub": "bob", "iat": now.Unix()}))), "bob")
+	for _, id := range []string{"named", "again", "old", "new"} {
+		got := w.ready(id, object{"tunnel_id": id})
+		if wantError(t, got, "unauthorized"); !strings.Contains(fmt.Sprint(got), "was revoked") || !w.gateway.wasDeleted(id) {
+			t.Errorf("%s: told %v, closed %v", id, got, w.gateway.wasDeleted(id))
+		}
+	}
+	w.sendText("original", `{"type":"ready"}`)
+	if got := w.gateway.received("original"); len(got) != 1 || got[0]["code"] != "invalid_request" || !w.gateway.wasDeleted("original") {
+		t.Errorf("an original agent: %v", got)
+	}
+	for _, id := range []string{"other", "newer"} {
+		if got := w.ready(id, object{"tunnel_id": id}); got["tunnel_id"] != id {
+			t.Errorf("%s: told %v", id, got)
+		}
+	}
+}
+
 // A tunnel ends by its token's end, though a connection might live longer.
 func TestExpiry(t *testing.T) {
 	t.Parallel()

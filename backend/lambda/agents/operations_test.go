@@ -51,7 +51,7 @@ func TestOperations(t *testing.T) {
 			check("authorize again", "Connection Keys Revoked PutUserConnection Post", "")
 		}
 		est := w.ready("c1", nil)
-		check("ready", "Connection Keys Claim Attach PutUserConnection Post", "Connection Keys Claim Attach Post")
+		check("ready", "Connection Keys Revoked Claim Attach PutUserConnection Post", "Connection Keys Claim Attach Post")
 		w.send("c1", object{"type": "ping", "session": est["session"]})
 		check("heartbeat", "Keys Lookup Post", "Keys Lookup Post")
 		id := w.keys.tickets(t).Issue(ticket.Ticket{Tunnel: est["tunnel_id"].(string), Waiter: "w", Expires: time.Now().Add(time.Minute)}, "")

@@ -70,6 +70,15 @@ func (h *handshake) run(ctx context.Context) error {
 	if no := h.a.barred(h.conn); no != nil {
 		return no
 	}
+	// Its token may have been revoked since it was shown, and nothing else asks again.
+	if h.conn.Identity.Subject != "" {
+		switch revoked, err := h.a.cfg.Store.Revoked(ctx, h.conn.Identity); {
+		case err != nil:
+			return err
+		case revoked:
+			return &wire.Error{Code: wire.CodeUnauthorized, Message: auth.ErrRevoked.Error()}
+		}
+	}
 	if h.conn.Tunnel != "" {
 		return h.again(ctx)
 	}
