@@ -129,7 +129,8 @@ func (s *Store) count(ctx context.Context, h Holder, id, replaced string, max in
 // writeCount changes single entries of the map, so that those that come and go
 // meanwhile are not lost; the version keeps two from taking the last place.
 func (s *Store) writeCount(ctx context.Context, h Holder, id string, version int64, first bool, gone []string) error {
-	until := h.ConnectedAt.Add(MaxConnectionAge + clockSlack)
+	end, slack := h.last()
+	until := end.Add(slack)
 	entry := text(strconv.FormatInt(until.UnixMilli(), 10) + " " + id)
 	names := map[string]string{"#held": attrHeld, "#version": attrVersion, "#ttl": keyTTL}
 	values := map[string]types.AttributeValue{

@@ -32,6 +32,19 @@ type Holder struct {
 	Capabilities []wire.Capability
 	// Quota is what the tunnel is counted by.
 	Quota string
+	// Ends is when the token of the connection counts no more, and the hold with it; zero
+	// if it always does.
+	Ends time.Time
+}
+
+// last is the end of the longest life that the hold can have: API Gateway does not close
+// a connection whose token has expired, nor may its agent.
+func (h *Holder) last() (end time.Time, slack time.Duration) {
+	end = h.ConnectedAt.Add(MaxConnectionAge)
+	if !h.Ends.IsZero() && h.Ends.Before(end) {
+		return h.Ends, 0
+	}
+	return end, clockSlack
 }
 
 // Can reports whether both sides use the capability.
@@ -59,6 +72,7 @@ const (
 	attrDeclared   = "declared"
 	attrCaps       = "caps"
 	attrQuota      = "quota"
+	attrEnds       = "ends"
 )
 
 // keep is how long the tunnel's item is of use after its agent has gone.
@@ -76,15 +90,19 @@ func (t *Tunnel) item() item {
 	// The time to live is that of the longest life that the connection can have:
 	// so the end of it needs not change it.
 	last := t.ConnectedAt.Add(MaxConnectionAge + clockSlack + keep(&t.Record))
-	return item{keyID: text(t.ID), attrEpoch: number(t.Epoch), attrLive: flag(t.Live), attrSeen: millis(t.Seen),
+	i := item{keyID: text(t.ID), attrEpoch: number(t.Epoch), attrLive: flag(t.Live), attrSeen: millis(t.Seen),
 		attrSince: millis(t.Since), attrConnected: millis(t.ConnectedAt), keyTTL: deadline(last)}.
 		set(attrOwner, text(t.Owner)).set(attrInstance, text(t.Instance)).set(attrNamed, flag(t.Named)).
 		set(attrConnection, text(t.Connection)).set(attrDeclared, flag(t.Declared)).
 		set(attrCaps, join(t.Capabilities)).set(attrQuota, text(t.Quota))
+	if !t.Ends.IsZero() {
+		i[attrEnds] = millis(t.Ends)
+	}
+	return i
 }
 
 // tunnelOf reads an item. A connection whose end nobody has told us, because
-// $disconnect is best effort, ends by its greatest age.
+// $disconnect is best effort, ends by its greatest age, and any by its token's end.
 func tunnelOf(i item, now time.Time) *Tunnel {
 	t := &Tunnel{
 		Record: tunnel.Record{
@@ -94,10 +112,11 @@ func tunnelOf(i item, now time.Time) *Tunnel {
 		Holder: Holder{
 			Connection: i.text(attrConnection), ConnectedAt: i.time(attrConnected), Declared: i.flag(attrDeclared),
 			Capabilities: list[wire.Capability](i, attrCaps), Quota: i.text(attrQuota),
+			Ends: i.time(attrEnds),
 		},
 		Since: i.time(attrSince),
 	}
-	if end := t.ConnectedAt.Add(MaxConnectionAge); t.Live && now.After(end.Add(clockSlack)) {
+	if end, slack := t.last(); t.Live && now.After(end.Add(slack)) {
 		t.Live, t.Seen, t.Since = false, end, end
 	}
 	return t
@@ -133,6 +152,28 @@ func (s *Store) Lookup(ctx context.Context, id string, consistent bool) (*Tunnel
 		return nil, ErrUnknown
 	}
 	return t, nil
+}
+
+// Prolong notes that h, a connection that holds the tunnel id, has shown a token with
+// another end. If somebody else holds it by now, that changes nothing.
+func (s *Store) Prolong(ctx context.Context, id string, h Holder) error {
+	_, err := s.db.UpdateItem(ctx, &dynamodb.UpdateItemInput{
+		TableName:                &s.names.Tunnels,
+		Key:                      key(id),
+		UpdateExpression:         aws.String("SET #ends = :ends"),
+		ConditionExpression:      aws.String("#connection = :mine AND #live = :true"),
+		ExpressionAttributeNames: map[string]string{"#ends": attrEnds, "#live": attrLive, "#connection": attrConnection},
+		ExpressionAttributeValues: map[string]types.AttributeValue{
+			":ends": millis(h.Ends), ":true": flag(true), ":mine": text(h.Connection),
+		},
+	})
+	switch {
+	case lost(err):
+		return nil
+	case err != nil:
+		return fmt.Errorf("prolong tunnel %s: %w", id, err)
+	}
+	return s.count(ctx, h, id, "", 0)
 }
 
 // Release ends the hold of connection on the tunnel id, if it still has it: a late

@@ -2,6 +2,7 @@ package store_test
 
 import (
 	"errors"
+	"slices"
 	"testing"
 	"time"
 
@@ -106,4 +107,59 @@ func TestTimeToLive(t *testing.T) {
 		t.Fatal(err)
 	}
 	between("an answer that is wanted for ever", ttl(db.names.Answers, "b"), start.Add(20*time.Minute), start.Add(25*time.Minute))
+}
+
+// A token's end is its tunnel's, whether anybody tells it or not, and whether the agent
+// would go on. A new token makes it last.
+func TestTunnelsEndByTheirToken(t *testing.T) {
+	t.Parallel()
+	s, c, _ := open(t)
+	h := holder("c1", c)
+	h.Ends = c.Now().Add(10 * time.Minute)
+	mustClaim(t, s, claim("one"), h)
+	c.Advance(10 * time.Minute)
+	if got := mustLookup(t, s, "shop"); !got.Live || !got.Ends.Equal(h.Ends) {
+		t.Errorf("ended before its time: %+v", got)
+	}
+	c.Advance(time.Second)
+	got := mustLookup(t, s, "shop")
+	if got.Live || !got.Seen.Equal(h.Ends) {
+		t.Errorf("it goes on: %+v", got)
+	}
+	if held := heldBy(t, s); len(held) > 0 {
+		t.Errorf("counted: %v", held)
+	}
+
+	h.Ends = c.Now().Add(time.Hour)
+	other := h
+	other.Connection = "c9"
+	if err := s.Prolong(t.Context(), "shop", other); err != nil {
+		t.Error(err)
+	}
+	if got := mustLookup(t, s, "shop"); got.Live {
+		t.Error("another connection has prolonged it")
+	}
+	if err := s.Prolong(t.Context(), "shop", h); err != nil {
+		t.Fatal(err)
+	}
+	if got := mustLookup(t, s, "shop"); !got.Live || got.Connection != "c1" {
+		t.Errorf("it does not go on: %+v", got)
+	}
+	if held := heldBy(t, s); !slices.Equal(held, []string{"c1"}) {
+		t.Errorf("counted: %v", held)
+	}
+
+	// A token may last longer than any connection, and its successor for ever.
+	h.Ends = c.Now().AddDate(1, 0, 0)
+	if err := s.Prolong(t.Context(), "shop", h); err != nil {
+		t.Fatal(err)
+	}
+	c.Advance(store.MaxConnectionAge)
+	if got := mustLookup(t, s, "shop"); got.Live {
+		t.Error("it outlives its connection")
+	}
+	mustClaim(t, s, claim("two"), holder("c2", c))
+	if got := mustLookup(t, s, "shop"); !got.Live || !got.Ends.IsZero() {
+		t.Errorf("the successor has %+v", got)
+	}
 }
