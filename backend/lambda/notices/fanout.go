@@ -2,6 +2,7 @@ package notices
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"culvert/backend/auth"
@@ -84,12 +85,18 @@ func (p *pack) add(w *work, body string) {
 // done says that all of w has been added.
 func (p *pack) done(w *work) { p.ending = append(p.ending, w) }
 
-// send sends a pack and empties it. What the queue does not take is sent once more;
-// then the whole message fails, and goes to all of its user's connections again.
+// send sends a pack and empties it. What the queue does not take is sent once more; one
+// by one if it was refused as a whole, so that what cannot be sent takes nobody else's
+// notices with it. What is left then fails as the message that it is of, which goes to
+// all of its user's connections again.
 func (n *Notices) send(ctx context.Context, p *pack) {
 	left, errs := n.try(ctx, p.entries)
 	if len(left) > 0 && timer.Wait(ctx, sendPause) == nil {
-		left, errs = n.try(ctx, left)
+		if errors.Is(errs[0], errRefused) && len(left) > 1 {
+			left, errs = n.trySingly(ctx, left)
+		} else {
+			left, errs = n.try(ctx, left)
+		}
 	}
 	for i, e := range left {
 		e.of.err = errs[i]
@@ -98,6 +105,15 @@ func (n *Notices) send(ctx context.Context, p *pack) {
 		w.open = false
 	}
 	*p = pack{}
+}
+
+// trySingly is try with a call for each entry.
+func (n *Notices) trySingly(ctx context.Context, entries []entry) (left []entry, errs []error) {
+	for _, e := range entries {
+		rest, why := n.try(ctx, []entry{e})
+		left, errs = append(left, rest...), append(errs, why...)
+	}
+	return left, errs
 }
 
 // try sends entries, and gives those that the queue has not taken, and why.

@@ -118,6 +118,39 @@ func TestFanOutThatFailsInPart(t *testing.T) {
 	})
 }
 
+// What a queue refuses a whole call for fails alone, however many calls it was in.
+func TestFanOutOfWhatIsRefused(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		w.connect("user:ann", ids("a", 2)...)
+		w.connect("user:bob", ids("b", 15)...)
+		taken := map[string]int{}
+		w.send = func(n, i int, body string) error {
+			for _, beside := range w.sends[n] {
+				if strings.Contains(beside, "hush") {
+					return fmt.Errorf("%w: status 400", errRefused)
+				}
+			}
+			taken[body]++
+			return nil
+		}
+		const good, bad = `{"userId":"bob","data":1}`, `{"userId":"ann","data":"hush"}`
+		w.wants("refused", w.handle(usersARN, good, bad, good, bad, good), "m1", "m3")
+		if len(taken) != 3*15 {
+			t.Errorf("%d notices got through:\n%v", len(taken), taken)
+		}
+		for body, n := range taken {
+			if n != 1 {
+				t.Errorf("%d times: %s", n, body)
+			}
+		}
+		if got := w.causes()["m1"]; !strings.Contains(got, "SQS refuses the call: status 400") {
+			t.Errorf("cause %q", got)
+		}
+	})
+}
+
 func TestFanOutThatFails(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"culvert/backend/lambda/event"
@@ -92,7 +93,8 @@ func read(item *event.Item, address string, of func(*envelope) json.RawMessage) 
 	return m, nil
 }
 
-// word reads a text of at most so many bytes; nothing, null and "" are otherwise.
+// word reads a text of at most so many bytes, of characters that a queue takes; nothing,
+// null and "" are otherwise.
 func word(raw json.RawMessage, name string, most int, otherwise string) (string, error) {
 	var s string
 	if len(raw) > 0 && json.Unmarshal(raw, &s) != nil {
@@ -101,10 +103,21 @@ func word(raw json.RawMessage, name string, most int, otherwise string) (string,
 	if len(s) > most {
 		return "", malformed("%s has %d bytes, of at most %d", name, len(s), most)
 	}
+	if strings.ContainsFunc(s, foreign) {
+		return "", malformed("%s has a character that queues do not take", name)
+	}
 	if s == "" {
 		return otherwise, nil
 	}
 	return s, nil
+}
+
+// foreign reports whether c is none of the characters that SQS takes. Escaped in JSON it
+// gets as far as here, and what is sent on would not be taken.
+//
+// https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessage.html
+func foreign(c rune) bool {
+	return c < ' ' && c != '\t' && c != '\n' && c != '\r' || c == '\uFFFE' || c == '\uFFFF'
 }
 
 // moment reads milliseconds since 1970; nothing, null and 0 are otherwise.

@@ -37,7 +37,7 @@ type Poster interface {
 // Queue is NotifyConnection, to send to.
 type Queue interface {
 	// Send sends at most maxSend messages of maxSendBytes in all, and says of each
-	// what became of it.
+	// what became of it: errRefused if one of them may be why none was taken.
 	Send(ctx context.Context, bodies []string) []error
 }
 

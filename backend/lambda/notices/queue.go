@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -59,6 +60,9 @@ const maxAnswer = 64 << 10
 // errUnsure: SQS does not say what became of the message.
 var errUnsure = errors.New("SQS does not say whether it took the message")
 
+// errRefused: SQS refuses a call as a whole, which one of its messages may be to blame for.
+var errRefused = errors.New("SQS refuses the call")
+
 // Send puts up to maxSend messages on the queue at once, of up to maxSendBytes in all.
 // It says of each what became of it.
 //
@@ -105,7 +109,12 @@ func (s *SQS) Send(ctx context.Context, bodies []string) []error {
 	}
 	readable := json.Unmarshal(a.Body, &answer) == nil
 	if a.Status != http.StatusOK {
-		return fill(fmt.Errorf("SQS answers with status %d %s", a.Status, a.Kind(answer.Type)))
+		kind := a.Kind(answer.Type)
+		err := fmt.Errorf("SQS answers with status %d %s", a.Status, kind)
+		if messages(a.Status, kind) {
+			err = fmt.Errorf("%w: %w", errRefused, err)
+		}
+		return fill(err)
 	}
 	fill(errUnsure)
 	if !readable {
@@ -123,4 +132,11 @@ func (s *SQS) Send(ctx context.Context, bodies []string) []error {
 		set(failed.ID, fmt.Errorf("SQS does not take the message: %.80q", failed.Code))
 	}
 	return errs
+}
+
+// messages reports whether a refusal may be about the messages: not about who calls,
+// nor about too many calls.
+func messages(status int, kind string) bool {
+	return status >= 400 && status < 500 && status != http.StatusForbidden && status != http.StatusTooManyRequests &&
+		!strings.Contains(kind, "Throttl") && !strings.Contains(kind, "OverLimit")
 }

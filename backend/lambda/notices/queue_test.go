@@ -81,21 +81,29 @@ func TestSendThatFails(t *testing.T) {
 	for name, c := range map[string]struct {
 		sqs  sqs
 		says [2]string // of each message; "": sent
+		mind bool      // one of them may be to blame
 	}{
-		"in part":          {sqs{status: 200, answer: `{"Successful":[{"Id":"0"}],"Failed":[{"Id":"1","Code":"InternalError","Message":"hush","SenderFault":false}]}`}, [2]string{"", "InternalError"}},
-		"one is forgotten": {sqs{status: 200, answer: `{"Successful":[{"Id":"1"}]}`}, [2]string{"does not say", ""}},
-		"strangers":        {sqs{status: 200, answer: `{"Successful":[{"Id":"2"},{"Id":"-1"},{"Id":"x"},{"Id":"0"}]}`}, [2]string{"", "does not say"}},
-		"no queue":         {sqs{status: 400, answer: `{"__type":"com.amazonaws.sqs#QueueDoesNotExist","message":"hush"}`}, [2]string{"400 QueueDoesNotExist", "400 QueueDoesNotExist"}},
-		"not allowed":      {sqs{status: 403, answer: `<hush>`}, [2]string{"403", "403"}},
-		"no JSON":          {sqs{status: 200, answer: `<hush>`}, [2]string{"does not say", "does not say"}},
-		"endless":          {sqs{status: 200, answer: strings.Repeat("x", maxAnswer+1)}, [2]string{"too large", "too large"}},
-		"out of reach":     {sqs{err: errors.New("no route")}, [2]string{"no route", "no route"}},
+		"in part":          {sqs{status: 200, answer: `{"Successful":[{"Id":"0"}],"Failed":[{"Id":"1","Code":"InternalError","Message":"hush","SenderFault":false}]}`}, [2]string{"", "InternalError"}, false},
+		"one is forgotten": {sqs{status: 200, answer: `{"Successful":[{"Id":"1"}]}`}, [2]string{"does not say", ""}, false},
+		"strangers":        {sqs{status: 200, answer: `{"Successful":[{"Id":"2"},{"Id":"-1"},{"Id":"x"},{"Id":"0"}]}`}, [2]string{"", "does not say"}, false},
+		"no queue":         {sqs{status: 400, answer: `{"__type":"com.amazonaws.sqs#QueueDoesNotExist","message":"hush"}`}, [2]string{"400 QueueDoesNotExist", "400 QueueDoesNotExist"}, true},
+		"not allowed":      {sqs{status: 403, answer: `<hush>`}, [2]string{"403", "403"}, false},
+		"no JSON":          {sqs{status: 200, answer: `<hush>`}, [2]string{"does not say", "does not say"}, false},
+		"endless":          {sqs{status: 200, answer: strings.Repeat("x", maxAnswer+1)}, [2]string{"too large", "too large"}, false},
+		"out of reach":     {sqs{err: errors.New("no route")}, [2]string{"no route", "no route"}, false},
+		"throttled":        {sqs{status: 400, answer: `{"__type":"com.amazonaws.sqs#RequestThrottled"}`}, [2]string{"Throttled", "Throttled"}, false},
+		"busy":             {sqs{status: 429, answer: ``}, [2]string{"429", "429"}, false},
+		"broken":           {sqs{status: 500, answer: ``}, [2]string{"500", "500"}, false},
+		"a bad message":    {sqs{status: 400, answer: `{"__type":"com.amazonaws.sqs#InvalidMessageContents"}`}, [2]string{"400 InvalidMessageContents", "refuses the call"}, true},
 	} {
 		errs := queueOf(t, &c.sqs, "").Send(t.Context(), []string{"one", "two"})
 		if len(errs) != 2 || len(c.sqs.requests) != 1 {
 			t.Fatalf("%s: %v after %d calls", name, errs, len(c.sqs.requests))
 		}
 		for i, says := range c.says {
+			if errors.Is(errs[i], errRefused) != c.mind {
+				t.Errorf("%s: message %d: %v", name, i, errs[i])
+			}
 			if got := fmt.Sprint(errs[i]); says == "" && errs[i] != nil || !strings.Contains(got, says) || strings.Contains(got, "hush") {
 				t.Errorf("%s: message %d: %v, want %q", name, i, errs[i], says)
 			}

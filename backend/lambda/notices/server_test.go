@@ -52,6 +52,26 @@ func TestRealServer(t *testing.T) {
 		}
 	}
 
+	// What it refuses a whole call for is the only thing that fails.
+	w = newWorld(t)
+	w.connect("user:bob", ids("b", 4)...)
+	w.connect("user:ann", "p\uffff")
+	n = w.notices()
+	n.cfg.Queue = q
+	w.wants("beside others", n.Handle(t.Context(), batch(usersARN, `{"userId":"bob","data":1}`, `{"userId":"ann","data":1}`, `{"userId":"bob","data":2}`)), "m1")
+	more := map[string]bool{}
+	for len(more) < 8 {
+		out, err := sdk.ReceiveMessage(t.Context(), &awssqs.ReceiveMessageInput{QueueUrl: made.QueueUrl, MaxNumberOfMessages: 10, WaitTimeSeconds: 20})
+		if err != nil || len(out.Messages) == 0 {
+			t.Fatalf("%d messages beside one that is refused, and then %v", len(more), err)
+		}
+		for _, m := range out.Messages {
+			if got[*m.Body] == "" { // else it is one of those above, which nobody has deleted
+				more[*m.Body] = true
+			}
+		}
+	}
+
 	// What it says against a call is understood.
 	gone, err := NewSQS(SQSConfig{URL: *made.QueueUrl + "-gone", Region: "eu-west-1", Endpoint: endpoint, HTTP: h, Credentials: keys})
 	if err != nil {
