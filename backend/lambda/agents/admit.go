@@ -25,8 +25,6 @@ const (
 const (
 	// pendingLife is how long a connection may take to show who is there.
 	pendingLife = time.Minute
-	// leeway is how long a token counts after its end, for clocks that differ.
-	leeway = 30 * time.Second
 	// maxAdmitted bounds the connections that are remembered.
 	maxAdmitted = 1000
 )
@@ -39,7 +37,7 @@ func (a *Agents) barred(c *store.Connection) *wire.Error {
 	case c.Pending:
 		return &wire.Error{Code: wire.CodeUnauthorized,
 			Message: `this connection is not authorized: send {"action":"authorize","data":{"token":"…"}} first, or connect with a token`}
-	case a.expired(c):
+	case c.Expired(a.now()):
 		return &wire.Error{Code: wire.CodeUnauthorized, Message: "the token of this connection has expired: authorize it with a new one, or connect again"}
 	}
 	return nil
@@ -48,11 +46,6 @@ func (a *Agents) barred(c *store.Connection) *wire.Error {
 // late: the time for showing who is there is over.
 func (a *Agents) late(c *store.Connection) bool {
 	return c.Pending && a.now().Sub(c.ConnectedAt) > pendingLife
-}
-
-func (a *Agents) expired(c *store.Connection) bool {
-	end := c.Identity.Expires
-	return !end.IsZero() && a.now().After(end.Add(leeway))
 }
 
 // admitted are connections that are known to be authorized, which they stay for all

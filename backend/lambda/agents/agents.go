@@ -46,6 +46,7 @@ type Store interface {
 	Forget(ctx context.Context, connection string) error
 	Attach(ctx context.Context, tunnel string, h store.Holder, a store.Agent) error
 	Ponged(ctx context.Context, id string) error
+	Prolong(ctx context.Context, tunnel string, h store.Holder) error
 	Lookup(ctx context.Context, id string, consistent bool) (*store.Tunnel, error)
 	Claim(ctx context.Context, c tunnel.Claim, h store.Holder, max int, dead string) (*store.Claimed, error)
 	GiveBack(ctx context.Context, got *store.Claimed) error

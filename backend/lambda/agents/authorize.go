@@ -106,7 +106,12 @@ func (a *Agents) admitAs(ctx context.Context, r *asking, who auth.Identity, owne
 	if owner == "" {
 		owner = who.Owner()
 	}
-	return a.cfg.Store.PutUserConnection(ctx, owner, store.UserConnection{Connection: c.ID, ConnectedAt: c.ConnectedAt, From: c.From})
+	err := a.cfg.Store.PutUserConnection(ctx, owner, store.UserConnection{Connection: c.ID, ConnectedAt: c.ConnectedAt, From: c.From})
+	if err != nil || c.Tunnel == "" || who.Subject == "" {
+		return err
+	}
+	now := store.Connection{Identity: who}
+	return a.cfg.Store.Prolong(ctx, c.Tunnel, store.Holder{Connection: c.ID, ConnectedAt: c.ConnectedAt, Quota: c.Quota, Ends: now.Ends()})
 }
 
 // failed counts what was shown in vain.

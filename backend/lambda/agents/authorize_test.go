@@ -381,6 +381,38 @@ func TestExpiry(t *testing.T) {
 	}
 }
 
+// A tunnel ends with its token though its agent has no session that could end, and is
+// never heard of; it goes on if the agent shows a new one.
+func TestExpiryOfAgentsThatSayNothing(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, nil)
+	expires := time.Now().Add(10 * time.Minute).Truncate(time.Second)
+	agents := map[string]object{
+		"original": {"type": "ready"}, "sessionless": {"type": "ready", "protocol": 2, "capabilities": []string{"actions"}},
+		"renewed": {"type": "ready", "protocol": 2, "capabilities": []string{"actions"}},
+	}
+	tunnels := map[string]string{}
+	for id, hello := range agents {
+		w.connect(id, "ann", jwt.MapClaims{"exp": expires.Unix()})
+		w.send(id, hello)
+		tunnels[id], _ = w.gateway.received(id)[0]["tunnel_id"].(string)
+		w.holds(tunnels[id], id)
+	}
+	wantUser(t, w.ask("renewed", byToken(w.keys.token(t, jwt.MapClaims{"sub": "ann", "exp": expires.Add(time.Hour).Unix()}))), "ann")
+	for after, live := range map[time.Duration]bool{29 * time.Second: true, 31 * time.Second: false} {
+		visitors, err := store.New(store.Config{Client: w.db, Names: w.names, Now: func() time.Time { return expires.Add(after) }})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for id, tunnel := range tunnels {
+			got, err := visitors.Lookup(t.Context(), tunnel, false)
+			if err != nil || got.Live != (live || id == "renewed") {
+				t.Errorf("%s, %s after its token's end: %+v, %v", id, after, got, err)
+			}
+		}
+	}
+}
+
 // Tokens of an identity provider count by its key set, for this audience only; that the
 // set cannot be had is nobody's fault, and not a failure to authorize.
 func TestTokensOfOthers(t *testing.T) {

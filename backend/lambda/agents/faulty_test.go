@@ -107,6 +107,10 @@ func (s *faultyStore) Ponged(ctx context.Context, id string) error {
 	return s.do("Ponged", func() error { return s.Store.Ponged(ctx, id) })
 }
 
+func (s *faultyStore) Prolong(ctx context.Context, tunnel string, h store.Holder) error {
+	return s.do("Prolong", func() error { return s.Store.Prolong(ctx, tunnel, h) })
+}
+
 func (s *faultyStore) Lookup(ctx context.Context, id string, consistent bool) (*store.Tunnel, error) {
 	return does(s.f, "Lookup", func() (*store.Tunnel, error) { return s.Store.Lookup(ctx, id, consistent) })
 }

@@ -9,6 +9,7 @@ import (
 
 	"culvert/backend/lambda/post"
 	"culvert/backend/lambda/store"
+	"culvert/backend/lambda/timer"
 	"culvert/backend/tunnel"
 	"culvert/backend/wire"
 )
@@ -175,7 +176,7 @@ func (a *Agents) alive(ctx context.Context, connection string) bool {
 			return true
 		}
 		for end := a.now().Add(a.patience.probe); a.now().Before(end); {
-			if sleep(ctx, a.patience.look) != nil {
+			if timer.Wait(ctx, a.patience.look) != nil {
 				return true
 			}
 			now, err := a.cfg.Store.Connection(ctx, connection)

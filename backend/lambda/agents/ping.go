@@ -39,7 +39,7 @@ func (a *Agents) ping(ctx context.Context, m *event.Message, e *envelope) error 
 		if h := (store.Holder{Capabilities: c.Capabilities}); h.Can(wire.CapSession) {
 			return nil // it could show its token
 		}
-		if a.expired(c) {
+		if c.Expired(a.now()) {
 			return a.sendAway(ctx, m.ConnectionID, c.Declared, a.barred(c))
 		}
 		tunnel, declared = c.Tunnel, c.Declared

@@ -14,6 +14,7 @@ import (
 	"culvert/backend/lambda/keys"
 	"culvert/backend/lambda/post"
 	"culvert/backend/lambda/store"
+	"culvert/backend/lambda/timer"
 	"culvert/backend/tunnel"
 	"culvert/backend/wire"
 )
@@ -88,7 +89,7 @@ func (h *handshake) run(ctx context.Context) error {
 	}
 	holder := store.Holder{
 		Connection: h.m.ConnectionID, ConnectedAt: h.conn.ConnectedAt,
-		Declared: h.hello.Declared(), Capabilities: h.capabilities(), Quota: h.quota(claim.Owner),
+		Declared: h.hello.Declared(), Capabilities: h.capabilities(), Quota: h.quota(claim.Owner), Ends: h.conn.Ends(),
 	}
 	got, dead, err := h.obtainCounted(ctx, claim, holder)
 	if err != nil {
@@ -293,8 +294,7 @@ func (h *handshake) establish(ctx context.Context, t *store.Tunnel) error {
 		e.Epoch = t.Epoch
 		// Whoever connects again after that is refused if the token has expired.
 		end, session := t.ConnectedAt.Add(store.MaxConnectionAge), now.Add(sessionLife)
-		if expires := h.conn.Identity.Expires; !expires.IsZero() {
-			last := expires.Add(leeway)
+		if last := h.conn.Ends(); !last.IsZero() {
 			end, session = earlier(end, last), earlier(session, last)
 		}
 		// At least a second, or the field would say that there is no end.
@@ -313,7 +313,7 @@ func (h *handshake) establish(ctx context.Context, t *store.Tunnel) error {
 	}
 	for try := range tellTries {
 		if try > 0 {
-			if e := sleep(ctx, h.a.patience.tell); e != nil {
+			if e := timer.Wait(ctx, h.a.patience.tell); e != nil {
 				return errors.Join(err, e)
 			}
 		}
@@ -373,7 +373,7 @@ func (a *Agents) sayAndClose(ctx context.Context, connection string, text []byte
 		return nil
 	}
 	if err == nil {
-		err = sleep(ctx, a.patience.farewell)
+		err = timer.Wait(ctx, a.patience.farewell)
 	}
 	return errors.Join(err, a.cfg.Poster.Delete(ctx, connection))
 }
@@ -383,15 +383,4 @@ func earlier(a, b time.Time) time.Time {
 		return b
 	}
 	return a
-}
-
-func sleep(ctx context.Context, d time.Duration) error {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
 }

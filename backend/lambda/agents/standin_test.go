@@ -31,6 +31,7 @@ func (s *standIn) UserConnections(context.Context, string) ([]store.UserConnecti
 func (s *standIn) ForgetUserConnection(context.Context, string, string) error      { return s.err }
 func (s *standIn) Forget(context.Context, string) error                            { return s.err }
 func (s *standIn) Attach(context.Context, string, store.Holder, store.Agent) error { return s.err }
+func (s *standIn) Prolong(context.Context, string, store.Holder) error             { return s.err }
 func (s *standIn) Ponged(context.Context, string) error                            { return s.err }
 func (s *standIn) Lookup(context.Context, string, bool) (*store.Tunnel, error) {
 	return nil, s.err
