@@ -23,8 +23,13 @@ const (
 // moment, or does not say whether it has: agents show a notice once.
 var postPauses = [...]time.Duration{200 * time.Millisecond, time.Second}
 
-// errBefore is why a message is not tried after another one to the same connection.
-var errBefore = errors.New("the one before it to this connection failed")
+var (
+	// errBefore is why a message is not tried after another one to the same connection.
+	errBefore = errors.New("the one before it to this connection failed")
+	// errTooEarly is about a connection that is noted before it opens. Forgotten now, it
+	// would be unknown when it has.
+	errTooEarly = errors.New("the connection has only just come, and API Gateway does not know it yet, or any more: the notice comes again")
+)
 
 // deliverAll posts what is for connections: to several at once, and to each in order.
 func (n *Notices) deliverAll(ctx context.Context, messages []*work) {
@@ -79,7 +84,7 @@ func (n *Notices) deliver(ctx context.Context, connection string, messages []*wo
 	case err != nil && !errors.Is(err, store.ErrUnknown):
 		finish(messages, err)
 		return
-	case err != nil || !c.TakesNotices() || n.expired(c):
+	case err != nil || !c.TakesNotices() || c.Expired(n.now()):
 		n.count(countDropped, len(messages))
 		finish(messages, nil)
 		return
@@ -92,6 +97,9 @@ func (n *Notices) deliver(ctx context.Context, connection string, messages []*wo
 		switch {
 		case err == nil:
 			n.count(countPosted, 1)
+		case errors.Is(err, post.ErrGone) && c.Young(n.now()):
+			finish(messages[i:], errTooEarly)
+			return
 		case errors.Is(err, post.ErrGone):
 			n.gone(ctx, connection)
 			n.count(countDropped, len(messages)-i)
@@ -105,15 +113,6 @@ func (n *Notices) deliver(ctx context.Context, connection string, messages []*wo
 		}
 		w.finish(err)
 	}
-}
-
-// leeway is how long a token counts after its end, as where it is shown.
-const leeway = 30 * time.Second
-
-// expired: who is there may not be there any more. API Gateway closes nothing for it.
-func (n *Notices) expired(c *store.Connection) bool {
-	end := c.Identity.Expires
-	return !end.IsZero() && n.now().After(end.Add(leeway))
 }
 
 // post posts a notice.

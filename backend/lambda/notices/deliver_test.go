@@ -206,6 +206,35 @@ func TestDeliveryWithoutTime(t *testing.T) {
 	})
 }
 
+// A connection that is about to open is not forgotten: what is for it comes again.
+func TestConnectionsThatDoNotExistYet(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		w.connect("user:ann", "a")
+		w.conns["a"].ConnectedAt = time.Now()
+		w.post = func(_ context.Context, _ string, n int) error {
+			if n < 2 {
+				return post.ErrGone
+			}
+			return nil
+		}
+		time.Sleep(5 * time.Second) // $connect takes its time
+		w.wants("not yet", w.handle(connsARN, to("a", 0), to("a", 1)), "m0", "m1")
+		if causes := w.causes(); !strings.Contains(causes["m0"], "only just come") || len(w.posted) != 1 || len(w.forgot) > 0 || w.counts[countDropped] > 0 {
+			t.Errorf("%q, posted %q, forgot %q, %v", causes, w.posted, w.forgot, w.counts)
+		}
+		// If it has not opened by then, it never will.
+		time.Sleep(time.Minute)
+		w.log.Reset()
+		clear(w.counts)
+		w.wants("gone", w.handle(connsARN, to("a", 0)))
+		if len(w.forgot) != 1 || w.counts[countDropped] != 1 {
+			t.Errorf("forgot %q, %v", w.forgot, w.counts)
+		}
+	})
+}
+
 // 410 to a connection that has only just come means "not yet".
 func TestYoungConnections(t *testing.T) {
 	t.Parallel()
