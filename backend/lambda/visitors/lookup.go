@@ -98,6 +98,10 @@ func (l *lookups) remember(id string, t *store.Tunnel) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	now := wallClock()
+	until := now.Add(keep)
+	if t != nil && t.Live && !t.Ends.IsZero() && t.Ends.Before(until) {
+		until = t.Ends
+	}
 	if len(l.known) >= maxLookups {
 		for other, found := range l.known {
 			if !now.Before(found.until) {
@@ -108,7 +112,7 @@ func (l *lookups) remember(id string, t *store.Tunnel) {
 			clear(l.known) // somebody guesses names: the next look-ups cost a read each
 		}
 	}
-	l.known[id] = lookup{tunnel: t, until: now.Add(keep)}
+	l.known[id] = lookup{tunnel: t, until: until}
 }
 
 // forget makes the next request look the tunnel up again.

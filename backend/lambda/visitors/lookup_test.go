@@ -62,6 +62,29 @@ func TestLookUpsAreRemembered(t *testing.T) {
 	})
 }
 
+// What is remembered of a tunnel does not outlast its token.
+func TestRememberedUntilTheTokensEnd(t *testing.T) {
+	bubble(t, nil, func(t *testing.T, w *world) {
+		w.agent(everything...)
+		w.set(func() {
+			t := w.tunnels["shop"]
+			t.Ends = time.Now().Add(3 * time.Second)
+			w.tunnels["shop"] = t
+		})
+		w.expectStatus("first", "/shop/", 200)
+		time.Sleep(2 * time.Second)
+		w.expectStatus("before its end", "/shop/", 200)
+		w.expectFound("before its end", found{Lookups: 1, Posts: 2})
+		w.set(func() {
+			t := w.tunnels["shop"]
+			t.Live, t.Seen = false, t.Ends
+			w.tunnels["shop"] = t
+		})
+		time.Sleep(time.Second)
+		w.expectStatus("after it", "/shop/", 502)
+	})
+}
+
 // A tunnel that has just been opened, or has just come back, is found at once, though
 // the cheap read does not show it yet.
 func TestNewTunnelsAreFound(t *testing.T) {
