@@ -27,7 +27,7 @@ func TestActions(t *testing.T) {
 		{"echo", `"hi"`, `"hi"`, ""},
 		{"echo", "", `null`, ""},
 		{"echo", `"<a href='?b&c'>"`, `"<a href='?b&c'>"`, ""},
-		{"uppercase", `"straße, ещё"`, `"STRASSE, ЕЩЁ"`, ""},
+		{"uppercase", `"straße, ещё"`, `"STRAßE, ЕЩЁ"`, ""}, // as Go has it: a letter for a letter
 		{"uppercase", `{"text":"a"}`, `"A"`, ""},
 		{"uppercase", `5`, "", wire.CodeInvalidRequest},
 		{"uppercase", ``, "", wire.CodeInvalidRequest},
@@ -45,8 +45,8 @@ func TestActions(t *testing.T) {
 		}
 		got, err := Do(t.Context(), call)
 		if tt.code == "" {
-			if want := strings.ReplaceAll(tt.want, "STRASSE", strings.ToUpper("straße")); err != nil || string(got) != want {
-				t.Errorf("%s %s: %s, %v; want %s", tt.action, tt.data, got, err, want)
+			if err != nil || string(got) != tt.want {
+				t.Errorf("%s %s: %s, %v; want %s", tt.action, tt.data, got, err, tt.want)
 			}
 			continue
 		}
