@@ -50,22 +50,28 @@ var registry = map[string]Func{}
 // add registers an action. A name that is taken or cannot be asked for is a mistake in
 // the program, which then does not start.
 func add(name string, f Func) struct{} {
-	if _, taken := registry[name]; taken || name == "" || len(name) > wire.MaxActionName || strings.TrimLeft(name, "abcdefghijklmnopqrstuvwxyz0123456789-") != "" {
+	if _, taken := registry[name]; taken || slices.Contains(Reserved(), name) || name == "" || len(name) > wire.MaxActionName || strings.TrimLeft(name, "abcdefghijklmnopqrstuvwxyz0123456789-") != "" {
 		panic(fmt.Sprintf("action %q: the name is taken, or is not made of lower-case letters, digits and hyphens", name))
 	}
 	registry[name] = f
 	return struct{}{}
 }
 
-// Names are the actions there are, sorted.
+// Names are the actions there are in this package, sorted.
 func Names() []string { return slices.Sorted(maps.Keys(registry)) }
+
+// Reserved are the names of actions that whoever holds the connections does itself,
+// sorted: none of them gets here.
+func Reserved() []string { return []string{"authorize", "connections", "ping"} }
 
 // Do does an action and never panics. The error is a *wire.ActionError that may be
 // told, or wraps one beside the cause, which is for the log.
 func Do(ctx context.Context, c *Call) (result json.RawMessage, err error) {
 	f := registry[c.Action]
 	if f == nil {
-		return nil, Unknown(c.Action, Names())
+		all := append(Names(), Reserved()...) // whoever has got here asked among all of them
+		slices.Sort(all)
+		return nil, Unknown(c.Action, all)
 	}
 	defer func() {
 		if p := recover(); p != nil {

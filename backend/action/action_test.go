@@ -79,9 +79,23 @@ func TestFailures(t *testing.T) {
 	}
 }
 
+// Who asks for what there is not learns of all that there is, wherever it is done.
+func TestUnknown(t *testing.T) {
+	t.Parallel()
+	_, err := Do(t.Context(), &Call{Action: "make-coffee"})
+	var told *wire.ActionError
+	if !errors.As(err, &told) {
+		t.Fatal(err)
+	}
+	want := `not implemented: there is no action "make-coffee" here; there are authorize, connections, echo, ping, reverse, timestamp, uppercase`
+	if told.Message != want {
+		t.Errorf("told %q, want %q", told.Message, want)
+	}
+}
+
 func TestAddRefuses(t *testing.T) {
 	t.Parallel()
-	for _, name := range []string{"echo", "", "Echo", "a b", "$connect", strings.Repeat("a", wire.MaxActionName+1)} {
+	for _, name := range []string{"echo", "authorize", "connections", "ping", "", "Echo", "a b", "$connect", strings.Repeat("a", wire.MaxActionName+1)} {
 		func() {
 			defer func() {
 				if recover() == nil {
