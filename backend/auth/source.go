@@ -29,8 +29,11 @@ const (
 	keepFor = 24 * time.Hour
 	// fetchEvery bounds the fetches, beyond the first fetchBurst: whoever shows made-up
 	// tokens shall not make this backend attack the identity provider.
-	fetchEvery   = 30 * time.Second
-	fetchBurst   = 5
+	fetchEvery = 30 * time.Second
+	fetchBurst = 5
+	// completeFor is how long a fetched set counts as complete while fetches are bounded:
+	// else tokens with made-up names of keys would look like an outage, and not be refused.
+	completeFor  = time.Minute
 	fetchTimeout = 5 * time.Second
 	maxRedirects = 3
 )
@@ -155,6 +158,7 @@ func (s *fetchedKeys) await(ctx context.Context, look func(keySet) bool) error {
 		}
 		pending := s.pending
 		due := pending == nil && s.fetches.AllowN(now, 1)
+		complete := usable && s.err == nil && age < completeFor && age > -completeFor
 		if due {
 			s.pending = make(chan struct{})
 		}
@@ -173,6 +177,8 @@ func (s *fetchedKeys) await(ctx context.Context, look func(keySet) bool) error {
 			s.mu.Lock()
 			failed = s.err != nil
 			s.mu.Unlock()
+		case complete:
+			return nil
 		}
 		switch {
 		case failed && found:
