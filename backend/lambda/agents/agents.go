@@ -43,7 +43,7 @@ type Store interface {
 	PutUserConnection(ctx context.Context, owner string, c store.UserConnection) error
 	UserConnections(ctx context.Context, owner string) ([]store.UserConnection, error)
 	ForgetUserConnection(ctx context.Context, owner, connection string) error
-	Forget(ctx context.Context, connection string) error
+	ForgetOf(ctx context.Context, owner, connection string) error
 	Attach(ctx context.Context, tunnel string, h store.Holder, a store.Agent) error
 	Ponged(ctx context.Context, id string) error
 	Prolong(ctx context.Context, tunnel string, h store.Holder) error
@@ -161,6 +161,8 @@ type Agents struct {
 	urls     urls
 	patience patience
 	admitted admitted
+
+	presences presences
 }
 
 // patience is how long is waited where nothing says when it is enough. Tests have less.

@@ -18,8 +18,6 @@ const (
 	// at once.
 	maxListed = 100
 	maxAsked  = 20
-	// youth is how long API Gateway may not know a connection yet.
-	youth = 5 * time.Second
 )
 
 // listed is one connection, as its user sees it.
@@ -56,7 +54,7 @@ func (a *Agents) connections(ctx context.Context, r *asking) reply {
 	}
 	seen, gone, err := a.ask(ctx, all, mine.Connection)
 	if err == nil {
-		err = a.forget(ctx, gone)
+		err = a.forget(ctx, r.conn.User(), gone)
 	}
 	if err != nil { // the list is as good as it gets
 		a.log.Warn("who has gone is not known, or cannot be removed", "error", err)
@@ -82,8 +80,9 @@ func (a *Agents) connections(ctx context.Context, r *asking) reply {
 	return result(out)
 }
 
-// ask asks API Gateway for connections: when each was last active, if that is known, and
-// which have gone. mine is known to be there. The error is one of several.
+// ask asks API Gateway for connections, but for those it has said something about lately:
+// when each was last active, if that is known, and which have gone. mine is known to be
+// there. The error is one of several.
 func (a *Agents) ask(ctx context.Context, all []store.UserConnection, mine string) (seen []time.Time, gone []string, err error) {
 	ctx, cancel := context.WithTimeout(ctx, a.patience.list)
 	defer cancel()
@@ -96,12 +95,19 @@ func (a *Agents) ask(ctx context.Context, all []store.UserConnection, mine strin
 			for n := range next {
 				info, err := a.cfg.Poster.Info(ctx, all[n].Connection)
 				seen[n], failed[n] = info.LastActiveAt, err
+				if err == nil {
+					a.presences.put(all[n].Connection, info.LastActiveAt, a.now())
+				}
 			}
 		})
 	}
 	for n, c := range all {
 		if c.Connection == mine {
 			seen[n] = a.now()
+			continue
+		}
+		if active, ok := a.presences.get(c.Connection, a.now()); ok {
+			seen[n] = active
 			continue
 		}
 		next <- n
@@ -112,20 +118,20 @@ func (a *Agents) ask(ctx context.Context, all []store.UserConnection, mine strin
 		switch e := failed[n]; {
 		case !errors.Is(e, post.ErrGone):
 			err = cmp.Or(err, e)
-		case a.now().Sub(c.ConnectedAt) > youth:
+		case !c.Young(a.now()):
 			gone = append(gone, c.Connection)
 		}
 	}
 	return seen, gone, err
 }
 
-// forget removes connections that have gone. What cannot be removed now is found again
+// forget removes connections of user that have gone. What cannot be removed now is found again
 // by whoever asks next.
-func (a *Agents) forget(ctx context.Context, gone []string) error {
+func (a *Agents) forget(ctx context.Context, user string, gone []string) error {
 	ctx, cancel := context.WithTimeout(ctx, a.patience.list)
 	defer cancel()
 	for _, connection := range gone {
-		if err := a.cfg.Store.Forget(ctx, connection); err != nil {
+		if err := a.cfg.Store.ForgetOf(ctx, user, connection); err != nil {
 			return err
 		}
 	}

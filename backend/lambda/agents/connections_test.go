@@ -134,6 +134,46 @@ func TestStaleConnections(t *testing.T) {
 	}
 }
 
+// Who is on the list, and known nowhere else, is taken off it once it has gone; unless it
+// is about to open.
+func TestConnectionsThatAreOnlyListed(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, nil)
+	for id, since := range map[string]time.Duration{"orphan": 32 * time.Second, "opening": 20 * time.Second} {
+		if err := w.store.PutUserConnection(t.Context(), "user:ann", store.UserConnection{Connection: id, ConnectedAt: time.Now().Add(-since)}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	w.connect("mine", "ann")
+	if _, ids := w.list("mine"); !slices.Equal(ids, []string{"opening", "mine"}) {
+		t.Errorf("listed: %v", ids)
+	}
+	if left := w.users("user:ann"); len(left) != 2 || left[0].Connection != "opening" {
+		t.Errorf("left: %+v", left)
+	}
+}
+
+// An agent that goes while it gets its tunnel is not listed any more.
+func TestListOfOneThatLeftDuringTheHandshake(t *testing.T) {
+	t.Parallel()
+	for _, auth := range []Auth{AuthJWT, AuthNone} {
+		w := newWorld(t, func(c *Config) { c.Auth = auth })
+		user, hello := "ann", object{"type": "ready", "protocol": 2}
+		owner := "user:ann"
+		if auth == AuthNone {
+			key := ownerKey(t)
+			user, owner = "", "key:"+key.Public()
+			hello["owner"], hello["proof"] = key.Public(), key.Sign("ws.example.com", "")
+		}
+		w.connect("c1", user)
+		w.gateway.close("c1")
+		w.send("c1", hello)
+		if left := w.users(owner); len(left) > 0 {
+			t.Errorf("%s: left: %+v", auth, left)
+		}
+	}
+}
+
 // infos fails to say something about some connections.
 type infos struct {
 	*gateway
@@ -193,6 +233,25 @@ func (c *crowd) Info(ctx context.Context, id string) (post.Info, error) {
 	return post.Info{LastActiveAt: time.Now()}, nil
 }
 
+// What is remembered of connections is bounded, in number and time.
+func TestPresences(t *testing.T) {
+	t.Parallel()
+	var p presences
+	now := time.Now()
+	for n := range 2*maxPresences + 1 {
+		p.put(fmt.Sprint("c", n), now, now)
+	}
+	last := fmt.Sprint("c", 2*maxPresences)
+	if _, ok := p.get("c0", now); ok || len(p.known) > maxPresences {
+		t.Errorf("%d are remembered", len(p.known))
+	}
+	for after, want := range map[time.Duration]bool{0: true, presenceKept - 1: true, presenceKept: false, -time.Second: false} {
+		if seen, ok := p.get(last, now.Add(after)); ok != want || ok && !seen.Equal(now) {
+			t.Errorf("%s later: %v, %v", after, seen, ok)
+		}
+	}
+}
+
 // A long list is cut, says so, and has the caller in it.
 func TestManyConnections(t *testing.T) {
 	t.Parallel()
@@ -210,6 +269,13 @@ func TestManyConnections(t *testing.T) {
 	result, ids := w.list("mine")
 	if len(ids) != maxListed || result["more"] != true || ids[maxListed-1] != "mine" {
 		t.Errorf("%d, more %v, the last is %s", len(ids), result["more"], ids[len(ids)-1])
+	}
+	// Asking again, and again, costs nothing for some time.
+	for range 3 {
+		again, _ := w.list("mine")
+		if diff := cmp.Diff(result["connections"].([]any)[:maxListed-1], again["connections"].([]any)[:maxListed-1]); diff != "" {
+			t.Errorf("asked again (-before +after):\n%s", diff)
+		}
 	}
 	if c.max != maxAsked || len(c.asked) != maxListed-1 || slices.Contains(c.asked, "mine") {
 		t.Errorf("%d asked for at once, %d in all", c.max, len(c.asked))

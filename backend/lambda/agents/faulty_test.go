@@ -95,8 +95,8 @@ func (s *faultyStore) ForgetUserConnection(ctx context.Context, owner, connectio
 	return s.do("ForgetUserConnection", func() error { return s.Store.ForgetUserConnection(ctx, owner, connection) })
 }
 
-func (s *faultyStore) Forget(ctx context.Context, connection string) error {
-	return s.do("Forget", func() error { return s.Store.Forget(ctx, connection) })
+func (s *faultyStore) ForgetOf(ctx context.Context, owner, connection string) error {
+	return s.do("ForgetOf", func() error { return s.Store.ForgetOf(ctx, owner, connection) })
 }
 
 func (s *faultyStore) Attach(ctx context.Context, tunnel string, h store.Holder, a store.Agent) error {

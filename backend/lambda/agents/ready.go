@@ -98,7 +98,7 @@ func (h *handshake) run(ctx context.Context) error {
 	if mine, err := h.attach(ctx, got, claim.Owner); err != nil || !mine {
 		return err
 	}
-	if err := h.list(ctx, got, claim.Owner); err != nil {
+	if err := h.list(ctx, got); err != nil {
 		return h.giveUp(ctx, got, err)
 	}
 	if err := h.establish(ctx, &got.Tunnel); err != nil {
@@ -242,17 +242,23 @@ func (h *handshake) attach(ctx context.Context, got *store.Claimed, owner string
 
 // list notes the agent among its user's connections, before it is told that it has its
 // tunnel: then it may ask for them.
-func (h *handshake) list(ctx context.Context, got *store.Claimed, owner string) error {
-	if user := h.conn.User(); user != "" {
-		owner = user
-	}
-	if owner == "" {
+func (h *handshake) list(ctx context.Context, got *store.Claimed) error {
+	user := h.userOf(&got.Tunnel)
+	if user == "" {
 		return nil
 	}
-	return h.a.cfg.Store.PutUserConnection(ctx, owner, store.UserConnection{
+	return h.a.cfg.Store.PutUserConnection(ctx, user, store.UserConnection{
 		Connection: h.m.ConnectionID, ConnectedAt: h.conn.ConnectedAt, From: h.conn.From,
 		Tunnel: got.Tunnel.ID, Agent: printable(h.hello.Agent), Notices: got.Tunnel.Can(wire.CapNotices),
 	})
+}
+
+// userOf is whose connection it is, "" if nobody knows.
+func (h *handshake) userOf(t *store.Tunnel) string {
+	if user := h.conn.User(); user != "" {
+		return user
+	}
+	return t.Owner
 }
 
 // giveUp returns the tunnel of an agent that cannot be told of it.
@@ -262,6 +268,10 @@ func (h *handshake) giveUp(ctx context.Context, got *store.Claimed, cause error)
 	err := h.a.cfg.Store.GiveBack(ctx, got)
 	if errors.Is(cause, post.ErrGone) {
 		h.a.log.Info("agent left during the handshake", "connection", h.m.ConnectionID, "tunnel", got.Tunnel.ID, "cause", cause)
+		// Its end may have come before it was noted among its user's.
+		if user := h.userOf(&got.Tunnel); user != "" {
+			err = errors.Join(err, h.a.cfg.Store.ForgetUserConnection(ctx, user, h.m.ConnectionID))
+		}
 		return err
 	}
 	return errors.Join(fmt.Errorf("tell agent of tunnel %s: %w", got.Tunnel.ID, cause), err)

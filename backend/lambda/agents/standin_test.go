@@ -29,7 +29,7 @@ func (s *standIn) UserConnections(context.Context, string) ([]store.UserConnecti
 	return nil, s.err
 }
 func (s *standIn) ForgetUserConnection(context.Context, string, string) error      { return s.err }
-func (s *standIn) Forget(context.Context, string) error                            { return s.err }
+func (s *standIn) ForgetOf(context.Context, string, string) error                  { return s.err }
 func (s *standIn) Attach(context.Context, string, store.Holder, store.Agent) error { return s.err }
 func (s *standIn) Prolong(context.Context, string, store.Holder) error             { return s.err }
 func (s *standIn) Ponged(context.Context, string) error                            { return s.err }
