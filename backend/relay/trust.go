@@ -49,11 +49,27 @@ func trustedLoopback(r *http.Request, peer netip.Addr, public *url.URL) bool {
 		return false
 	}
 	for name := range r.Header {
-		if visitor.ClaimsOrigin(name) {
+		if visitor.ClaimsOrigin(name) || passedOn(name) {
 			return false
 		}
 	}
 	return true
+}
+
+// passedOn recognises further fields of requests that came through a proxy or a CDN.
+// No program that asks for its own machine's relay has a reason to send one.
+func passedOn(name string) bool {
+	name = strings.ReplaceAll(strings.ToLower(name), "_", "-")
+	switch name {
+	case "via", "cdn-loop", "client-ip", "x-azure-clientip", "x-envoy-external-address", "x-original-host":
+		return true
+	}
+	for _, end := range []string{"-client-ip", "-connecting-ip", "-connecting-ipv6", "-real-ip", "forwarded-for"} {
+		if strings.HasSuffix(name, end) {
+			return true
+		}
+	}
+	return false
 }
 
 func loopbackHost(hostport string) bool {

@@ -43,6 +43,14 @@ func TestTrustedLoopback(t *testing.T) {
 		{"behind a proxy, port only", "127.0.0.1", "127.0.0.1:8080", public, []string{"X-Forwarded-Port", "1"}, false},
 		{"behind a newer proxy", "127.0.0.1", "127.0.0.1:8080", public, []string{"Forwarded", "for=1.2.3.4"}, false},
 		{"behind nginx", "127.0.0.1", "127.0.0.1:8080", public, []string{"X-Real-Ip", "1.2.3.4"}, false},
+		{"behind Squid", "127.0.0.1", "127.0.0.1:8080", public, []string{"Via", "1.1 squid"}, false},
+		{"behind a CDN", "127.0.0.1", "127.0.0.1:8080", public, []string{"Cdn-Loop", "cdn.test"}, false},
+		{"behind Cloudflare", "127.0.0.1", "127.0.0.1:8080", public, []string{"Cf-Connecting-Ip", "1.2.3.4"}, false},
+		{"behind Cloudflare, IPv6", "127.0.0.1", "127.0.0.1:8080", public, []string{"Cf-Connecting-IPv6", "::2"}, false},
+		{"behind Akamai", "127.0.0.1", "127.0.0.1:8080", public, []string{"True-Client-Ip", "1.2.3.4"}, false},
+		{"behind a balancer", "127.0.0.1", "127.0.0.1:8080", public, []string{"X_cluster_client_IP", "1.2.3.4"}, false},
+		{"behind ingress", "127.0.0.1", "127.0.0.1:8080", public, []string{"X-Original-Forwarded-For", "1.2.3.4"}, false},
+		{"what programs send", "127.0.0.1", "127.0.0.1:8080", public, []string{"User-Agent", "x", "Accept", "*/*", "Authorization", "Bearer x", "X-Request-Id", "1"}, true},
 	} {
 		r := httptest.NewRequest("GET", "/", nil)
 		r.Host = c.host
