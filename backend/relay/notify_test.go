@@ -197,8 +197,16 @@ func TestNoticesAreRefused(t *testing.T) {
 	if res.StatusCode != 401 {
 		t.Errorf("a token in the URL: %d", res.StatusCode)
 	}
-	if res, _ := tokens.do("POST", "/_culvert/notify/", nil); res.StatusCode != 405 {
-		t.Errorf("elsewhere: %d", res.StatusCode)
+	// A path that is misspelt does not exist, whatever the method.
+	for _, path := range []string{"/_culvert/notify/", "/_culvert/notify/usr", "/_culvert/notify/user/", "/_culvert/status/none"} {
+		for _, method := range []string{"GET", "POST", "DELETE"} {
+			if res, text := tokens.do(method, path, nil); res.StatusCode != 404 || res.Header.Get("Allow") != "" || !strings.Contains(text, "not_found") {
+				t.Errorf("%s %s: %d %s", method, path, res.StatusCode, text)
+			}
+		}
+	}
+	if res, _ := tokens.do("POST", "/_culvert/healthz", nil); res.StatusCode != 405 || res.Header.Get("Allow") != "GET, HEAD" {
+		t.Errorf("POST where GET is understood: %d %v", res.StatusCode, res.Header)
 	}
 	if res, got := tokens.notify("ann", "user", good, "Content-Type", "application/json; charset=utf-8"); res.StatusCode != 200 || got["delivered"] != 1.0 {
 		t.Errorf("%d %v", res.StatusCode, got)

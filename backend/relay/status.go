@@ -15,37 +15,44 @@ func (s *Server) serveOwn(w http.ResponseWriter, r *http.Request, path string) {
 		s.serveNotify(w, r, path)
 		return
 	}
-	if r.Method != http.MethodGet && r.Method != http.MethodHead {
-		w.Header().Set("Allow", "GET, HEAD")
-		if r.ContentLength != 0 && r.ProtoMajor == 1 {
-			w.Header().Set("Connection", "close")
-		}
-		writeJSONError(w, http.StatusMethodNotAllowed, "method_not_allowed", "only GET is understood here")
+	answer, missing := s.own(path)
+	if missing == "" && (r.Method == http.MethodGet || r.Method == http.MethodHead) {
+		writeJSON(w, http.StatusOK, answer)
 		return
 	}
+	if r.ContentLength != 0 && r.ProtoMajor == 1 {
+		w.Header().Set("Connection", "close") // the body has not been read
+	}
+	if missing != "" {
+		writeJSONError(w, http.StatusNotFound, "not_found", missing)
+		return
+	}
+	w.Header().Set("Allow", "GET, HEAD")
+	writeJSONError(w, http.StatusMethodNotAllowed, "method_not_allowed", "only GET is understood here")
+}
+
+// own is what stands at a path, or why there is nothing.
+func (s *Server) own(path string) (answer map[string]any, missing string) {
 	if path == ownPath+"healthz" {
 		status := "ok"
 		if s.isClosing() {
 			status = "stopping"
 		}
-		writeJSON(w, http.StatusOK, map[string]any{"status": status, "version": s.cfg.Version})
-		return
+		return map[string]any{"status": status, "version": s.cfg.Version}, ""
 	}
-	if id, ok := strings.CutPrefix(path, statusPath); ok && tunnel.ValidID(id) == nil {
-		if st, ok := s.registry.find(id, time.Now()); ok {
-			status := "offline"
-			if st.agent != nil {
-				status = "online"
-			}
-			writeJSON(w, http.StatusOK, map[string]any{
-				"tunnel_id": id, "status": status, "since": st.since.UTC().Format(time.RFC3339),
-			})
-			return
-		}
-		writeJSONError(w, http.StatusNotFound, "not_found", "there is no tunnel of this name here")
-		return
+	id, ok := strings.CutPrefix(path, statusPath)
+	if !ok || tunnel.ValidID(id) != nil {
+		return nil, "there is nothing here"
 	}
-	writeJSONError(w, http.StatusNotFound, "not_found", "there is nothing here")
+	st, ok := s.registry.find(id, time.Now())
+	if !ok {
+		return nil, "there is no tunnel of this name here"
+	}
+	status := "offline"
+	if st.agent != nil {
+		status = "online"
+	}
+	return map[string]any{"tunnel_id": id, "status": status, "since": st.since.UTC().Format(time.RFC3339)}, ""
 }
 
 // writeJSONError answers in the one shape that errors of the relay's own paths and refusals have.
