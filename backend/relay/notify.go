@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/netip"
 	"os"
+	"strings"
 	"time"
 
 	"culvert/backend/auth"
@@ -153,6 +154,10 @@ func (s *Server) sender(r *http.Request, peer netip.Addr) (sender, *notifyError)
 func (s *Server) readNotification(w http.ResponseWriter, r *http.Request, kind string) (*notification, *notifyError) {
 	if media, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || media != "application/json" {
 		return nil, noNotice(http.StatusUnsupportedMediaType, wire.CodeInvalidRequest, "send JSON, and say so by Content-Type: application/json")
+	}
+	if coding := strings.TrimSpace(r.Header.Get("Content-Encoding")); coding != "" && !strings.EqualFold(coding, "identity") {
+		w.Header().Set("Accept-Encoding", "identity") // RFC 9110, section 15.5.16
+		return nil, noNotice(http.StatusUnsupportedMediaType, wire.CodeInvalidRequest, "send the JSON as it is, without Content-Encoding")
 	}
 	rc := http.NewResponseController(w)
 	rc.SetReadDeadline(time.Now().Add(s.cfg.Limits.HeaderTimeout))

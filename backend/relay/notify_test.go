@@ -158,6 +158,7 @@ func TestNoticesAreRefused(t *testing.T) {
 		{"unknown connection of nobody", tokens, "bob", "connection", `{"connectionId":"none","data":1}`, nil, 404, "not_found"},
 		{"a stranger's connection", tokens, "root", "connection", `{"connectionId":"` + strange + `","data":1}`, nil, 404, "not_found"},
 		{"a form", tokens, "root", "user", good, []string{"Content-Type", "text/plain"}, 415, "invalid_request"},
+		{"compressed", tokens, "root", "user", good, []string{"Content-Encoding", "gzip"}, 415, "invalid_request"},
 		{"no JSON", tokens, "root", "user", "hello", nil, 400, "invalid_request"},
 		{"empty", tokens, "root", "user", "", nil, 400, "invalid_request"},
 		{"two", tokens, "root", "user", good + good, nil, 400, "invalid_request"},
@@ -208,7 +209,7 @@ func TestNoticesAreRefused(t *testing.T) {
 	if res, _ := tokens.do("POST", "/_culvert/healthz", nil); res.StatusCode != 405 || res.Header.Get("Allow") != "GET, HEAD" {
 		t.Errorf("POST where GET is understood: %d %v", res.StatusCode, res.Header)
 	}
-	if res, got := tokens.notify("ann", "user", good, "Content-Type", "application/json; charset=utf-8"); res.StatusCode != 200 || got["delivered"] != 1.0 {
+	if res, got := tokens.notify("ann", "user", good, "Content-Type", "application/json; charset=utf-8", "Content-Encoding", "identity"); res.StatusCode != 200 || got["delivered"] != 1.0 {
 		t.Errorf("%d %v", res.StatusCode, got)
 	}
 	for _, log := range []string{tokens.log.String(), open.log.String()} {
