@@ -128,6 +128,34 @@ func TestActionsMeasure(t *testing.T) {
 	}
 }
 
+// TestTokenOfOthers: a backend that answers no actions, and opens a WebSocket for whoever
+// comes, has not looked at the token; one that knows authorize says so itself.
+func TestTokenOfOthers(t *testing.T) {
+	t.Parallel()
+	for name, tt := range map[string]struct {
+		authorize, want string
+	}{
+		"none taken": {`{"action":"authorize","id":"ID","status":"error","error":{"code":"invalid_request","message":"none"}}`, "skipped this backend takes none"},
+		"unknown":    {unknown, "skipped this backend takes none"},
+		"taken":      {knows, "ok accepted"},
+		"silence":    {"", "ok accepted"},
+	} {
+		e := examine(Backend{URL: (&answering{true, map[string]string{"authorize": tt.authorize}}).start(t), Token: "s3cret"})
+		e.limits.round = time.Second
+		if c := e.handshake(t.Context()); c.State != OK {
+			t.Fatalf("%s: %+v", name, c)
+		}
+		if name == "silence" {
+			e.limits.round = time.Millisecond
+		}
+		c := e.token(t.Context())
+		e.met.end()
+		if got := states[c.State] + " " + c.Detail; !strings.HasPrefix(got, tt.want) {
+			t.Errorf("%s: %s, want %s", name, got, tt.want)
+		}
+	}
+}
+
 // TestClocks: half of the way there and back is not the clock's fault.
 func TestClocks(t *testing.T) {
 	t.Parallel()

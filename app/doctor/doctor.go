@@ -4,6 +4,7 @@
 package doctor
 
 import (
+	"cmp"
 	"crypto/x509"
 	"net/url"
 	"time"
@@ -89,7 +90,13 @@ type Check struct {
 	State State
 	// Detail is what was found, Advice what to do about it; may be "".
 	Detail, Advice string
-	Took           time.Duration
+	// Typed is the advice for who typed a command: it names flags, where Advice speaks
+	// of what a window has fields for. "" if it is the same; see Typing.
+	Typed string
+	Took  time.Duration
 	// Refused: it failed because the backend does not want us, or our token.
 	Refused bool
 }
+
+// Typing is what to do about it, for somebody at a command line.
+func (c Check) Typing() string { return cmp.Or(c.Typed, c.Advice) }

@@ -42,7 +42,7 @@ func mint(t *testing.T, life time.Duration, names ...string) string {
 }
 
 // startRelay serves a real relay, with or without TLS and tokens.
-func startRelay(t *testing.T, secure, tokens bool) *httptest.Server {
+func startRelay(t *testing.T, secure, tokens bool, change ...func(*relay.Config)) *httptest.Server {
 	t.Helper()
 	cfg := relay.Config{PublicURL: &url.URL{Scheme: "http", Host: "127.0.0.1:1"}, Open: true, Version: "culvert-relay/1.2.3"}
 	if tokens {
@@ -51,6 +51,9 @@ func startRelay(t *testing.T, secure, tokens bool) *httptest.Server {
 			t.Fatal(err)
 		}
 		cfg.Authenticate = v.Verify
+	}
+	for _, c := range change {
+		c(&cfg)
 	}
 	srv, err := relay.New(cfg)
 	if err != nil {
@@ -136,11 +139,17 @@ func TestRun(t *testing.T) {
 	t.Parallel()
 	plain, secure := startRelay(t, false, false), startRelay(t, true, false)
 	guarded := startRelay(t, true, true)
+	deferred := startRelay(t, false, true, func(c *relay.Config) { c.ConnectAuth = relay.AuthDeferred })
+	private := startRelay(t, false, false, func(c *relay.Config) {
+		c.Open, c.PublicURL = false, &url.URL{Scheme: "https", Host: "tunnel.example.com"}
+	})
 	website := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "text/html")
 		_, _ = io.WriteString(w, "<h1>hello</h1>")
 	}))
 	t.Cleanup(website.Close)
+	visitors := httptest.NewServer(http.NotFoundHandler())
+	t.Cleanup(visitors.Close)
 	mute := listen(t, func(net.Conn) {})
 	rude := listen(t, func(c net.Conn) { _ = c.Close() })
 	ssh := listen(t, func(c net.Conn) { _, _ = io.WriteString(c, "SSH-2.0-OpenSSH_9.6\r\n") })
@@ -159,28 +168,34 @@ func TestRun(t *testing.T) {
 			says: map[ID]string{TLS: "signed by an authority", Handshake: "because this failed: Encryption"}},
 		"another name": {url: strings.Replace(secure.URL, "127.0.0.1", "localhost", 1), roots: roots(secure), want: "ok skipped failed skipped skipped skipped skipped skipped skipped",
 			says: map[ID]string{TLS: "another name than localhost"}},
-		"no TLS there":      {url: "https" + strings.TrimPrefix(plain.URL, "http"), want: "ok skipped failed skipped skipped skipped skipped skipped skipped", says: map[ID]string{TLS: "does not speak TLS"}},
-		"TLS wanted there":  {url: "http" + strings.TrimPrefix(secure.URL, "https"), want: "ok skipped skipped failed skipped skipped skipped skipped skipped", says: map[ID]string{Handshake: "wants a secure connection"}},
-		"a token":           {url: guarded.URL, roots: roots(guarded), token: mint(t, 30*24*time.Hour, "shop", "api"), want: "ok skipped ok ok ok ok ok skipped ok", says: map[ID]string{Token: "for the tunnel names shop, api, until "}},
-		"a token for all":   {url: guarded.URL, roots: roots(guarded), token: mint(t, 30*24*time.Hour), want: "ok skipped ok ok ok ok ok skipped ok", says: map[ID]string{Token: "for any tunnel name"}},
-		"a token that ends": {url: guarded.URL, roots: roots(guarded), token: mint(t, time.Hour), want: "ok skipped ok ok ok warn ok skipped ok", says: map[ID]string{Token: "It ends soon"}},
-		"an expired token":  {url: guarded.URL, roots: roots(guarded), token: mint(t, -50*time.Hour), want: "ok skipped ok ok ok failed skipped skipped skipped", says: map[ID]string{Token: "it expired 2 days ago", Handshake: "does not let this computer in"}},
-		"a wrong token":     {url: guarded.URL, roots: roots(guarded), token: "s3cret", want: "ok skipped ok ok ok failed skipped skipped skipped", says: map[ID]string{Token: "does not accept it"}},
-		"a forged token":    {url: guarded.URL, roots: roots(guarded), token: mint(t, time.Hour) + "x", want: "ok skipped ok ok ok failed skipped skipped skipped", says: map[ID]string{Token: "does not accept it"}},
-		"no token":          {url: guarded.URL, roots: roots(guarded), want: "ok skipped ok ok ok failed skipped skipped skipped", says: map[ID]string{Token: "the backend wants one"}},
-		"a clock ahead":     {url: secure.URL, roots: roots(secure), want: "ok skipped ok ok warn ok ok skipped ok", says: map[ID]string{Clock: " minutes ahead"}},
-		"a clock behind":    {url: plain.URL, want: "ok skipped skipped ok warn ok ok skipped ok", says: map[ID]string{Clock: " days behind"}},
-		"nobody there":      {url: "https://" + nobody(t), want: "ok skipped failed skipped skipped skipped skipped skipped skipped", says: map[ID]string{TLS: "refused the connection"}},
-		"nobody, plain":     {url: "http://" + nobody(t), want: "ok skipped skipped failed skipped skipped skipped skipped skipped", says: map[ID]string{Handshake: "refused the connection"}},
-		"a web site":        {url: website.URL, want: "ok skipped skipped failed skipped skipped skipped skipped skipped", says: map[ID]string{Handshake: "a web page"}},
-		"mute":              {url: "https://" + mute, want: "ok skipped failed skipped skipped skipped skipped skipped skipped", says: map[ID]string{TLS: "does not answer"}},
-		"mute, plain":       {url: "http://" + mute, want: "ok skipped skipped failed skipped skipped skipped skipped skipped", says: map[ID]string{Handshake: "did not answer"}},
-		"rude":              {url: "https://" + rude, want: "ok skipped failed skipped skipped skipped skipped skipped skipped", says: map[ID]string{TLS: "closed the connection"}},
-		"another protocol":  {url: "ws://" + ssh, want: "ok skipped skipped failed skipped skipped skipped skipped skipped", says: map[ID]string{Handshake: "does not speak HTTP"}},
-		"no such name":      {url: "https://nowhere.example.com", token: mint(t, -time.Hour), want: "failed skipped skipped skipped skipped failed skipped skipped skipped", says: map[ID]string{DNS: "there is no nowhere.example.com", Token: "expired 60 minutes ago"}},
-		"no name server":    {url: "https://silent.example.com", want: "failed skipped skipped skipped skipped skipped skipped skipped skipped", says: map[ID]string{DNS: "no name server answered"}},
-		"no host":           {url: "https://", want: "failed skipped skipped skipped skipped skipped skipped skipped skipped", says: map[ID]string{DNS: "no host"}},
-		"a path":            {url: "https://example.com/x?token=s3cret", want: "failed skipped skipped skipped skipped skipped skipped skipped skipped", says: map[ID]string{DNS: "no path or query"}},
+		"no TLS there":       {url: "https" + strings.TrimPrefix(plain.URL, "http"), want: "ok skipped failed skipped skipped skipped skipped skipped skipped", says: map[ID]string{TLS: "does not speak TLS"}},
+		"TLS wanted there":   {url: "http" + strings.TrimPrefix(secure.URL, "https"), want: "ok skipped skipped failed skipped skipped skipped skipped skipped", says: map[ID]string{Handshake: "write https:// instead of http:// (or wss:// instead of ws://) Correct the beginning of the address."}},
+		"visitors' address":  {url: visitors.URL, want: "ok skipped skipped failed skipped skipped skipped skipped skipped", says: map[ID]string{Handshake: "visitors have another"}},
+		"a token":            {url: guarded.URL, roots: roots(guarded), token: mint(t, 30*24*time.Hour, "shop", "api"), want: "ok skipped ok ok ok ok ok skipped ok", says: map[ID]string{Token: "for the tunnel names shop, api, until "}},
+		"a token for all":    {url: guarded.URL, roots: roots(guarded), token: mint(t, 30*24*time.Hour), want: "ok skipped ok ok ok ok ok skipped ok", says: map[ID]string{Token: "for any tunnel name"}},
+		"a token that ends":  {url: guarded.URL, roots: roots(guarded), token: mint(t, time.Hour), want: "ok skipped ok ok ok warn ok skipped ok", says: map[ID]string{Token: "It ends soon"}},
+		"an expired token":   {url: guarded.URL, roots: roots(guarded), token: mint(t, -50*time.Hour), want: "ok skipped ok ok ok failed skipped skipped skipped", says: map[ID]string{Token: "it expired 2 days ago", Handshake: "does not let this computer in"}},
+		"a wrong token":      {url: guarded.URL, roots: roots(guarded), token: "s3cret", want: "ok skipped ok ok ok failed skipped skipped skipped", says: map[ID]string{Token: "does not accept it"}},
+		"a forged token":     {url: guarded.URL, roots: roots(guarded), token: mint(t, time.Hour) + "x", want: "ok skipped ok ok ok failed skipped skipped skipped", says: map[ID]string{Token: "does not accept it"}},
+		"no token":           {url: guarded.URL, roots: roots(guarded), want: "ok skipped ok ok ok failed skipped skipped skipped", says: map[ID]string{Token: "the backend wants a token"}},
+		"no token, later":    {url: deferred.URL, want: "ok skipped skipped ok ok failed skipped skipped skipped", says: map[ID]string{Token: "the backend wants a token"}},
+		"a token, later":     {url: deferred.URL, token: mint(t, 30*24*time.Hour), want: "ok skipped skipped ok ok ok ok skipped ok", says: map[ID]string{Token: "accepted; "}},
+		"a token for nobody": {url: plain.URL, token: mint(t, time.Hour), want: "ok skipped skipped ok ok skipped ok skipped ok", says: map[ID]string{Token: "takes none"}},
+		"not a token":        {url: plain.URL, token: "s3cret", want: "ok skipped skipped ok ok skipped ok skipped ok", says: map[ID]string{Token: "takes none, and has not looked at yours"}},
+		"its own machine":    {url: private.URL, want: "ok skipped skipped ok ok failed skipped skipped skipped", says: map[ID]string{Token: "only from its own machine"}},
+		"a clock ahead":      {url: secure.URL, roots: roots(secure), want: "ok skipped ok ok warn ok ok skipped ok", says: map[ID]string{Clock: " minutes ahead"}},
+		"a clock behind":     {url: plain.URL, want: "ok skipped skipped ok warn ok ok skipped ok", says: map[ID]string{Clock: " days behind"}},
+		"nobody there":       {url: "https://" + nobody(t), want: "ok skipped failed skipped skipped skipped skipped skipped skipped", says: map[ID]string{TLS: "refused the connection"}},
+		"nobody, plain":      {url: "http://" + nobody(t), want: "ok skipped skipped failed skipped skipped skipped skipped skipped", says: map[ID]string{Handshake: "refused the connection"}},
+		"a web site":         {url: website.URL, want: "ok skipped skipped failed skipped skipped skipped skipped skipped", says: map[ID]string{Handshake: "a web page"}},
+		"mute":               {url: "https://" + mute, want: "ok skipped failed skipped skipped skipped skipped skipped skipped", says: map[ID]string{TLS: "does not answer"}},
+		"mute, plain":        {url: "http://" + mute, want: "ok skipped skipped failed skipped skipped skipped skipped skipped", says: map[ID]string{Handshake: "did not answer"}},
+		"rude":               {url: "https://" + rude, want: "ok skipped failed skipped skipped skipped skipped skipped skipped", says: map[ID]string{TLS: "closed the connection"}},
+		"another protocol":   {url: "ws://" + ssh, want: "ok skipped skipped failed skipped skipped skipped skipped skipped", says: map[ID]string{Handshake: "does not speak HTTP"}},
+		"no such name":       {url: "https://nowhere.example.com", token: mint(t, -time.Hour), want: "failed skipped skipped skipped skipped failed skipped skipped skipped", says: map[ID]string{DNS: "there is no nowhere.example.com", Token: "expired 60 minutes ago"}},
+		"no name server":     {url: "https://silent.example.com", want: "failed skipped skipped skipped skipped skipped skipped skipped skipped", says: map[ID]string{DNS: "no name server answered"}},
+		"no host":            {url: "https://", want: "failed skipped skipped skipped skipped skipped skipped skipped skipped", says: map[ID]string{DNS: "no host"}},
+		"a path":             {url: "https://example.com/x?token=s3cret", want: "failed skipped skipped skipped skipped skipped skipped skipped skipped", says: map[ID]string{DNS: "no path or query"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -224,6 +239,9 @@ func TestRun(t *testing.T) {
 				if text := check.Detail + check.Advice; strings.Contains(text, "--") || strings.Contains(text, "s3cret") || c.token != "" && strings.Contains(text, c.token) {
 					t.Errorf("%s says %q", check.ID, text)
 				}
+				if text := check.Typing(); strings.Contains(text, "field") || strings.Contains(text, "Enter") || (text == "") != (check.Advice == "") {
+					t.Errorf("%s says %q at a command line", check.ID, text)
+				}
 				if (check.State == Failed || check.State == Warn) && check.Advice == "" {
 					t.Errorf("%s says %q, and not what to do", check.ID, check.Detail)
 				}
@@ -232,6 +250,28 @@ func TestRun(t *testing.T) {
 				t.Errorf("%d results, told %d", len(checks), len(told))
 			}
 		})
+	}
+}
+
+// TestAdviceNamesFlags: who typed a command has no fields to fill in.
+func TestAdviceNamesFlags(t *testing.T) {
+	t.Parallel()
+	plain, guarded := startRelay(t, true, false), startRelay(t, false, true)
+	for flag, c := range map[string]struct {
+		url string
+		id  ID
+	}{"--ca-file": {plain.URL, TLS}, "--token-file": {guarded.URL, Token}} {
+		at, err := url.Parse(c.url)
+		if err != nil {
+			t.Fatal(err)
+		}
+		e := examine(Backend{URL: at, RootCAs: x509.NewCertPool()})
+		e.proxy = func(*url.URL) (*url.URL, error) { return nil, nil }
+		for _, check := range e.run(t.Context(), nil) {
+			if check.ID == c.id && (!strings.Contains(check.Typing(), flag) || strings.Contains(check.Advice, "--")) {
+				t.Errorf("%+v", check)
+			}
+		}
 	}
 }
 

@@ -127,6 +127,8 @@ func (e *examination) tls(ctx context.Context) Check {
 	return c
 }
 
+const notYours = " If not, somebody may be listening in between: do not go on."
+
 // insecure says why it came to no encrypted connection.
 func (e *examination) insecure(err error) Check {
 	var (
@@ -140,8 +142,10 @@ func (e *examination) insecure(err error) Check {
 	host := e.URL.Host
 	switch {
 	case errors.As(err, &unknown):
-		return failed("the certificate is signed by an authority that this computer does not know",
-			"If it is your own, name the file with its certificate in the profile. If not, somebody may be listening in between: do not go on.")
+		c := failed("the certificate is signed by an authority that this computer does not know",
+			"If it is your own, name the file with its certificate in the profile."+notYours)
+		c.Typed = "If it is your own, name the file with its certificate with --ca-file, or as ca_file in the profile." + notYours
+		return c
 	case errors.As(err, &wrongName):
 		return failed("the certificate is for another name than "+e.URL.Hostname(), "Check the address, or give the backend a certificate for this name.")
 	case errors.As(err, &invalid) && invalid.Reason == x509.Expired:

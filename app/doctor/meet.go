@@ -7,8 +7,11 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net/http"
 	"strings"
 	"time"
+
+	"github.com/gorilla/websocket"
 
 	"culvert/app/link"
 	"culvert/app/plain"
@@ -73,7 +76,7 @@ func (e *examination) handshake(ctx context.Context) Check {
 	}
 	var refusal *wire.Error
 	if !errors.As(err, &refusal) {
-		return Check{State: Failed, Detail: tidy(err.Error()), Advice: "Check that the address is a tunnel backend's, and that it runs."}
+		return Check{State: Failed, Detail: tidy(err.Error()), Advice: astray(err)}
 	}
 	e.met = &meeting{refusal: refusal}
 	switch refusal.Code {
@@ -87,6 +90,18 @@ func (e *examination) handshake(ctx context.Context) Check {
 		return Check{State: Failed, Detail: "the backend has too much to do", Advice: "Try again in a minute."}
 	}
 	return Check{State: Failed, Detail: tidy(refusal.Message), Advice: "See the backend's log.", Refused: refusal.Code.Permanent()}
+}
+
+// astray is what to do about an address at which nobody greeted.
+func astray(err error) string {
+	var page *link.NoUpgradeError
+	switch {
+	case errors.As(err, &page) && page.Status == http.StatusNotFound:
+		return "Check that the address is a tunnel backend's, and the agents' one: visitors have another in AWS (agents dial AgentsUrl) and at culvert aws-local (agents dial ws://)."
+	case errors.Is(err, websocket.ErrBadHandshake) && page == nil:
+		return "Correct the beginning of the address." // how, is what was found
+	}
+	return "Check that the address is a tunnel backend's, and that it runs."
 }
 
 // asker answers actions: an agent's connection, or a client's.

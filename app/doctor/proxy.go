@@ -33,15 +33,19 @@ func (e *examination) viaProxy(ctx context.Context) Check {
 	case errors.As(err, &refused):
 		return e.proxyRefuses(refused)
 	case errors.As(err, &unknown):
-		return failed(fmt.Sprintf("behind the proxy %s, %s shows a certificate by %s, which this computer does not know",
+		c := failed(fmt.Sprintf("behind the proxy %s, %s shows a certificate by %s, which this computer does not know",
 			at, e.URL.Hostname(), issuer(unknown.Cert)),
-			"If the proxy reads along, as in some companies, name the file with its root certificate in the profile, or have the backend excepted from that. If the backend's certificate is of your own making, name its file.")
+			fmt.Sprintf(readsAlong, "in the profile"))
+		c.Typed = fmt.Sprintf(readsAlong, "with --ca-file, or as ca_file in the profile")
+		return c
 	case errors.As(err, &page) && e.stripped(ctx, page):
 		return failed(fmt.Sprintf("the proxy %s takes the request for a WebSocket out of what passes (the backend saw a plain one, and answered %d)", at, page.Status),
 			"Have WebSockets to "+e.URL.Hostname()+" allowed in the proxy, or use an address with TLS (https:// or wss://), which a proxy cannot read.")
 	}
 	return Check{State: OK, Detail: at + " connects to the backend; what comes of that, the next checks say"}
 }
+
+const readsAlong = "If the proxy reads along, as in some companies, name the file with its root certificate %s, or have the backend excepted from that. If the backend's certificate is of your own making, name its file."
 
 // proxyRefuses is about a proxy that makes no connection.
 func (e *examination) proxyRefuses(refused *link.ProxyError) Check {

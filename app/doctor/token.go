@@ -4,10 +4,12 @@ import (
 	"context"
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
 
+	"culvert/app/link"
 	"culvert/backend/wire"
 )
 
@@ -43,14 +45,19 @@ func moment(seconds *float64) (t time.Time, ok bool) {
 const tokenEndsSoon = 3 * 24 * time.Hour
 
 // token tells what the token is good for, here and there.
-func (e *examination) token(context.Context) Check {
+func (e *examination) token(ctx context.Context) Check {
 	accepted := e.met != nil && e.met.link != nil
 	refused := e.met != nil && e.met.refusal != nil &&
 		(e.met.refusal.Code == wire.CodeUnauthorized || e.met.refusal.Code == wire.CodeForbidden)
 	if e.Backend.Token == "" {
 		switch {
+		case refused && !link.WantsToken(e.met.refusal):
+			said, _, _ := strings.Cut(tidy(e.met.refusal.Message), ": ") // what follows is for who runs it
+			return Check{State: Failed, Detail: said, Advice: "A token would not help: this is for who runs the backend to mend.", Refused: true}
 		case refused:
-			return Check{State: Failed, Detail: "the backend wants one", Advice: "Enter the token that the backend's owner has given you.", Refused: true}
+			return Check{State: Failed, Detail: "the backend wants a token", Refused: true,
+				Advice: "Enter the token that the backend's owner has given you.",
+				Typed:  "Put the token that the backend's owner has given you into a file, and name that with --token-file."}
 		case accepted:
 			return Check{State: OK, Detail: "none is needed"}
 		}
@@ -73,11 +80,37 @@ func (e *examination) token(context.Context) Check {
 	case !accepted && e.met == nil:
 		return Check{State: Skipped, Detail: "the backend could not be asked; " + detail}
 	}
+	if e.takesNone(ctx) {
+		return Check{State: Skipped, Detail: "this backend takes none, and has not looked at yours"}
+	}
 	result := Check{State: OK, Detail: "accepted; " + detail}
 	if until, ok := moment(c.Expires); ok && until.Sub(e.now()) < tokenEndsSoon {
 		result.State, result.Advice = Warn, "It ends soon: ask the backend's owner for a new one."
 	}
 	return result
+}
+
+// takesNone reports whether the backend lets in whoever comes, so that what was shown to
+// it means nothing. One that answers actions says so when it is shown the token once
+// more; any other is asked for a connection without.
+func (e *examination) takesNone(ctx context.Context) bool {
+	whom := e.asked(ctx)
+	if whom == nil {
+		return false
+	}
+	ctx, cancel := context.WithTimeout(ctx, e.limits.round)
+	defer cancel()
+	_, err := whom.Ask(ctx, "authorize", map[string]string{"token": e.Backend.Token})
+	var refused *wire.ActionError
+	switch {
+	case errors.As(err, &refused) && refused.Code == wire.CodeInvalidRequest:
+		return true
+	case errors.Is(err, errors.ErrUnsupported), errors.As(err, &refused) && refused.Code == wire.CodeNotImplemented:
+		cfg := e.config()
+		cfg.Token = ""
+		return cfg.TryUpgrade(ctx) == nil
+	}
+	return false
 }
 
 // goodFor says for what and how long.

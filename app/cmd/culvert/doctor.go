@@ -124,7 +124,7 @@ func (v *checkView) show(c doctor.Check) error {
 	case v.json && c.State == doctor.Running:
 		return nil
 	case v.json:
-		return v.object(checkObject{now(), string(c.ID), c.ID.Title(), statusWord(c.State), c.Detail, c.Advice, c.Took.Milliseconds()})
+		return v.object(checkObject{now(), string(c.ID), c.ID.Title(), statusWord(c.State), c.Detail, c.Typing(), c.Took.Milliseconds()})
 	case c.State == doctor.Running:
 		return v.progress(c.ID.Title())
 	}
@@ -147,8 +147,8 @@ func (v *checkView) show(c doctor.Check) error {
 		line += v.paint("2", fmt.Sprintf("  (%.1f s)", c.Took.Seconds()))
 	}
 	line += "\n"
-	if c.Advice != "" {
-		line += strings.Repeat(" ", 4+titleWidth()) + "→ " + c.Advice + "\n"
+	if advice := c.Typing(); advice != "" {
+		line += strings.Repeat(" ", 4+titleWidth()) + "→ " + advice + "\n"
 	}
 	return v.print(line)
 }
