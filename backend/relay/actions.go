@@ -25,7 +25,7 @@ const (
 
 // actionNames are all that may be asked for, sorted.
 func actionNames() []string {
-	names := append(action.Names(), actionAuthorize, actionPing, actionConnections)
+	names := append(action.Names(), action.Reserved()...)
 	slices.Sort(names)
 	return names
 }
@@ -130,7 +130,7 @@ func (c *connection) heed(a *wire.Action) (standing, bool) {
 	st := c.s.connections.standingOf(c)
 	if !st.authorised && a.Action != actionAuthorize {
 		c.fail(a, &wire.ActionError{Code: wire.CodeUnauthorized,
-			Message: `say first who you are: {"action":"authorize","data":"TOKEN"}`})
+			Message: "this relay wants a token: send " + authorizeExample + ", or connect with the field Authorization: Bearer TOKEN"})
 		return st, false
 	}
 	if st.authorised && !c.becomeClient() {

@@ -75,6 +75,9 @@ func (c *connection) checks() auth.Checks {
 	}
 }
 
+// authorizeExample is how to write it.
+const authorizeExample = `{"action":"authorize","data":{"token":"TOKEN"}}`
+
 // credentials are the data of authorize: a token, or an owner key and its proof.
 type credentials struct {
 	Token string `json:"token"`
@@ -82,15 +85,19 @@ type credentials struct {
 	Proof string `json:"proof"`
 }
 
+func errNoCredentials() error {
+	return action.Invalid("the action authorize needs a token: send %s", authorizeExample)
+}
+
 func parseCredentials(data json.RawMessage) (credentials, error) {
 	var cr credentials
 	if json.Unmarshal(data, &cr.Token) != nil {
 		if json.Unmarshal(data, &cr) != nil {
-			return credentials{}, action.Invalid(`the action authorize needs a token: write "data":"TOKEN"`)
+			return credentials{}, errNoCredentials()
 		}
 	}
 	if cr.Token == "" && cr.Owner == "" {
-		return credentials{}, action.Invalid(`the action authorize needs a token: write "data":"TOKEN"`)
+		return credentials{}, errNoCredentials()
 	}
 	return cr, nil
 }
@@ -144,8 +151,11 @@ func (c *connection) admitLater(ctx context.Context, data json.RawMessage) (json
 func (c *connection) credited(ctx context.Context, cr credentials) (auth.Identity, string, error) {
 	st := c.s.connections.standingOf(c)
 	if cr.Token == "" {
-		if !st.authorised || st.identity.Subject != "" {
-			return auth.Identity{}, "", &wire.Error{Code: wire.CodeUnauthorized, Message: "this relay wants a token, and an owner key is none"}
+		switch {
+		case !st.authorised: // an agent, or its program: others have no owner key
+			return auth.Identity{}, "", &wire.Error{Code: wire.CodeUnauthorized, Message: auth.ErrNoToken.Error()}
+		case st.identity.Subject != "":
+			return auth.Identity{}, "", &wire.Error{Code: wire.CodeUnauthorized, Message: "you are known by your token already: show no owner key beside it"}
 		}
 		owner, err := auth.VerifyKey(cr.Owner, cr.Proof, c.checks())
 		return st.identity, owner, err

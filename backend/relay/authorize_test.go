@@ -49,6 +49,12 @@ func TestDeferredConnectionsCanOnlyAuthorize(t *testing.T) {
 				t.Errorf("%s: %v", text, got)
 			}
 		}
+		if got := a.ask(`{"action":"ping"}`); !strings.Contains(errorMessage(got), authorizeExample) {
+			t.Errorf("who has shown no token is told %v", got)
+		}
+		if got := a.ask(`{"action":"authorize","data":{"owner":"x","proof":"y"}}`); errorCode(got) != "unauthorized" || errorMessage(got) != auth.ErrNoToken.Error() {
+			t.Errorf("an owner key instead of a token: %v", got)
+		}
 		for _, text := range []string{`{"action":"authorize"}`, `{"action":"authorize","data":5}`, `{"action":"authorize","data":""}`, `{"action":"authorize","data":{"token":7}}`} {
 			if got := a.ask(text); errorCode(got) != "invalid_request" {
 				t.Errorf("%s: %v", text, got)
@@ -85,7 +91,7 @@ func TestDeferredConnectionsCanOnlyAuthorize(t *testing.T) {
 	// Ready comes too early: the answer is the tunnel's.
 	for declared, code := range map[string]string{`,"protocol":2`: "unauthorized", "": "invalid_request"} {
 		a := &asker{r.mustDialAgent(nil), t}
-		if got := a.ask(`{"type":"ready"` + declared + `}`); got["type"] != "error" || got["code"] != code {
+		if got := a.ask(`{"type":"ready"` + declared + `}`); got["type"] != "error" || got["code"] != code || got["message"] != auth.ErrNoToken.Error() {
 			t.Errorf("got %v", got)
 		}
 		if code := readClose(t, a.Conn); code != closePolicy {

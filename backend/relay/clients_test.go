@@ -38,6 +38,12 @@ func errorCode(o object) any {
 	return e["code"]
 }
 
+func errorMessage(o object) string {
+	e, _ := o["error"].(object)
+	text, _ := e["message"].(string)
+	return text
+}
+
 // clients is how many there are.
 func (s *Server) clients() int {
 	s.connections.mu.Lock()

@@ -34,7 +34,7 @@ func (c *connection) becomeAgent(ready *wire.Ready, err error) {
 	case err != nil:
 		err = &wire.Error{Code: wire.CodeInvalidRequest, Message: err.Error()}
 	case !st.authorised:
-		err = &wire.Error{Code: wire.CodeUnauthorized, Message: "say first who you are: connect with a token, or send authorize before ready"}
+		err = &wire.Error{Code: wire.CodeUnauthorized, Message: auth.ErrNoToken.Error()}
 	default:
 		err = h.run()
 	}
