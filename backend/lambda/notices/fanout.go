@@ -23,7 +23,7 @@ const sendPause = 200 * time.Millisecond
 // fanOut sends on to each connection of a user what is for the user. Messages for
 // several users share calls, in their order.
 func (n *Notices) fanOut(ctx context.Context, messages []*work) {
-	known := make(map[string][]store.UserConnection)
+	of := directory{store: n.cfg.Store, known: make(map[string][]store.UserConnection)}
 	var p pack
 	for _, w := range messages {
 		if ctx.Err() != nil {
@@ -34,31 +34,61 @@ func (n *Notices) fanOut(ctx context.Context, messages []*work) {
 			w.finish(err)
 			continue
 		}
-		connections, ok := known[m.to]
-		if !ok {
-			if connections, err = n.cfg.Store.UserConnections(ctx, auth.OwnerOf(m.to)); err != nil {
-				w.finish(err)
-				continue
-			}
-			known[m.to] = connections
-		}
-		for _, c := range connections {
+		err = of.each(ctx, m.to, func(c *store.UserConnection) error {
 			if !c.Notices {
 				n.count(countDropped, 1)
-				continue
+				return nil
 			}
 			body := m.forConnection(c.Connection)
 			if !p.fits(body) {
 				n.send(ctx, &p)
-				if ctx.Err() != nil {
-					return
-				}
 			}
 			p.add(w, body)
+			return ctx.Err()
+		})
+		switch {
+		case ctx.Err() != nil:
+			return
+		case err != nil:
+			w.finish(err)
+		default:
+			p.done(w)
 		}
-		p.done(w)
 	}
 	n.send(ctx, &p)
+}
+
+// directory finds the connections of users, of whom a batch may have several messages.
+type directory struct {
+	store Store
+	known map[string][]store.UserConnection // of users that have no more than one page
+}
+
+// each calls f for all connections of a user, until it fails.
+func (d *directory) each(ctx context.Context, user string, f func(*store.UserConnection) error) error {
+	all := func(page []store.UserConnection) error {
+		for i := range page {
+			if err := f(&page[i]); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	if page, ok := d.known[user]; ok {
+		return all(page)
+	}
+	var first []store.UserConnection
+	pages := 0
+	err := d.store.EachUserConnections(ctx, auth.OwnerOf(user), func(page []store.UserConnection) error {
+		if pages++; pages == 1 {
+			first = page
+		}
+		return all(page)
+	})
+	if err == nil && pages <= 1 {
+		d.known[user] = first
+	}
+	return err
 }
 
 // pack is what is sent at once. The messages it is made of end with it.

@@ -83,6 +83,33 @@ func TestFanOutInCalls(t *testing.T) {
 	}
 }
 
+// However many connections a user has, all of them get it.
+func TestFanOutInPages(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.connect("user:ann", ids("a", 2*pageSize+3)...)
+	w.connect("user:bob", "b0")
+	const ann, bob = `{"userId":"ann","data":1}`, `{"userId":"bob","data":1}`
+	w.wants("pages", w.handle(usersARN, ann, bob, ann, bob))
+	once := append(ids("a", 2*pageSize+3), "b0")
+	if diff := cmp.Diff(append(once, once...), w.addressed()); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	// What fits no page is not kept.
+	if diff := cmp.Diff([]string{"user:ann", "user:bob", "user:ann"}, w.looked); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+
+	// Whose list cannot be read to its end, to him it goes again.
+	w = newWorld(t)
+	w.connect("user:ann", ids("a", 2*pageSize)...)
+	w.pageErr = errors.New("no table")
+	w.wants("half", w.handle(usersARN, ann), "m0")
+	if got := w.causes()["m0"]; !strings.Contains(got, "no table") || len(w.addressed()) != pageSize {
+		t.Errorf("%q, %d sent", got, len(w.addressed()))
+	}
+}
+
 // What the queue does not take is sent once more; then the message comes again as a
 // whole, with the same IDs. Messages beside it are done.
 func TestFanOutThatFailsInPart(t *testing.T) {

@@ -36,6 +36,7 @@ type world struct {
 	users    map[string][]store.UserConnection
 	conns    map[string]*store.Connection
 	storeErr error
+	pageErr  error    // of what comes after a page of a user's connections
 	looked   []string // owners and connections that were looked up
 	forgot   []string
 
@@ -66,11 +67,26 @@ func (w *world) connect(owner string, ids ...string) {
 	}
 }
 
-func (w *world) UserConnections(_ context.Context, owner string) ([]store.UserConnection, error) {
+// pageSize is how many connections of a user come at once.
+const pageSize = 40
+
+func (w *world) EachUserConnections(_ context.Context, owner string, page func([]store.UserConnection) error) error {
 	w.mu.Lock()
-	defer w.mu.Unlock()
 	w.looked = append(w.looked, owner)
-	return w.users[owner], w.storeErr
+	all, err := w.users[owner], w.storeErr
+	w.mu.Unlock()
+	if err != nil {
+		return err
+	}
+	for connections := range slices.Chunk(all, pageSize) {
+		if err := page(connections); err != nil {
+			return err
+		}
+		if w.pageErr != nil {
+			return w.pageErr
+		}
+	}
+	return nil
 }
 
 func (w *world) Connection(_ context.Context, id string) (*store.Connection, error) {

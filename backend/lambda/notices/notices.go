@@ -21,8 +21,9 @@ import (
 
 // Store knows who is connected, as *store.Store.
 type Store interface {
-	// UserConnections are those of an owner (auth.OwnerOf).
-	UserConnections(ctx context.Context, owner string) ([]store.UserConnection, error)
+	// EachUserConnections gives those of an owner (auth.OwnerOf), page by page. The first
+	// error of page ends it.
+	EachUserConnections(ctx context.Context, owner string, page func([]store.UserConnection) error) error
 	// Connection finds a connection; store.ErrUnknown if there is none.
 	Connection(ctx context.Context, id string) (*store.Connection, error)
 	// Forget takes a connection that has gone out of the tables.

@@ -39,7 +39,8 @@ const (
 	attrAgent   = "agent"
 	attrNotices = "notices"
 
-	// maxUserConnections bounds what is read of one user's connections.
+	// maxUserConnections bounds what is listed of one user's connections, and read of them
+	// at once.
 	maxUserConnections = 1000
 )
 
@@ -79,8 +80,30 @@ func (s *Store) PutUserConnection(ctx context.Context, owner string, c UserConne
 // UserConnections gives the connections of owner, oldest first; the first thousand that
 // are found, if there are more. They may have gone without notice.
 func (s *Store) UserConnections(ctx context.Context, owner string) ([]UserConnection, error) {
+	var list []UserConnection
+	err := s.EachUserConnections(ctx, owner, func(page []UserConnection) error {
+		if list = append(list, page...); len(list) >= maxUserConnections {
+			return errEnough
+		}
+		return nil
+	})
+	if err != nil && !errors.Is(err, errEnough) {
+		return nil, err
+	}
+	slices.SortFunc(list, func(a, b UserConnection) int {
+		return cmp.Or(a.ConnectedAt.Compare(b.ConnectedAt), strings.Compare(a.Connection, b.Connection))
+	})
+	return list[:min(len(list), maxUserConnections)], nil
+}
+
+// errEnough ends a listing that is long enough.
+var errEnough = errors.New("enough connections")
+
+// EachUserConnections gives all connections of owner, in no order, page by page, of at
+// most a thousand each. The first error that page returns ends it, and is returned.
+func (s *Store) EachUserConnections(ctx context.Context, owner string, page func([]UserConnection) error) error {
 	if s.names.Users == "" {
-		return nil, errNoUsers
+		return errNoUsers
 	}
 	in := &dynamodb.QueryInput{
 		TableName: &s.names.Users, ConsistentRead: aws.Bool(true), Limit: aws.Int32(maxUserConnections),
@@ -88,26 +111,27 @@ func (s *Store) UserConnections(ctx context.Context, owner string) ([]UserConnec
 		ExpressionAttributeNames:  map[string]string{"#id": keyID},
 		ExpressionAttributeValues: map[string]types.AttributeValue{":id": text(owner)},
 	}
-	var list []UserConnection
-	for now := s.now(); ; {
+	for {
 		out, err := s.db.Query(ctx, in)
 		if err != nil {
-			return nil, fmt.Errorf("list connections of user: %w", err)
+			return fmt.Errorf("list connections of user: %w", err)
 		}
+		var found []UserConnection
+		now := s.now()
 		for _, raw := range out.Items {
 			if i := item(raw); !i.expired(now) {
-				list = append(list, userConnectionOf(i))
+				found = append(found, userConnectionOf(i))
 			}
 		}
-		if len(out.LastEvaluatedKey) == 0 || len(list) >= maxUserConnections {
-			break
+		if len(found) > 0 {
+			if err := page(found); err != nil {
+				return err
+			}
 		}
-		in.ExclusiveStartKey = out.LastEvaluatedKey
+		if in.ExclusiveStartKey = out.LastEvaluatedKey; len(out.LastEvaluatedKey) == 0 {
+			return nil
+		}
 	}
-	slices.SortFunc(list, func(a, b UserConnection) int {
-		return cmp.Or(a.ConnectedAt.Compare(b.ConnectedAt), strings.Compare(a.Connection, b.Connection))
-	})
-	return list[:min(len(list), maxUserConnections)], nil
 }
 
 func userConnectionOf(i item) UserConnection {

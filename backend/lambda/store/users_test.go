@@ -119,6 +119,28 @@ func TestManyUserConnections(t *testing.T) {
 	if in := pages.last; !*in.ConsistentRead || *in.Limit != 1000 {
 		t.Errorf("asked for %d, consistent %v", *in.Limit, *in.ConsistentRead)
 	}
+
+	// Page by page there is no bound.
+	var sizes []int
+	all := map[string]bool{}
+	err = s.EachUserConnections(t.Context(), "user:ann", func(page []store.UserConnection) error {
+		sizes = append(sizes, len(page))
+		for _, c := range page {
+			all[c.Connection] = true
+		}
+		return nil
+	})
+	if diff := cmp.Diff([]int{10, 10, 5}, sizes); err != nil || diff != "" || len(all) != n {
+		t.Errorf("%d connections, %v (-want +got):\n%s", len(all), err, diff)
+	}
+	enough := errors.New("enough")
+	pages.asked = 0
+	if err := s.EachUserConnections(t.Context(), "user:ann", func([]store.UserConnection) error { return enough }); !errors.Is(err, enough) || pages.asked != 1 {
+		t.Errorf("%v after %d pages", err, pages.asked)
+	}
+	if err := s.EachUserConnections(t.Context(), "user:an", func([]store.UserConnection) error { return enough }); err != nil {
+		t.Errorf("nobody's: %v", err)
+	}
 }
 
 // paged makes pages of ten.
