@@ -137,7 +137,12 @@ func (s *Server) sender(r *http.Request, peer netip.Addr) (sender, *notifyError)
 		}
 		return sender{all: true}, nil
 	}
-	identity, err := s.identify(r.Context(), headerToken(r))
+	token := headerToken(r)
+	if token == "" {
+		return sender{}, noNotice(http.StatusUnauthorized, wire.CodeUnauthorized,
+			"this backend wants a token: send it in the header Authorization: Bearer TOKEN (one in the URL does not count here: URLs stand in logs)")
+	}
+	identity, err := s.identify(r.Context(), token)
 	refusal := (*wire.Error)(nil)
 	switch {
 	case errors.Is(err, errUnsure):
