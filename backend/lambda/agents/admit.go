@@ -91,7 +91,8 @@ func (a *Agents) admit(ctx context.Context, m *event.Message) (bool, error) {
 	}
 	no := a.barred(c)
 	a.refuse(m, "message of a tunnel", no)
-	message := &wire.ErrorMessage{Code: no.Code, Message: no.Message}
+	// It has declared nothing yet, and may know no other codes.
+	message := &wire.ErrorMessage{Code: no.Code.Original(), Message: no.Message}
 	if a.late(c) {
 		return false, a.tellAndClose(ctx, m.ConnectionID, message, post.Young(c.ConnectedAt))
 	}

@@ -24,7 +24,7 @@ var (
 )
 
 // typed says whether a message has a type, and so is the tunnel's. It looks at nothing
-// else of it.
+// else of it. A type that is no text is none: whoever sends it is told that it is wrong.
 func typed(text []byte) bool {
 	var e struct {
 		Type json.RawMessage `json:"type"`
@@ -33,7 +33,8 @@ func typed(text []byte) bool {
 	if len(t) == 0 || t[0] != '{' || json.Unmarshal(text, &e) != nil {
 		return false
 	}
-	return len(e.Type) > 0 && string(e.Type) != "null" && string(e.Type) != `""`
+	var kind string
+	return json.Unmarshal(e.Type, &kind) == nil && kind != ""
 }
 
 // readEnvelope reads a message. Its errors quote nothing of it.
