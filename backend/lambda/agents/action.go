@@ -24,7 +24,10 @@ type Processor interface {
 	Do(ctx context.Context, c action.Call) (action.Reply, error)
 }
 
-// Actions of the host itself. They never reach the Processor.
+// OwnActions are the names of what the host does itself, sorted. It never reaches the
+// Processor.
+func OwnActions() []string { return []string{actionAuthorize, actionConnections, actionPing} }
+
 const (
 	actionAuthorize   = "authorize"
 	actionPing        = "ping"
@@ -70,16 +73,17 @@ func failure(err error) reply {
 // act serves a message that has no type of the tunnel's. Whoever sent it may know
 // nothing of the protocol but actions, so that it gets an answer in any case, and all
 // errors in the one shape of actions.
-func (a *Agents) act(ctx context.Context, m *event.Message) (body []byte, err error) {
+func (a *Agents) act(ctx context.Context, m *event.Message) (Outcome, error) {
 	r := &asking{m: m}
+	var err error
 	r.conn, err = a.cfg.Store.Connection(ctx, m.ConnectionID)
 	if errors.Is(err, store.ErrUnknown) {
-		return nil, a.unknown(ctx, m)
+		return over(a.unknown(ctx, m))
 	}
 	asked, bad := readAction(m.Body)
 	if c := r.conn; c != nil && asked == nil && c.Tunnel != "" && !slices.Contains(c.Capabilities, wire.CapActions) {
 		a.refuse(m, "message that cannot be read", bad)
-		return nil, nil // an agent that knows nothing of actions has not asked for one
+		return over(nil) // an agent that knows nothing of actions has not asked for one
 	}
 	var answer *wire.ActionAnswer
 	if asked != nil {
@@ -139,7 +143,7 @@ func (a *Agents) perform(ctx context.Context, r *asking) reply {
 // process has the Processor do an action.
 func (a *Agents) process(ctx context.Context, r *asking) reply {
 	if a.cfg.Processor == nil {
-		return reply{told: action.Unknown(r.Action.Action, []string{actionAuthorize, actionConnections, actionPing})}
+		return reply{told: action.Unknown(r.Action.Action, OwnActions())}
 	}
 	ctx, cancel := context.WithTimeout(ctx, processWithin)
 	defer cancel()
@@ -196,7 +200,7 @@ func result(v any) reply {
 
 // respond answers a request: by what the function returns, on a route that has a
 // RouteResponse, or else by a post. A nil answer is made of the reply.
-func (a *Agents) respond(ctx context.Context, r *asking, out reply, answer *wire.ActionAnswer) (body []byte, err error) {
+func (a *Agents) respond(ctx context.Context, r *asking, out reply, answer *wire.ActionAnswer) (Outcome, error) {
 	if answer == nil && out.told != nil {
 		answer = wire.FailedAction(&r.Action, out.told)
 	} else if answer == nil {
@@ -207,7 +211,7 @@ func (a *Agents) respond(ctx context.Context, r *asking, out reply, answer *wire
 		broken := failure(fmt.Errorf("action %s: %w", printable(r.Action.Action), err))
 		out.err = errors.Join(out.err, broken.err)
 		if text, err = wire.Encode(wire.FailedAction(&r.Action, broken.told)); err != nil {
-			return nil, errors.Join(out.err, err)
+			return over(errors.Join(out.err, err))
 		}
 	}
 	var opts []post.Option
@@ -217,14 +221,18 @@ func (a *Agents) respond(ctx context.Context, r *asking, out reply, answer *wire
 	switch {
 	case out.end:
 		// What is returned arrives after the function has ended, which would be too late.
-		return nil, errors.Join(out.err, a.sayAndClose(ctx, r.m.ConnectionID, text, opts...))
+		err = a.sayAndClose(ctx, r.m.ConnectionID, text, opts...)
 	case r.m.Route != routeDefault:
-		return text, out.err
+		return Outcome{Status: http.StatusOK, Body: text}, out.err
+	default:
+		if err = a.postTo(ctx, r.m.ConnectionID, text, opts...); errors.Is(err, post.ErrGone) {
+			err = nil
+		}
 	}
-	if err = a.postTo(ctx, r.m.ConnectionID, text, opts...); errors.Is(err, post.ErrGone) {
-		err = nil
+	if err != nil {
+		return over(errors.Join(out.err, err))
 	}
-	return nil, errors.Join(out.err, err)
+	return Outcome{Status: http.StatusOK}, out.err
 }
 
 // unknown ends a connection that nobody knows: its $connect is lost, or it was found
@@ -232,13 +240,4 @@ func (a *Agents) respond(ctx context.Context, r *asking, out reply, answer *wire
 func (a *Agents) unknown(ctx context.Context, m *event.Message) error {
 	a.refuse(m, "agent", errors.New("its $connect is not known"))
 	return a.cfg.Poster.Delete(ctx, m.ConnectionID)
-}
-
-// statusOf is what the function returns for an event that is over: an error that was
-// told is an answer like any other.
-func statusOf(body []byte, err error) int {
-	if err != nil && len(body) == 0 {
-		return http.StatusInternalServerError
-	}
-	return http.StatusOK
 }

@@ -158,6 +158,15 @@ func TestNoiseOfClients(t *testing.T) {
 		wantActionError(t, w.askRouted("c1", text), "", "invalid_request")
 	}
 	wantActionError(t, w.ask("c1", `{"action":"echo","id":5}`), "echo", "invalid_request")
+	// A type that is no text is a mistake of who wants an answer; a text may be of the future.
+	for _, text := range []string{`{"type":5}`, `{"type":{},"action":"echo"}`, `{"type":[],"id":"7"}`, `{"type":true}`} {
+		wantActionError(t, w.ask("c1", text), "", "invalid_request")
+		wantActionError(t, w.askRouted("c1", text), "", "invalid_request")
+	}
+	before := len(w.gateway.received("c1"))
+	if w.sendText("c1", `{"type":"of the future","action":"echo"}`); len(w.gateway.received("c1")) > before {
+		t.Error("a message of a type is answered as an action")
+	}
 	large := `{"action":"echo","id":"7","data":"` + strings.Repeat("x", 64<<10) + `"}`
 	got := w.ask("c1", large)
 	if wantActionError(t, got, "echo", "too_large"); got["id"] != "7" {
@@ -218,10 +227,13 @@ func TestProcessorThatFails(t *testing.T) {
 			if (err != nil) != c.logged || c.err != nil && !errors.Is(err, cause) {
 				t.Errorf("%s: the error for the log is %v", name, err)
 			}
+			if out.Status != 200 { // an answer like any other, by whatever way
+				t.Errorf("%s by %s: status %d", name, route, out.Status)
+			}
 			var answer object
 			if returned {
-				if err := json.Unmarshal(out.Body, &answer); err != nil || out.Status != 200 {
-					t.Errorf("%s: %d, %q", name, out.Status, out.Body)
+				if err := json.Unmarshal(out.Body, &answer); err != nil {
+					t.Errorf("%s: %q: %v", name, out.Body, err)
 				}
 			} else {
 				got := w.gateway.received("c1")
@@ -230,6 +242,34 @@ func TestProcessorThatFails(t *testing.T) {
 			if wantActionError(t, answer, "echo", c.code); answer["id"] != "a" || strings.Contains(fmt.Sprint(answer), "arn:") {
 				t.Errorf("%s: told %v", name, answer)
 			}
+		}
+	}
+}
+
+// What the host does itself is what it says it does, and is never the Processor's; what
+// nobody does is told with all that there is.
+func TestOwnActions(t *testing.T) {
+	t.Parallel()
+	p := &processor{}
+	w := newWorld(t, func(c *Config) { c.Processor = p })
+	w.connect("c1", "ann")
+	for _, name := range OwnActions() {
+		got := w.ask("c1", `{"action":"`+name+`"}`)
+		if e, _ := got["error"].(object); e["code"] == "not_implemented" {
+			t.Errorf("%s: %v", name, got)
+		}
+	}
+	if len(p.all()) > 0 {
+		t.Errorf("the Processor is asked %v", p.all())
+	}
+	if diff := cmp.Diff(action.Reserved(), OwnActions()); diff != "" {
+		t.Errorf("own actions may be had elsewhere (-reserved +own):\n%s", diff)
+	}
+	got := w.ask("c1", `{"action":"dance"}`)
+	wantActionError(t, got, "dance", "not_implemented")
+	for _, name := range append(OwnActions(), action.Names()...) {
+		if !strings.Contains(fmt.Sprint(got), name) {
+			t.Errorf("%s is not in %v", name, got)
 		}
 	}
 }
@@ -308,8 +348,12 @@ func TestActionsWithoutStore(t *testing.T) {
 	w.gateway.open("c1")
 	wantActionError(t, w.ask("c1", `{"action":"ping"}`), "ping", "internal_error")
 	wantActionError(t, w.askRouted("c1", `{"action":"ping"}`), "ping", "internal_error")
+	if status := w.sendText("c1", `{"action":"ping"}`); status != 200 {
+		t.Errorf("status %d, though it was told", status)
+	}
+	w.gateway.failNext("c1", errors.New("403"))
 	if status := w.sendText("c1", `{"action":"ping"}`); status != 500 {
-		t.Errorf("status %d, of which the alarm is made", status)
+		t.Errorf("status %d, of which the alarm is made, where it could not be told", status)
 	}
 	// It left meanwhile, which is no error.
 	w = newWorld(t, nil)

@@ -193,7 +193,8 @@ func New(cfg Config) (*Agents, error) {
 	return a, nil
 }
 
-// Outcome is what the function returns for an event.
+// Outcome is what the function returns for an event. An error that the client was told is
+// an answer like any other, by whatever way: the status is 200.
 type Outcome struct {
 	// Status, on $connect, refuses the connection if it is not 200.
 	Status int
@@ -204,7 +205,6 @@ type Outcome struct {
 // Handle serves one event. The error is for the log: what the client is to know of it is
 // told, by the body, or by a post to its connection.
 func (a *Agents) Handle(ctx context.Context, m *event.Message) (Outcome, error) {
-	var body []byte
 	var err error
 	switch {
 	case m.ConnectionID == "":
@@ -215,30 +215,38 @@ func (a *Agents) Handle(ctx context.Context, m *event.Message) (Outcome, error) 
 	case m.EventType == event.Disconnect:
 		err = a.disconnect(ctx, m)
 	case m.EventType == event.Text:
-		body, err = a.message(ctx, m)
+		return a.message(ctx, m)
 	default:
 		return Outcome{Status: http.StatusBadRequest}, fmt.Errorf("%w: type %.40q", event.ErrMalformed, m.EventType)
 	}
-	return Outcome{Status: statusOf(body, err), Body: body}, err
+	return over(err)
+}
+
+// over is the outcome of what is answered by posts, if at all.
+func over(err error) (Outcome, error) {
+	if err != nil {
+		return Outcome{Status: http.StatusInternalServerError}, err
+	}
+	return Outcome{Status: http.StatusOK}, nil
 }
 
 // message serves one message of a client: of an agent, if it has a type.
-func (a *Agents) message(ctx context.Context, m *event.Message) (body []byte, err error) {
+func (a *Agents) message(ctx context.Context, m *event.Message) (Outcome, error) {
 	if !typed(m.Body) {
 		return a.act(ctx, m)
 	}
 	e, err := readEnvelope(m.Body)
 	if err == nil && e.Type == wire.TypeReady {
-		return nil, a.ready(ctx, m)
+		return over(a.ready(ctx, m))
 	}
 	if ok, err := a.admit(ctx, m); !ok || err != nil {
-		return nil, err
+		return over(err)
 	}
 	if err != nil {
 		a.refuse(m, "message that cannot be read", err)
-		return nil, nil
+		return over(nil)
 	}
-	return nil, a.ofTunnel(ctx, m, e)
+	return over(a.ofTunnel(ctx, m, e))
 }
 
 // ofTunnel serves a message of an agent that may have a tunnel.

@@ -92,8 +92,10 @@ func (w *world) counted(name string) int {
 func (w *world) handle(m *event.Message) int {
 	w.t.Helper()
 	m.Domain, m.Stage, m.SourceIP = "ws.example.com", "live", "203.0.113.7"
+	before := w.gateway.accepted()
 	out, err := w.agents.Handle(w.t.Context(), m)
-	if (out.Status >= 500) != (err != nil) {
+	// An error is the status, or it was told.
+	if (out.Status >= 500) != (err != nil) && (out.Status >= 500 || w.gateway.accepted() == before) {
 		w.t.Errorf("%s: status %d, error %v", m.EventType, out.Status, err)
 	}
 	if len(out.Body) > 0 {
@@ -206,6 +208,7 @@ type gateway struct {
 	mu          sync.Mutex
 	connections map[string]*connection
 	deleted     []string
+	posts       int // that were accepted
 	// fail is the error of the next posts to a connection, by its ID.
 	fail map[string][]error
 }
@@ -271,6 +274,7 @@ func (g *gateway) Post(_ context.Context, id string, text []byte, _ ...post.Opti
 		return post.ErrGone
 	}
 	c.messages = append(c.messages, m)
+	g.posts++
 	answers := m["type"] == "ping" && !c.silent
 	g.mu.Unlock()
 	if answers {
@@ -296,6 +300,12 @@ func (g *gateway) Delete(_ context.Context, id string) error {
 		c.open = false
 	}
 	return nil
+}
+
+func (g *gateway) accepted() int {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.posts
 }
 
 func (g *gateway) wasDeleted(id string) bool {
