@@ -595,6 +595,9 @@ func TestPagesNeedTokens(t *testing.T) {
 		}
 		if err != nil {
 			io.Copy(io.Discard, res.Body)
+			if log := r.log.String(); c.status == 403 && (!strings.Contains(log, "connection refused") || !strings.Contains(log, "web pages") || !strings.Contains(log, "--jwt-secret-file")) {
+				t.Errorf("%s: the log does not say what to do:\n%s", name, log)
+			}
 			continue
 		}
 		a := &asker{ws, t}

@@ -41,7 +41,7 @@ func (s *Server) serveConnect(w http.ResponseWriter, r *http.Request, peer, from
 		if status == http.StatusUnauthorized {
 			w.Header().Set("WWW-Authenticate", "Bearer")
 		}
-		s.log.Info("agent refused", "from", from, "cause", refusal.Message)
+		s.log.Info("connection refused", "from", from, "cause", refusal.Message)
 		refuse(w, status, refusal)
 		return
 	}

@@ -31,7 +31,7 @@ func (s *Server) admit(r *http.Request, peer netip.Addr, p *permit) (err error) 
 	case len(r.Header["Origin"]) > 0:
 		// A browser: any web page can open a WebSocket to this machine's relay.
 		return &wire.Error{Code: wire.CodeForbidden,
-			Message: "web pages may be agents only with a token, and this relay takes none"}
+			Message: "web pages are let in only with a token, and this relay takes none: start it with a token secret (--jwt-secret-file)"}
 	case s.cfg.Open || trustedLoopback(r, peer, s.cfg.PublicURL):
 		p.authorised = true
 		return nil
