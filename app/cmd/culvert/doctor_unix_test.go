@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"culvert/app/doctor"
+	"culvert/backend/relay"
 )
 
 // mute accepts connections and says nothing; came has room for news of each.
@@ -88,7 +89,7 @@ func TestStopWhileABackendIsAsked(t *testing.T) {
 // relayOfAnn is a relay that wants tokens, and one that it takes, in a file.
 func relayOfAnn(t *testing.T) (at, file, token string) {
 	t.Helper()
-	at, stop, err := serveRelay(true)
+	at, stop, err := serveRelay(relay.AuthRequired)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -108,7 +108,7 @@ func (c *httpCmd) Run(out *output) error {
 		OnEvent: func(event engine.Event) {
 			view.Show(event)
 			if e, ok := event.(engine.StatusChanged); ok && e.Status.State == session.Refused {
-				refused <- e.Status.Cause // once: nobody starts the tunnel again
+				refused <- inFlags(e.Status.Cause, spec.Token) // once: nobody starts the tunnel again
 			}
 		},
 	})

@@ -56,12 +56,12 @@ func TestScript(t *testing.T) {
 // signingSecret signs the tokens of the scripts' relay.
 const signingSecret = "0123456789abcdef0123456789abcdef"
 
-// backends starts a relay for this machine, $RELAY, and one that wants tokens, $GUARDED;
-// $GONE is one that has stopped. The file token has a token for Ann, old one that has
+// backends starts a relay for this machine, $RELAY, one that wants tokens, $GUARDED, and
+// one that wants them after connecting, $DEFERRED; $GONE is one that has stopped. The file token has a token for Ann, old one that has
 // expired; in the folder at-guarded is a configuration for $GUARDED.
 func backends(env *testscript.Env) error {
-	for name, guarded := range map[string]bool{"RELAY": false, "GUARDED": true, "GONE": false} {
-		at, stop, err := serveRelay(guarded)
+	for name, when := range map[string]relay.ConnectAuth{"RELAY": "", "GUARDED": relay.AuthRequired, "DEFERRED": relay.AuthDeferred, "GONE": ""} {
+		at, stop, err := serveRelay(when)
 		if err != nil {
 			return err
 		}
@@ -92,19 +92,19 @@ func backends(env *testscript.Env) error {
 	return nil
 }
 
-// serveRelay starts a relay in this process.
-func serveRelay(guarded bool) (at string, stop func(), err error) {
+// serveRelay starts a relay in this process; when it wants tokens, "" for never.
+func serveRelay(when relay.ConnectAuth) (at string, stop func(), err error) {
 	ln, err := net.Listen("tcp4", "127.0.0.1:0")
 	if err != nil {
 		return "", nil, err
 	}
 	cfg := relay.Config{PublicURL: &url.URL{Scheme: "http", Host: ln.Addr().String()}, Version: "culvert-relay/1.2.3"}
-	if guarded {
+	if when != "" {
 		v, err := auth.NewSecretVerifier([]byte(signingSecret))
 		if err != nil {
 			return "", nil, err
 		}
-		cfg.Authenticate = v.Verify
+		cfg.Authenticate, cfg.ConnectAuth = v.Verify, when
 	}
 	server, err := relay.New(cfg)
 	if err != nil {

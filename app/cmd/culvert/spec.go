@@ -40,7 +40,9 @@ func (f *backendFlags) warn(log io.Writer) {
 type access struct {
 	backend *url.URL // nil: the relay that is built in
 	token   string
-	roots   *x509.CertPool
+	// tokenFile is where token comes from; "" if from no file.
+	tokenFile string
+	roots     *x509.CertPool
 	// named says where the backend is named, to blame that; "" is the command line.
 	named string
 }
@@ -85,6 +87,7 @@ func (f *backendFlags) resolve(dir *config.Dir, envToken string) (a access, noti
 		if a.token, err = config.ReadToken(tokenFile); err != nil {
 			return a, nil, fmt.Errorf("%s: %w", where.tokenFile, err)
 		}
+		a.tokenFile = tokenFile
 		if loose := config.LooseMode(tokenFile); loose != "" {
 			notices = append(notices, loose)
 		}
@@ -137,7 +140,7 @@ func (c *httpCmd) spec(dir *config.Dir, envToken string) (spec engine.Spec, noti
 	}
 	spec = engine.Spec{
 		Target: c.Target, Name: c.Name, Timeout: time.Duration(c.Timeout),
-		Backend: a.backend, Token: a.token, RootCAs: a.roots,
+		Backend: a.backend, Token: a.token, TokenFile: a.tokenFile, RootCAs: a.roots,
 	}
 	if spec.HostHeader, err = forwarder.ParseHostHeader(c.HostHeader); err != nil {
 		return spec, nil, fmt.Errorf("--host-header: %w", err)
@@ -168,6 +171,15 @@ func blame(profile string, err error) error {
 		return fmt.Errorf("%s: %w", profile, err)
 	case strings.HasPrefix(err.Error(), "backend "):
 		return fmt.Errorf("--%w", err)
+	}
+	return err
+}
+
+// inFlags is a backend's refusal for who typed the command: it knows whether a token was
+// shown, and what the flag is called.
+func inFlags(err error, token string) error {
+	if token == "" && link.WantsToken(err) {
+		return link.ErrWantsToken
 	}
 	return err
 }

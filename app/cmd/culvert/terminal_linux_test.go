@@ -137,7 +137,7 @@ func TestRefusalOnATerminal(t *testing.T) {
 // for those who want them.
 func TestDoctorOnATerminal(t *testing.T) {
 	t.Parallel()
-	at, stop, err := serveRelay(false)
+	at, stop, err := serveRelay("")
 	if err != nil {
 		t.Fatal(err)
 	}

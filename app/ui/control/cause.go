@@ -53,6 +53,8 @@ func refusal(err error, token bool) string {
 		return words.T("the backend has too much to do: Culvert tries again by itself")
 	case refused.Code != wire.CodeUnauthorized:
 		return ""
+	case !token && !link.WantsToken(refused):
+		return "" // as it came: a token would not help
 	case !token:
 		return words.T("the backend wants a token: put one into the settings of the backend")
 	// There is one code for all of these; what it says of tokens is in package auth.

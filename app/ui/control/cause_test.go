@@ -100,6 +100,8 @@ func TestCauseHasWords(t *testing.T) {
 		"revoked":       {refused(auth.ErrRevoked), true, "the token was revoked", "令牌已被撤销"},
 		"foreign":       {refused(foreign), true, "does not accept the token", "不接受此令牌"},
 		"no token":      {refused(foreign), false, "wants a token", "需要令牌"},
+		"say who":       {refused(errors.New("say first who you are: connect with a token, or send authorize before ready")), false, "wants a token: put one into the settings", "需要令牌"},
+		"no help":       {refused(errors.New("this relay accepts agents only from its own machine")), false, "only from its own machine", "only from its own machine"},
 		"throttled":     {&wire.Error{Code: wire.CodeThrottled, Message: "slow down"}, true, "too much to do", "过于繁忙"},
 		"anything else": {errors.New("a flying saucer: check --backend"), true, "a flying saucer: check the address", "a flying saucer"},
 	} {
