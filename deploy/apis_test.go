@@ -163,24 +163,34 @@ func TestThrottlesAreParameters(t *testing.T) {
 	}
 }
 
-// TestHandshakesHaveTheirOwnThrottle: anybody can dial without a token. Were handshakes
-// throttled together with messages, a stranger's would keep agents' answers out.
-func TestHandshakesHaveTheirOwnThrottle(t *testing.T) {
+// TestThrottlesOfRoutes: anybody can dial without a token. Were handshakes throttled
+// together with messages, a stranger's would keep agents' answers out. And a list of
+// connections has API Gateway be asked for each of them: with all that AgentsRate lets
+// in, one token would use up the account's limit. Messages of all other routes are to
+// share AgentsRate.
+func TestThrottlesOfRoutes(t *testing.T) {
 	t.Parallel()
-	own := at(load(t, nil).resource("AgentsStage").properties, "RouteSettings")
-	settings, ok := at(own, "$connect").(object)
-	if !ok {
-		t.Fatal("$connect has no settings of its own")
+	tmpl := load(t, nil)
+	own, _ := at(tmpl.resource("AgentsStage").properties, "RouteSettings").(object)
+	throttles := map[string][2]string{"$connect": {"20", "100"}, "connections": {"5", "20"}}
+	if got, want := slices.Sorted(maps.Keys(own)), slices.Sorted(maps.Keys(throttles)); !slices.Equal(got, want) {
+		t.Fatalf("settings for the routes %v, want %v", got, want)
 	}
-	if len(own.(object)) != 1 {
-		t.Errorf("settings for %v: messages of every route are to share AgentsRate", slices.Sorted(maps.Keys(own.(object))))
-	}
-	// A route's settings take nothing over from the default ones.
-	for name, want := range map[string]string{
-		"ThrottlingRateLimit": "20", "ThrottlingBurstLimit": "100", "LoggingLevel": "OFF", "DataTraceEnabled": "false", "DetailedMetricsEnabled": "false",
-	} {
-		if got := fmt.Sprint(settings[name]); got != want {
-			t.Errorf("%s is %s, want %s", name, got, want)
+	for route, throttled := range throttles {
+		if got := throttle(own[route]); got != throttled {
+			t.Errorf("%s: throttled at %v, want %v", route, got, throttled)
+		}
+		// A route's settings take nothing over from the default ones.
+		for name, want := range map[string]string{"LoggingLevel": "OFF", "DataTraceEnabled": "false", "DetailedMetricsEnabled": "false"} {
+			if got := fmt.Sprint(at(own[route], name)); got != want {
+				t.Errorf("%s: %s is %s, want %s", route, name, got, want)
+			}
+		}
+		// Settings of a route that is not there would fail the deployment.
+		if !slices.ContainsFunc(slices.Collect(maps.Values(tmpl.resources("AWS::ApiGatewayV2::Route"))), func(r resource) bool {
+			return at(r.properties, "ApiId") == "ref:AgentsApi" && at(r.properties, "RouteKey") == route
+		}) {
+			t.Errorf("there is no route %s", route)
 		}
 	}
 }
