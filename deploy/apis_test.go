@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"culvert/backend/action"
+	"culvert/backend/lambda/agents"
 )
 
 // TestPermissionsNameTheStage is about the fault that cost most: a permission whose
@@ -271,9 +272,6 @@ func TestLogRole(t *testing.T) {
 	}
 }
 
-// ownActions are those that the agents function answers itself, and not the processor.
-func ownActions() []string { return []string{"authorize", "connections", "ping"} }
-
 // TestAgentsRoutes: messages of tunnels have no action, so they take $default, and the
 // function looks for the token itself. Each action that there is has a route with a
 // response, by which what the function returns reaches the client without a post.
@@ -283,7 +281,7 @@ func TestAgentsRoutes(t *testing.T) {
 	if got := at(tmpl.resource("AgentsApi").properties, "RouteSelectionExpression"); got != "$request.body.action" {
 		t.Errorf("routes are selected by %v", got)
 	}
-	actions := slices.Concat(ownActions(), action.Names())
+	actions := slices.Concat(agents.OwnActions(), action.Names())
 	responses := make(map[string]string) // of routes, by their IDs
 	for id, r := range tmpl.resources("AWS::ApiGatewayV2::RouteResponse") {
 		if at(r.properties, "ApiId") == "ref:AgentsApi" {

@@ -34,6 +34,7 @@ import (
 	"culvert/backend/awslocal/dynamolocal"
 	"culvert/backend/awslocal/meter"
 	"culvert/backend/awslocal/sqslocal"
+	"culvert/backend/lambda/agents"
 	"culvert/backend/lambda/store"
 )
 
@@ -172,7 +173,7 @@ func exercise(t *testing.T, local *awslocal.Local) {
 
 	// Somebody asks for everything that has a route, and leaves.
 	client := ask(t, local)
-	for _, action := range slices.Concat(ownActions(), action.Names()) {
+	for _, action := range slices.Concat(agents.OwnActions(), action.Names()) {
 		if _, err := client.Ask(t.Context(), action, token(t)); err != nil {
 			t.Errorf("%s: %v", action, err)
 		}
