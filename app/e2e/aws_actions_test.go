@@ -7,11 +7,16 @@ import "testing"
 func TestAWSActions(t *testing.T) {
 	t.Parallel()
 	secret := writeSecret(t, testSecret)
-	required := startAccount(t, accountSpec{args: []string{"--jwt-secret-file", secret}})
-	t.Run("required", func(t *testing.T) { testConnectAuth(t, required.agents) })
-	t.Run("connections", func(t *testing.T) { testConnections(t, required.agents, required.agents) })
-	deferred := startAccount(t, accountSpec{args: []string{"--jwt-secret-file", secret, "--connect-auth", "deferred"}})
-	t.Run("deferred", func(t *testing.T) { testDeferredAuth(t, deferred.agents) })
+	t.Run("required", func(t *testing.T) {
+		aws := startAccount(t, accountSpec{args: []string{"--jwt-secret-file", secret, "--sqs", "local"}})
+		t.Run("tokens", func(t *testing.T) { testConnectAuth(t, aws.agents) })
+		t.Run("connections", func(t *testing.T) { testConnections(t, aws.agents, aws.agents) })
+		t.Run("notices", func(t *testing.T) { testAWSNotices(t, aws) })
+	})
+	t.Run("deferred", func(t *testing.T) {
+		aws := startAccount(t, accountSpec{args: []string{"--jwt-secret-file", secret, "--connect-auth", "deferred"}})
+		testDeferredAuth(t, aws.agents)
+	})
 }
 
 func testAWSActions(t *testing.T, aws *account) { testActions(t, aws.agents) }

@@ -11,11 +11,9 @@ import (
 	"github.com/golang-jwt/jwt/v5"
 )
 
-// TestAWSNotices puts messages on the queues of a real SQS server, as somebody's own
+// testAWSNotices puts messages on the queues of a real SQS server, as somebody's own
 // programs do, and sees them come to wscat and to an agent.
-func TestAWSNotices(t *testing.T) {
-	t.Parallel()
-	aws := startAccount(t, accountSpec{args: []string{"--jwt-secret-file", writeSecret(t, testSecret), "--sqs", "local"}})
+func testAWSNotices(t *testing.T, aws *account) {
 	users := wordAfter(aws.says(t, "notices for users come from the queue "), "the queue ")
 	connections := wordAfter(aws.says(t, "notices for connections come from the queue "), "the queue ")
 	erin := tokenOf(t, jwt.MapClaims{"sub": "erin"})

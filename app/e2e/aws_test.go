@@ -85,9 +85,15 @@ type accountSpec struct {
 	env []string
 }
 
+// starting has room for the accounts that start at the same time. Each is a Java
+// program or two that want a processor for seconds.
+var starting = make(chan struct{}, 2)
+
 // startAccount starts a whole account and waits until it is ready.
 func startAccount(t testing.TB, spec accountSpec) *account {
 	t.Helper()
+	starting <- struct{}{}
+	defer func() { <-starting }()
 	a := &account{}
 	a.process, a.log = spec.start(t)
 	a.ready(t)
