@@ -174,7 +174,7 @@ func (c *awsLocalCmd) plan() (*awsLocalPlan, error) {
 		p.config.Chaos = chaos.New(seed, chaos.Default())
 	}
 	if c.JWTSecretFile != "" {
-		if p.config.TokenSecret, err = auth.LoadSecret(string(c.JWTSecretFile)); err != nil {
+		if p.config.TokenSecret, err = loadSecret(c.JWTSecretFile); err != nil {
 			return nil, fmt.Errorf("--jwt-secret-file: %w", err)
 		}
 		if w := config.LooseMode(string(c.JWTSecretFile)); w != "" {

@@ -37,7 +37,7 @@ func (c *relayCmd) planTokens(p *relayPlan, log *slog.Logger) error {
 	}
 	cfg := auth.Config{JWKS: string(c.JWKS), Audience: c.Audience, Issuer: c.Issuer, Logger: log}
 	if c.JWTSecretFile != "" {
-		secret, err := auth.LoadSecret(string(c.JWTSecretFile))
+		secret, err := loadSecret(c.JWTSecretFile)
 		if err != nil {
 			return fmt.Errorf("--jwt-secret-file: %w", err)
 		}

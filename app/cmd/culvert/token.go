@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -160,8 +161,21 @@ func (c *tokenSecretCmd) Run(out *output) error {
 	return err
 }
 
-func readSecret(out *output, path filePath) ([]byte, error) {
+// loadSecret reads a secret, and takes no token for one: whoever was given that token
+// could then make others.
+func loadSecret(path filePath) ([]byte, error) {
 	secret, err := auth.LoadSecret(string(path))
+	if err != nil {
+		return nil, err
+	}
+	if _, err := auth.Inspect(string(bytes.TrimSpace(secret)), time.Now()); err == nil {
+		return nil, fmt.Errorf("%s: this is a token, not a secret: name the secret that it was signed with, or make one with `culvert token secret FILE`", path)
+	}
+	return secret, nil
+}
+
+func readSecret(out *output, path filePath) ([]byte, error) {
+	secret, err := loadSecret(path)
 	if err != nil {
 		return nil, usageError{fmt.Errorf("--secret-file: %w", err)}
 	}
