@@ -9,14 +9,17 @@ import (
 	"net/url"
 	"os"
 	"strings"
+	"sync"
 	"time"
 
 	"culvert/app/config"
 	"culvert/app/console"
 	"culvert/app/engine"
+	"culvert/app/forwarder"
 	"culvert/app/session"
 	"culvert/app/target"
 	"culvert/backend/tunnel"
+	"culvert/backend/wire"
 )
 
 // How long the end may take: closing connections, and what is still to be shown.
@@ -24,6 +27,9 @@ const (
 	closeTimeout = 5 * time.Second
 	flushTimeout = 2 * time.Second
 )
+
+// serviceTimeout bounds the look at the local service when the tunnel has come online.
+const serviceTimeout = 15 * time.Second
 
 type httpCmd struct {
 	Target target.Target `arg:"" help:"The local service: a port (3000), host:port (localhost:3000) or URL (https://localhost:8443). Or a folder (./dist), whose files are served."`
@@ -102,13 +108,20 @@ func (c *httpCmd) Run(out *output) error {
 	defer flush(view.Lines())
 
 	refused := make(chan error, 1)
+	online := make(chan struct{})
+	var once sync.Once
 	eng, err := engine.New(engine.Config{
 		Dir:    dir,
 		Logger: slog.New(slog.NewTextHandler(logLines, &slog.HandlerOptions{Level: level})),
 		OnEvent: func(event engine.Event) {
 			view.Show(event)
-			if e, ok := event.(engine.StatusChanged); ok && e.Status.State == session.Refused {
+			e, ok := event.(engine.StatusChanged)
+			switch {
+			case !ok:
+			case e.Status.State == session.Refused:
 				refused <- inFlags(e.Status.Cause, spec.Token) // once: nobody starts the tunnel again
+			case e.Status.State == session.Online:
+				once.Do(func() { close(online) })
 			}
 		},
 	})
@@ -118,6 +131,7 @@ func (c *httpCmd) Run(out *output) error {
 	for _, notice := range notices {
 		c.tell(view, logLines, notice)
 	}
+	stopLooking := lookAfter(online, spec, view)
 	_, err = eng.Open(spec)
 	cause := "closing"
 	if err == nil {
@@ -131,6 +145,7 @@ func (c *httpCmd) Run(out *output) error {
 			}
 		}
 	}
+	stopLooking()
 	ctx, cancel := untilSecond(signals, closeTimeout)
 	defer cancel()
 	if late := eng.Close(ctx); late != nil {
@@ -141,6 +156,44 @@ func (c *httpCmd) Run(out *output) error {
 	}
 	view.Offline(cause)
 	return err
+}
+
+// lookAfter looks for the local service once the tunnel is online, and shows if it is
+// missing. stop ends that, and has to be called.
+func lookAfter(online <-chan struct{}, spec engine.Spec, view console.Console) (stop func()) {
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		select {
+		case <-online:
+			if notice := missing(ctx, spec); notice != "" {
+				view.Show(engine.Notice{Message: notice})
+			}
+		case <-ctx.Done():
+		}
+	}()
+	return func() {
+		cancel()
+		<-done
+	}
+}
+
+// missing says that the local service, or the folder, is not there. Visitors are told so,
+// too, but not who opened the tunnel. "" if it is there, or nobody wants to know any more.
+func missing(ctx context.Context, spec engine.Spec) string {
+	f, err := forwarder.New(forwarder.Config{Target: spec.Target, RootCAs: spec.RootCAs})
+	if err != nil {
+		return "" // the tunnel would not have been opened
+	}
+	defer f.Close()
+	ctx, cancel := context.WithTimeout(ctx, serviceTimeout)
+	defer cancel()
+	var reset *wire.ResetError
+	if err := f.Check(ctx); !errors.As(err, &reset) || ctx.Err() != nil {
+		return ""
+	}
+	return reset.Message
 }
 
 // tell says what is for the person who started the program: programs that read

@@ -306,6 +306,39 @@ func TestSlowReader(t *testing.T) {
 	}
 }
 
+// TestNothingListens: who opens a tunnel to nowhere learns of it before the first visitor.
+func TestNothingListens(t *testing.T) {
+	t.Parallel()
+	ln, err := net.Listen("tcp4", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	nobody := ln.Addr().String()
+	ln.Close()
+	want := "nothing is listening on " + nobody + ": start the service"
+	program := spawn(t, "http", nobody, "--json", "--config", t.TempDir())
+	program.url(t)
+	if got := program.next(t, "notice")["message"].(string); !strings.HasPrefix(got, want) {
+		t.Errorf("notice %q", got)
+	}
+	person := spawn(t, "http", nobody, "--config", t.TempDir())
+	person.read()
+	person.says(t, "public URL")
+	person.says(t, "! "+want)
+
+	there := spawn(t, "http", service(t), "--config", t.TempDir())
+	there.read()
+	_, public, _ := strings.Cut(there.says(t, "public URL"), "public URL  ")
+	get(t, visits(), public+"/")
+	_ = there.cmd.Process.Signal(syscall.SIGTERM)
+	there.says(t, "GET")
+	for line := range there.lines {
+		if strings.Contains(line, "!") {
+			t.Errorf("%q, though the service is there", line)
+		}
+	}
+}
+
 // TestReadableLog is what a person sees, without a terminal.
 func TestReadableLog(t *testing.T) {
 	t.Parallel()
