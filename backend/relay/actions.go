@@ -134,14 +134,29 @@ func (c *connection) heed(a *wire.Action) (standing, bool) {
 		return st, false
 	}
 	if st.authorised && !c.becomeClient() {
-		c.fail(a, &wire.ActionError{Code: wire.CodeThrottled, Message: msgTooManyClients})
-		c.dismiss(&wire.Error{Code: wire.CodeThrottled, Message: msgTooManyClients}, closeTryLater)
-		return st, false
+		return st, c.answerStanding(a, st)
 	}
 	return st, true
 }
 
-const msgTooManyClients = "too many clients are connected, of yours or in all: close some, or try again later"
+// answerStanding answers what is asked for by one client too many, and sends it away.
+// It may still ask once which ones there are: somebody has to find out what to close.
+// For that it may say first who it is, which takes no seat, and is over when the
+// handshake's time is. It reports whether the question is still to be answered.
+func (c *connection) answerStanding(a *wire.Action, st standing) bool {
+	switch a.Action {
+	case actionAuthorize:
+		return true
+	case actionConnections:
+		c.conclude(a)(json.Marshal(c.siblings(st)))
+	default:
+		c.fail(a, &wire.ActionError{Code: wire.CodeThrottled, Message: msgTooManyClients})
+	}
+	c.dismiss(&wire.Error{Code: wire.CodeThrottled, Message: msgTooManyClients}, closeTryLater)
+	return false
+}
+
+const msgTooManyClients = "too many clients are connected, of yours or in all: close some (`culvert connections` lists yours), or try again later"
 
 // becomeClient makes an authorised connection a client unless it is more already.
 func (c *connection) becomeClient() bool {

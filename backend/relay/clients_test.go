@@ -265,6 +265,82 @@ func TestClientsAreBounded(t *testing.T) {
 	}
 }
 
+// One client too many learns which ones there are, and nothing else.
+func TestTooManyClientsCanBeListed(t *testing.T) {
+	t.Parallel()
+	for name, change := range map[string]func(*Config){
+		"by token": func(c *Config) { c.Authenticate = bySubject }, "deferred": deferring, "by owner key": func(*Config) {},
+	} {
+		for _, protocols := range [][]string{nil, {wire.Subprotocol}} {
+			t.Run(fmt.Sprint(name, protocols), func(t *testing.T) {
+				t.Parallel()
+				r := startRelay(t, func(c *Config) { change(c); c.Limits.ClientsPerUser = 2 })
+				owner := newOwner(t)
+				dial := func() *asker {
+					var header http.Header
+					if name == "by token" {
+						header = http.Header{"Authorization": {"Bearer ann"}}
+					}
+					a := &asker{r.mustDialAgent(header, protocols...), t}
+					credentials := `"ann"`
+					if name == "by owner key" {
+						credentials = `{"owner":"` + owner.Public() + `","proof":"` + r.prove(a.Conn, owner, r.addr) + `"}`
+					}
+					if got := a.ask(`{"action":"authorize","data":` + credentials + `}`); got["status"] != "success" {
+						t.Fatalf("got %v", got)
+					}
+					return a
+				}
+				for range 2 {
+					if got := dial().ask(`{"action":"ping"}`); got["status"] != "success" {
+						t.Fatalf("got %v", got)
+					}
+				}
+				third := dial()
+				result, _ := third.ask(`{"action":"connections","id":"1"}`)["result"].(object)
+				if list, _ := result["connections"].([]any); len(list) != 3 || list[2].(object)["this"] != true {
+					t.Errorf("the third sees %v", result)
+				}
+				if code := readClose(t, third.Conn); code != closeTryLater {
+					t.Errorf("closed with %d", code)
+				}
+				if n := r.clients(); n != 2 {
+					t.Errorf("%d clients", n)
+				}
+				fourth := dial()
+				if got := fourth.ask(`{"action":"ping"}`); errorCode(got) != "throttled" || !strings.Contains(errorMessage(got), "culvert connections") {
+					t.Errorf("another question: %v", got)
+				}
+				if code := readClose(t, fourth.Conn); code != closeTryLater {
+					t.Errorf("closed with %d", code)
+				}
+			})
+		}
+	}
+}
+
+// One that only says who it is does not stay.
+func TestTooManyClientsDoNotStay(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		b := startBubble(t, func(c *Config) { deferring(c); c.Limits.ClientsPerUser = 1 })
+		var last *bubbleConn
+		for range 2 {
+			last = b.dial(nil)
+			for range 2 { // for the second one it has to be a client
+				last.say(object{"action": "authorize", "data": "ann"})
+				if got := last.hear(); got["status"] != "success" {
+					t.Errorf("got %v", got)
+				}
+			}
+		}
+		start := time.Now()
+		if _, code, _ := last.untilClosed(); code != closeTryLater || time.Since(start) > time.Minute {
+			t.Errorf("closed with %d after %v", code, time.Since(start))
+		}
+	})
+}
+
 func TestFloodsAreThrottled(t *testing.T) {
 	t.Parallel()
 	for _, protocols := range [][]string{nil, {wire.Subprotocol}} {

@@ -207,7 +207,8 @@ func (t *connections) serveAsClient(c *connection) (became, ok bool) {
 	if st.stage != arrived {
 		return false, true
 	}
-	if !t.sit(c, &t.clients, cmp.Or(st.owner, c.address())) {
+	// Owner keys cost nothing: only a token says who takes the seat.
+	if !t.sit(c, &t.clients, cmp.Or(st.identity.Owner(), c.address())) {
 		return false, false
 	}
 	st.stage = client
