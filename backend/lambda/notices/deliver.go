@@ -6,6 +6,7 @@ import (
 	"sync"
 	"time"
 
+	"culvert/backend/auth"
 	"culvert/backend/lambda/post"
 	"culvert/backend/lambda/store"
 	"culvert/backend/lambda/timer"
@@ -84,7 +85,12 @@ func (n *Notices) deliver(ctx context.Context, connection string, messages []*wo
 	case err != nil && !errors.Is(err, store.ErrUnknown):
 		finish(messages, err)
 		return
-	case err != nil || !c.TakesNotices() || c.Expired(n.now()):
+	case err != nil:
+		n.gone(ctx, connection, false, read)
+		n.count(countDropped, len(messages))
+		finish(messages, nil)
+		return
+	case !c.TakesNotices() || c.Expired(n.now()):
 		n.count(countDropped, len(messages))
 		finish(messages, nil)
 		return
@@ -101,7 +107,7 @@ func (n *Notices) deliver(ctx context.Context, connection string, messages []*wo
 			finish(messages[i:], errTooEarly)
 			return
 		case errors.Is(err, post.ErrGone):
-			n.gone(ctx, connection)
+			n.gone(ctx, connection, true, read)
 			n.count(countDropped, len(messages)-i)
 			finish(messages[i:], nil)
 			return
@@ -130,10 +136,23 @@ func (n *Notices) post(ctx context.Context, c *store.Connection, notice *wire.No
 	}
 }
 
-// gone takes a connection that has gone out of the tables. Where that fails, the next
-// notice tries again.
-func (n *Notices) gone(ctx context.Context, connection string) {
-	if err := n.cfg.Store.Forget(ctx, connection); err != nil {
-		n.log.Warn("a connection that has gone could not be forgotten", "connection", connection, "cause", err)
+// gone takes a connection that has gone out of the tables, and off the list by which the
+// notices got here: or each notice would be sent to it. Where that fails, the next one
+// tries again.
+func (n *Notices) gone(ctx context.Context, connection string, known bool, read []message) {
+	users := make(map[string]bool)
+	for _, m := range read {
+		if users[m.user] || m.user == "" && !known {
+			continue
+		}
+		users[m.user] = true
+		owner := ""
+		if m.user != "" {
+			owner = auth.OwnerOf(m.user)
+		}
+		if err := n.cfg.Store.ForgetOf(ctx, owner, connection); err != nil {
+			n.log.Warn("a connection that has gone could not be forgotten", "connection", connection, "cause", err)
+			return
+		}
 	}
 }

@@ -121,6 +121,27 @@ func TestRevocationsAreNoConnections(t *testing.T) {
 	}
 }
 
+// Who is on a user's list and nowhere else is taken off it, or each notice would be sent
+// to it.
+func TestConnectionsThatAreOnlyListed(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.users["user:ann"] = []store.UserConnection{{Connection: "a", Notices: true}}
+	w.wants("fan-out", w.handle(usersARN, `{"userId":"ann","data":1}`, `{"userId":"ann","data":2}`))
+	w.wants("deliver", w.handle(connsARN, append(w.sends[0], to("a", 3), `{"connectionId":"b","userId":7,"data":1}`)...))
+	if diff := cmp.Diff([]string{"user:ann a"}, w.forgot); diff != "" || w.counts[countDropped] != 4 {
+		t.Errorf("%v, forgot (-want +got):\n%s", w.counts, diff)
+	}
+	// One that has gone, too, whoever it is noted to be.
+	w = newWorld(t)
+	w.connect("user:ann", "a")
+	w.post = func(context.Context, string, int) error { return post.ErrGone }
+	w.wants("gone", w.handle(connsARN, `{"connectionId":"a","userId":"key:x","data":1}`, to("a", 1)))
+	if diff := cmp.Diff([]string{"key:x a", "a"}, w.forgot); diff != "" || len(w.posted) != 1 {
+		t.Errorf("forgot (-want +got):\n%s", diff)
+	}
+}
+
 func TestDeliveryWithoutTables(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

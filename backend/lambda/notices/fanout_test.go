@@ -32,9 +32,9 @@ func TestFanOut(t *testing.T) {
 	failed := w.handle(usersARN, `{"userId":"ann","data":{"text":"hush <b>"}}`, `{"userId":"key:x","data":1,"id":"mine","time":5}`, `{"userId":"nobody","data":1}`)
 	w.wants("fan-out", failed)
 	want := [][]string{{
-		`{"connectionId":"a1","data":{"text":"hush <b>"},"id":"m0","time":1772366400005}`,
-		`{"connectionId":"a2","data":{"text":"hush <b>"},"id":"m0","time":1772366400005}`,
-		`{"connectionId":"k1","data":1,"id":"mine","time":5}`,
+		`{"connectionId":"a1","userId":"ann","data":{"text":"hush <b>"},"id":"m0","time":1772366400005}`,
+		`{"connectionId":"a2","userId":"ann","data":{"text":"hush <b>"},"id":"m0","time":1772366400005}`,
+		`{"connectionId":"k1","userId":"key:x","data":1,"id":"mine","time":5}`,
 	}}
 	if diff := cmp.Diff(want, w.sends); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"maps"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -102,10 +103,10 @@ func (w *world) Connection(_ context.Context, id string) (*store.Connection, err
 	return nil, store.ErrUnknown
 }
 
-func (w *world) Forget(_ context.Context, id string) error {
+func (w *world) ForgetOf(_ context.Context, owner, id string) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.forgot = append(w.forgot, id)
+	w.forgot = append(w.forgot, strings.TrimSpace(owner+" "+id))
 	return w.storeErr
 }
 

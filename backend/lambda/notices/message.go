@@ -27,12 +27,14 @@ type envelope struct {
 // message is one notice and whom it is for: a user or a connection.
 type message struct {
 	to     string
+	user   string // whose connection it is, "" if the message does not say
 	notice wire.Notice
 }
 
 // outgoing is a message of the queue NotifyConnection as it is written here.
 type outgoing struct {
 	ConnectionID string          `json:"connectionId"`
+	UserID       string          `json:"userId"`
 	Data         json.RawMessage `json:"data"`
 	ID           string          `json:"id"`
 	Time         int64           `json:"time"`
@@ -75,6 +77,10 @@ func read(item *event.Item, address string, of func(*envelope) json.RawMessage) 
 		return message{}, malformed("%s is missing", address)
 	}
 	m := message{to: to}
+	// Of a connection it is what those write who know: no more than a hint.
+	if m.user, err = word(e.UserID, "userId", maxAddress, ""); err != nil {
+		m.user = ""
+	}
 	if m.notice.ID, err = word(e.ID, "id", wire.MaxNoticeID, item.ID); err != nil {
 		return message{}, err
 	}
@@ -138,6 +144,6 @@ func (m *message) forConnection(id string) string {
 	var b bytes.Buffer
 	enc := json.NewEncoder(&b)
 	enc.SetEscapeHTML(false)
-	_ = enc.Encode(outgoing{id, m.notice.Data, m.notice.ID, m.notice.Time}) // cannot fail: texts, a number and JSON
+	_ = enc.Encode(outgoing{id, m.user, m.notice.Data, m.notice.ID, m.notice.Time}) // cannot fail: texts, a number and JSON
 	return string(bytes.TrimSuffix(b.Bytes(), []byte("\n")))
 }

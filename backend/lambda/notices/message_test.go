@@ -17,19 +17,20 @@ var sent = time.UnixMilli(1772366400005)
 
 func TestRead(t *testing.T) {
 	t.Parallel()
+	const strange = "\u00e9\ud7ff\ue000\ufffd\U0001f600"
 	for name, c := range map[string]struct {
 		body string
 		want message
 	}{
-		"the least":   {`{"userId":"ann","data":"hi"}`, message{"ann", wire.Notice{ID: "m1", Data: json.RawMessage(`"hi"`), Time: sent.UnixMilli()}}},
-		"all":         {`{"userId":"key:x","data":{ "a" : "<b>" },"id":"n1","time":7,"more":{}}`, message{"key:x", wire.Notice{ID: "n1", Data: json.RawMessage(`{"a":"<b>"}`), Time: 7}}},
-		"null":        {`{"userId":"ann","data":null,"id":null,"time":null}`, message{"ann", wire.Notice{ID: "m1", Data: json.RawMessage(`null`), Time: sent.UnixMilli()}}},
-		"empty":       {`{"userId":"ann","data":"","id":"","time":0}`, message{"ann", wire.Notice{ID: "m1", Data: json.RawMessage(`""`), Time: sent.UnixMilli()}}},
-		"the largest": {`{"userId":"ann","data":"` + strings.Repeat("x", wire.MaxNotice-2) + `"}`, message{"ann", wire.Notice{ID: "m1", Data: json.RawMessage(`"` + strings.Repeat("x", wire.MaxNotice-2) + `"`), Time: sent.UnixMilli()}}},
-		"of blanks":   {` {"userId":"ann","data":` + strings.Repeat(" ", wire.MaxNotice) + `1}`, message{"ann", wire.Notice{ID: "m1", Data: json.RawMessage(`1`), Time: sent.UnixMilli()}}},
+		"the least":   {`{"userId":"ann","data":"hi"}`, message{"ann", "ann", wire.Notice{ID: "m1", Data: json.RawMessage(`"hi"`), Time: sent.UnixMilli()}}},
+		"all":         {`{"userId":"key:x","data":{ "a" : "<b>" },"id":"n1","time":7,"more":{}}`, message{"key:x", "key:x", wire.Notice{ID: "n1", Data: json.RawMessage(`{"a":"<b>"}`), Time: 7}}},
+		"null":        {`{"userId":"ann","data":null,"id":null,"time":null}`, message{"ann", "ann", wire.Notice{ID: "m1", Data: json.RawMessage(`null`), Time: sent.UnixMilli()}}},
+		"empty":       {`{"userId":"ann","data":"","id":"","time":0}`, message{"ann", "ann", wire.Notice{ID: "m1", Data: json.RawMessage(`""`), Time: sent.UnixMilli()}}},
+		"the largest": {`{"userId":"ann","data":"` + strings.Repeat("x", wire.MaxNotice-2) + `"}`, message{"ann", "ann", wire.Notice{ID: "m1", Data: json.RawMessage(`"` + strings.Repeat("x", wire.MaxNotice-2) + `"`), Time: sent.UnixMilli()}}},
+		"of blanks":   {` {"userId":"ann","data":` + strings.Repeat(" ", wire.MaxNotice) + `1}`, message{"ann", "ann", wire.Notice{ID: "m1", Data: json.RawMessage(`1`), Time: sent.UnixMilli()}}},
 		"of any script": {`{"userId":"\u00e9\ud7ff\ue000\ufffd\ud83d\ude00","data":1,"id":"\t\r\n\u007f\u0085\u2028\ud800"}`,
-			message{"\u00e9\ud7ff\ue000\ufffd\U0001f600", wire.Notice{ID: "\t\r\n\u007f\u0085\u2028\ufffd", Data: json.RawMessage(`1`), Time: sent.UnixMilli()}}},
-		"for a device": {`{"userId":"ann","connectionId":5,"data":1}`, message{"ann", wire.Notice{ID: "m1", Data: json.RawMessage(`1`), Time: sent.UnixMilli()}}},
+			message{strange, strange, wire.Notice{ID: "\t\r\n\u007f\u0085\u2028\ufffd", Data: json.RawMessage(`1`), Time: sent.UnixMilli()}}},
+		"for a device": {`{"userId":"ann","connectionId":5,"data":1}`, message{"ann", "ann", wire.Notice{ID: "m1", Data: json.RawMessage(`1`), Time: sent.UnixMilli()}}},
 	} {
 		got, err := readUser(&event.Item{ID: "m1", Body: c.body, Sent: sent})
 		if err != nil {

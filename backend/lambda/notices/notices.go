@@ -26,8 +26,9 @@ type Store interface {
 	EachUserConnections(ctx context.Context, owner string, page func([]store.UserConnection) error) error
 	// Connection finds a connection; store.ErrUnknown if there is none.
 	Connection(ctx context.Context, id string) (*store.Connection, error)
-	// Forget takes a connection that has gone out of the tables.
-	Forget(ctx context.Context, connection string) error
+	// ForgetOf takes a connection that has gone out of the tables, and off the list of
+	// owner, "" if that is not known, even if it is nowhere else.
+	ForgetOf(ctx context.Context, owner, connection string) error
 }
 
 // Poster posts to connections, as *post.Poster.

@@ -47,7 +47,7 @@ func TestRealServer(t *testing.T) {
 		}
 	}
 	for _, id := range ids("a", 23) {
-		if want := fmt.Sprintf(`{"connectionId":%q,"data":%s,"id":"m0","time":%d}`, id, data, sent.UnixMilli()); got[want] == "" {
+		if want := fmt.Sprintf(`{"connectionId":%q,"userId":"ann","data":%s,"id":"m0","time":%d}`, id, data, sent.UnixMilli()); got[want] == "" {
 			t.Errorf("nothing for %s", id)
 		}
 	}
