@@ -43,7 +43,7 @@ type tokenMintCmd struct {
 	Sub        string   `required:"" placeholder:"USER" help:"The user whose tunnels they will be: names belong to him."`
 	Tunnels    []string `placeholder:"A,B" help:"The only tunnel names that he may ask for. Default: any."`
 	Max        *int     `placeholder:"N" help:"How many tunnels he may hold at once. Default: what the backend allows."`
-	TTL        ttl      `name:"ttl" default:"2160h" placeholder:"DURATION" help:"How long the token is valid, such as 12h or 90d; 0: until it is revoked. Default: 90d."`
+	TTL        ttl      `name:"ttl" default:"2160h" placeholder:"DURATION" help:"How long the token is valid, such as 12h or 90d; 0: until it is revoked. Backends take it for 30 seconds longer, as clocks differ. Default: 90d."`
 	Aud        string   `placeholder:"AUDIENCE" help:"What the token is for (aud), where the backend has --audience."`
 	Iss        string   `placeholder:"ISSUER" help:"Who makes it (iss), where the backend has --issuer."`
 	Notify     bool     `help:"Let its bearer send notices to every user, not only to himself."`

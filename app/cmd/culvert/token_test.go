@@ -150,7 +150,12 @@ func TestTTL(t *testing.T) {
 func TestRelative(t *testing.T) {
 	t.Parallel()
 	for d, want := range map[time.Duration]string{
-		0:                          "in 0 seconds",
+		0:                          "just now",
+		time.Second / 2:            "just now",
+		-time.Second / 2:           "just now",
+		-time.Second:               "1 second ago",
+		3 * time.Second / 2:        "in 1 second",
+		-2 * time.Second:           "2 seconds ago",
 		119 * time.Second:          "in 119 seconds",
 		-2 * time.Minute:           "2 minutes ago",
 		90 * time.Minute:           "in 90 minutes",
@@ -160,6 +165,39 @@ func TestRelative(t *testing.T) {
 	} {
 		if got := relative(d); got != want {
 			t.Errorf("%v: %q, want %q", d, got, want)
+		}
+	}
+}
+
+// TestForgiven: verify does not contradict itself about a token that has just expired,
+// and says of backends what they do.
+func TestForgiven(t *testing.T) {
+	t.Parallel()
+	secret := []byte("0123456789abcdef0123456789abcdef")
+	v, err := auth.NewSecretVerifier(secret)
+	if err != nil {
+		t.Fatal(err)
+	}
+	now := time.Now()
+	for ago, want := range map[time.Duration]bool{-time.Minute: true, leeway - 5*time.Second: true, leeway + 2*time.Second: false} {
+		token, err := jwt.NewWithClaims(jwt.SigningMethodHS256, jwt.MapClaims{"sub": "ann", "exp": now.Add(-ago).Unix()}).SignedString(secret)
+		if err != nil {
+			t.Fatal(err)
+		}
+		i, err := v.Verify(t.Context(), token)
+		if (err == nil) != want || forgiven(now.Add(-ago), now) != (want && ago > 0) {
+			t.Errorf("expired %v ago: %v, forgiven %v", ago, err, forgiven(now.Add(-ago), now))
+		}
+		if err != nil {
+			continue
+		}
+		var b strings.Builder
+		if err := showIdentity(&b, i, now); err != nil {
+			t.Fatal(err)
+		}
+		text := b.String()
+		if late := ago > 0; late != strings.Contains(text, "seconds ago, within the 30 seconds that backends allow for clocks that differ)") || late == strings.Contains(text, "and so is what it says") {
+			t.Errorf("expired %v ago: %s", ago, text)
 		}
 	}
 }

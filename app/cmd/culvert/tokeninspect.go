@@ -131,7 +131,11 @@ func showInspection(w io.Writer, i *auth.Inspection, now time.Time) error {
 // showIdentity prints who the bearer of a valid token is.
 func showIdentity(w io.Writer, i auth.Identity, now time.Time) error {
 	t := newTable(w)
-	t.row("valid", "the signature is good, and so is what it says")
+	text := "the signature is good, and so is what it says"
+	if forgiven(i.Expires, now) {
+		text = "for a moment more: the signature is good, and that it has expired is forgiven"
+	}
+	t.row("valid", text)
 	t.identity(i, now)
 	return t.flush()
 }
@@ -175,7 +179,20 @@ func (t table) identity(i auth.Identity, now time.Time) {
 	if i.Expires.IsZero() {
 		t.row("expires (exp)", "never")
 	}
+	if forgiven(i.Expires, now) {
+		t.row("expires (exp)", fmt.Sprintf("%s (expired %s, within the %.0f seconds that backends allow for clocks that differ)",
+			local(i.Expires), relative(i.Expires.Sub(now)), leeway.Seconds()))
+		return
+	}
 	t.time("expires (exp)", i.Expires, now)
+}
+
+// leeway is how far backends let clocks differ: for so long they take a token that has
+// expired.
+const leeway = 30 * time.Second
+
+func forgiven(expires, now time.Time) bool {
+	return !expires.IsZero() && !now.Before(expires) && now.Before(expires.Add(leeway))
 }
 
 func (t table) flush() error { return t.tab.Flush() }
@@ -208,7 +225,13 @@ func relative(d time.Duration) string {
 			break
 		}
 	}
+	if n < time.Second {
+		return "just now"
+	}
 	text := fmt.Sprintf("%d %s", n/time.Second, unit)
+	if n < 2*time.Second {
+		text = strings.TrimSuffix(text, "s")
+	}
 	if d < 0 {
 		return text + " ago"
 	}
