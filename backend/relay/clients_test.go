@@ -79,7 +79,7 @@ func TestActionsAreAnswered(t *testing.T) {
 		{`[1]`, "invalid_request"},
 		{``, "invalid_request"},
 		{"\xff", "invalid_request"},
-		{`{"action":"echo","data":` + strings.Repeat("[", 100) + strings.Repeat("]", 100) + `}`, "invalid_request"},
+		{`{"action":"echo","data":` + strings.Repeat("[", 100) + strings.Repeat("]", 100) + `}`, "too_large"},
 		{`{"action":"authorize","data":"token"}`, "invalid_request"}, // this relay takes none
 		{`{"action":"authorize"}`, "invalid_request"},
 		{`{"action":"authorize","data":{"owner":"x","proof":"y"}}`, "unauthorized"},

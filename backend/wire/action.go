@@ -2,6 +2,7 @@ package wire
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"fmt"
 )
@@ -85,7 +86,8 @@ type Notice struct {
 // the answer.
 type BadAction struct {
 	Action, ID string
-	Err        error // wraps ErrProtocol
+	Code       ErrorCode // of the answer; "" is CodeInvalidRequest
+	Err        error     // wraps ErrProtocol
 }
 
 func (e *BadAction) Error() string { return e.Err.Error() }
@@ -94,7 +96,7 @@ func (e *BadAction) Unwrap() error { return e.Err }
 
 // Answer is the answer to it.
 func (e *BadAction) Answer() *ActionAnswer {
-	return FailedAction(&Action{Action: e.Action, ID: e.ID}, &ActionError{Code: CodeInvalidRequest, Message: e.Err.Error()})
+	return FailedAction(&Action{Action: e.Action, ID: e.ID}, &ActionError{Code: cmp.Or(e.Code, CodeInvalidRequest), Message: e.Err.Error()})
 }
 
 // FailedAction is the answer that tells an error.
@@ -114,12 +116,12 @@ func DoneAction(a *Action, result json.RawMessage) *ActionAnswer {
 // actions, of at most MaxAction bytes. The error is a *BadAction, whose Answer is to
 // be sent. Members that an action does not have are ignored.
 func DecodeAction(text []byte) (*Action, error) {
-	if len(text) > MaxAction {
-		return nil, &BadAction{Err: tooLarge("a message's size in bytes", MaxAction)}
-	}
-	m, err := Decode(text, MaxAction)
+	m, err := Decode(text, MaxGatewayMessage)
 	switch m := m.(type) {
 	case *Action:
+		if len(text) > MaxAction {
+			return nil, &BadAction{Action: m.Action, ID: m.ID, Code: CodeTooLarge, Err: tooLarge("a message's size in bytes", MaxAction)}
+		}
 		return m, nil
 	case nil:
 		if bad, ok := err.(*BadAction); ok {
@@ -130,17 +132,23 @@ func DecodeAction(text []byte) (*Action, error) {
 	return nil, &BadAction{Err: protocolError(`it asks for nothing: write {"action":"ping"}`)}
 }
 
+// names are what an answer to an action repeats of it, as far as that can be.
+func (f *fields) names() (action, id string) {
+	if action = f.string("action", f.Action); len(action) > MaxActionName {
+		action = ""
+	}
+	if id = f.string("id", f.ID); len(id) > MaxActionID {
+		id = ""
+	}
+	return action, id
+}
+
 // action reads a message without a type that has an action.
 func (f *fields) action() (any, error) {
 	name, id := f.string("action", f.Action), f.string("id", f.ID)
 	bad := func(err error) error {
-		if len(name) > MaxActionName {
-			name = ""
-		}
-		if len(id) > MaxActionID {
-			id = ""
-		}
-		return &BadAction{Action: name, ID: id, Err: err}
+		action, id := f.names()
+		return &BadAction{Action: action, ID: id, Err: err}
 	}
 	switch {
 	case f.err != nil:

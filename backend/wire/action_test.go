@@ -66,7 +66,7 @@ func TestDecodeAction(t *testing.T) {
 	for text, says := range map[string]string{
 		`hello`: "not a JSON object", `[]`: "not a JSON object", `{}`: "asks for nothing", `{"type":"ping"}`: "asks for nothing",
 		`{"action":1,"id":"7"}`: "action is not a string", `{"action":"a","status":"success"}`: "asks for nothing",
-		"\xff": "not UTF-8", `{"action":"` + strings.Repeat("a", MaxAction) + `"}`: "size in bytes",
+		"\xff": "not UTF-8", `{"action":"` + strings.Repeat("a", MaxAction-20) + `"}`: "length in bytes",
 	} {
 		a, err := DecodeAction([]byte(text))
 		var bad *BadAction
@@ -88,6 +88,45 @@ func TestDecodeAction(t *testing.T) {
 	}
 	_, err := DecodeAction([]byte(`{"action":"a","id":"7","data":{}}`))
 	if err != nil {
+		t.Error(err)
+	}
+}
+
+// Whatever is wrong with an action, who asked learns which one it was.
+func TestBadActionsAreNamed(t *testing.T) {
+	t.Parallel()
+	deep := func(levels int) string {
+		return strings.Repeat(`[{"a":"]}\"",`+"\n"+`"b":`, levels/2) + "0" + strings.Repeat("}]", levels/2)
+	}
+	for text, want := range map[string]ActionAnswer{
+		`{"action":"echo","id":"7","data":` + deep(40) + `}`:                                                     {Action: "echo", ID: "7", Error: &ActionError{Code: CodeTooLarge}},
+		`{"data":` + deep(1000) + `, "x":[[]],"id":"7","action":"echo"}`:                                         {Action: "echo", ID: "7", Error: &ActionError{Code: CodeTooLarge}},
+		`{"data":` + strings.Repeat("[", 20000) + strings.Repeat("]", 20000) + `,"id":"\u0037","action":"echo"}`: {Action: "echo", ID: "7", Error: &ActionError{Code: CodeTooLarge}},
+		`{"action":"echo","id":7,"data":` + deep(40) + `}`:                                                       {Action: "echo", Error: &ActionError{Code: CodeTooLarge}},
+		`{"action":{"a":1},"id":"7","data":` + deep(40) + `}`:                                                    {ID: "7", Error: &ActionError{Code: CodeTooLarge}},
+		`{"id":"7","data":` + deep(40) + `}`:                                                                     {Error: &ActionError{Code: CodeInvalidRequest}},
+		`{"action":"echo","id":"7","data":` + strings.Repeat("[", 40) + `}`:                                      {Error: &ActionError{Code: CodeInvalidRequest}},
+		`{"action":"echo","id":"7","data":` + deep(40) + `}}`:                                                    {Error: &ActionError{Code: CodeInvalidRequest}},
+		`{"type":"ready","action":"echo","data":` + deep(40) + `}`:                                               {Error: &ActionError{Code: CodeInvalidRequest}},
+		strings.Repeat(`[`, 40) + strings.Repeat(`]`, 40):                                                        {Error: &ActionError{Code: CodeInvalidRequest}},
+		`{"action":"` + strings.Repeat("a", MaxActionName+1) + `","id":"7"}`:                                     {ID: "7", Error: &ActionError{Code: CodeInvalidRequest}},
+		`{"action":"echo","id":"` + strings.Repeat("a", MaxActionID+1) + `"}`:                                    {Action: "echo", Error: &ActionError{Code: CodeInvalidRequest}},
+		`{"action":"echo","id":"7","data":"` + strings.Repeat("a", MaxAction) + `"}`:                             {Action: "echo", ID: "7", Error: &ActionError{Code: CodeTooLarge}},
+		`{"action":"echo","id":"7","data":"` + strings.Repeat("a", MaxGatewayMessage) + `"}`:                     {Error: &ActionError{Code: CodeInvalidRequest}},
+	} {
+		_, err := DecodeAction([]byte(text))
+		bad, ok := err.(*BadAction)
+		if !ok {
+			t.Errorf("%.60s: %v", text, err)
+			continue
+		}
+		got := bad.Answer()
+		if got.Action != want.Action || got.ID != want.ID || got.Error.Code != want.Error.Code {
+			t.Errorf("%.60s: answered by action %q, id %q, %+v", text, got.Action, got.ID, got.Error)
+		}
+	}
+	// The deepest that is allowed, which SPEC.md names.
+	if _, err := DecodeAction([]byte(`{"action":"echo","data":` + strings.Repeat("[", 31) + strings.Repeat("]", 31) + `}`)); err != nil {
 		t.Error(err)
 	}
 }

@@ -3,6 +3,7 @@ package wire
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"strings"
 	"unicode/utf8"
 )
@@ -45,7 +46,7 @@ func decode(text []byte, limit int, declared bool) (any, error) {
 		return nil, protocolError("message is not UTF-8")
 	}
 	if err := checkDepth(text); err != nil {
-		return nil, err
+		return nil, deepAction(text, err)
 	}
 	if t := bytes.TrimLeft(text, " \t\r\n"); len(t) == 0 || t[0] != '{' {
 		return nil, protocolError("message is not a JSON object")
@@ -99,24 +100,72 @@ func checkDepth(text []byte) error {
 		case '}', ']':
 			depth--
 		case '"':
-			// To the closing quote: one that an even number of backslashes precedes.
-			for i++; i < len(text); i++ {
-				n := bytes.IndexByte(text[i:], '"')
-				if n < 0 {
-					return protocolError("message ends within a string")
-				}
-				i += n
-				slashes := 0
-				for text[i-1-slashes] == '\\' {
-					slashes++
-				}
-				if slashes%2 == 0 {
-					break
-				}
+			if i = endOfString(text, i); i == len(text) {
+				return protocolError("message ends within a string")
 			}
 		}
 	}
 	return nil
+}
+
+// deepAction makes a *BadAction of an error about an action's nesting, so that who asked
+// learns which one it was.
+func deepAction(text []byte, err error) error {
+	if !errors.Is(err, ErrTooLarge) || len(text) > MaxGatewayMessage {
+		return err
+	}
+	var f fields
+	if json.Unmarshal(outline(text), &f) != nil || f.string("type", f.Type) != "" || len(f.Action) == 0 {
+		return err
+	}
+	name, id := f.names()
+	return &BadAction{Action: name, ID: id, Code: CodeTooLarge, Err: err}
+}
+
+// outline is an object without what stands deeper than its members: these are 0. It is
+// JSON if the text is.
+func outline(text []byte) []byte {
+	flat := make([]byte, 0, len(text))
+	depth := 0
+	for i := 0; i < len(text); i++ {
+		from := i
+		switch text[i] {
+		case '{', '[':
+			if depth++; depth == 2 {
+				flat = append(flat, '0')
+			}
+		case '}', ']':
+			if depth--; depth == 1 {
+				continue
+			}
+		case '"':
+			i = endOfString(text, i)
+		}
+		if depth <= 1 {
+			flat = append(flat, text[from:min(i+1, len(text))]...)
+		}
+	}
+	return flat
+}
+
+// endOfString is where the string that begins at i ends: at its closing quote, or at
+// the text's end if there is none.
+func endOfString(text []byte, i int) int {
+	for i++; i < len(text); i++ {
+		n := bytes.IndexByte(text[i:], '"')
+		if n < 0 {
+			return len(text)
+		}
+		i += n
+		slashes := 0
+		for text[i-1-slashes] == '\\' {
+			slashes++
+		}
+		if slashes%2 == 0 { // the quote is not escaped
+			return i
+		}
+	}
+	return len(text)
 }
 
 // decodeControl reads the messages of the handshake: small, with plain fields.
