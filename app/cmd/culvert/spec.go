@@ -23,10 +23,10 @@ import (
 // backendFlags say which backend is meant and who asks, for all commands that connect
 // to one.
 type backendFlags struct {
-	Backend   string   `env:"CULVERT_BACKEND" placeholder:"URL" help:"Where the tunnel leads: http(s)://HOST is a relay, ws(s)://HOST/STAGE a WebSocket API of API Gateway. Default: the profile named in the config file, else a relay built into this process, reachable from this machine only."`
+	Backend   string   `env:"CULVERT_BACKEND" placeholder:"URL" help:"Which backend: http(s)://HOST is a relay, ws(s)://HOST/STAGE a WebSocket API of API Gateway. Default: the profile named in the config file; where there is none, culvert http has a relay built in, which this machine alone can reach."`
 	Token     string   `xor:"token" placeholder:"TOKEN" help:"Bearer token for the backend, also $$CULVERT_TOKEN. Other users of this machine can read command lines: better use --token-file."`
 	TokenFile filePath `xor:"token" placeholder:"FILE" help:"Read the bearer token from this file."`
-	CAFile    filePath `name:"ca-file" placeholder:"FILE" help:"Trust the certificates in this PEM file, too: for the backend, and for a local service with https."`
+	CAFile    filePath `name:"ca-file" placeholder:"FILE" help:"Trust the certificates in this PEM file, too: the backend's and, where one is named, those of a local service."`
 }
 
 // warn says what others can see.
@@ -64,6 +64,9 @@ func (f *backendFlags) resolve(dir *config.Dir, envToken string) (a access, noti
 		if a.backend, err = url.Parse(f.Backend); err != nil {
 			// Not repeated: there may be a password in it.
 			return a, nil, errors.New("--backend is no URL: want one such as https://tunnel.example.com")
+		}
+		if relay := a.backend.Scheme == "http" || a.backend.Scheme == "https"; relay && a.backend.Query().Has("token") {
+			return a, nil, errors.New("--backend: no token belongs into the address: put it into a file, and name that with --token-file")
 		}
 	} else if p, ok := file.Profiles[file.Profile]; ok {
 		// A profile's token goes to that profile's backend and to no other.

@@ -12,14 +12,14 @@ import (
 
 type tokenRevokeCmd struct {
 	File      filePath  `required:"" placeholder:"FILE" help:"The revocation list: that of the backend's --revoked. It is made if it is not there."`
-	ID        string    `name:"id" xor:"which" required:"" placeholder:"ID" help:"Revoke the token of this name (jti)."`
-	User      string    `xor:"which" required:"" placeholder:"USER" help:"Revoke all tokens of this user that were issued until now."`
-	TokenFile tokenFile `xor:"which" required:"" placeholder:"FILE" help:"Revoke the token in this file; - reads stdin."`
+	ID        string    `name:"id" xor:"which" placeholder:"ID" help:"Revoke the token of this name (jti)."`
+	User      string    `xor:"which" placeholder:"USER" help:"Revoke all tokens of this user that were issued until now."`
+	TokenFile tokenFile `xor:"which" placeholder:"FILE" help:"Revoke the token in this file; - reads stdin."`
 }
 
 // Help is shown below the summary.
 func (*tokenRevokeCmd) Help() string {
-	return `Examples:
+	return `Name what is to be revoked by one of --id, --user and --token-file. Examples:
 
     culvert token revoke --file revoked --token-file token
     culvert token revoke --file revoked --user ann
@@ -61,7 +61,7 @@ func (c *tokenRevokeCmd) Run(out *output) error {
 		r.Before = now.Truncate(time.Second).Add(time.Second)
 		what = fmt.Sprintf("all tokens of %q that were issued before %s", c.User, local(r.Before))
 	case c.ID == "":
-		return usageError{errors.New("nobody is named: give --id, --user or --token-file a value")}
+		return usageError{errors.New("nobody is named: give one of --id, --user and --token-file, and a value")}
 	}
 	added, err := auth.Revoke(string(c.File), r, comment)
 	if err != nil {

@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/alecthomas/kong"
@@ -48,6 +49,8 @@ func explain(err error) error {
 	}
 	if word, ok := strings.CutPrefix(text, "unexpected argument "); ok && strings.HasPrefix(word, "eyJ") && strings.Count(word, ".") > 1 {
 		text = "this is a token, which every user of this machine can read on the command line: put it into a file, and name that with --token-file"
+	} else if ok && strings.HasPrefix(command, "culvert token ") && slices.ContainsFunc(about.Context.Flags(), func(f *kong.Flag) bool { return f.Name == "token-file" }) {
+		text += ": name the file that holds the token with --token-file " + word
 	} else if ok && group {
 		text = "unknown command " + word
 	}
