@@ -164,7 +164,7 @@ func TestNotices(t *testing.T) {
 }
 
 // A connection that has gone unnoticed is forgotten when a notice finds it gone, and no
-// message fails by it.
+// message fails by it, once it has been there for longer than $connect may take.
 func TestNoticeForWhoHasGone(t *testing.T) {
 	t.Parallel()
 	u := sqsServer(t)
@@ -177,6 +177,14 @@ func TestNoticeForWhoHasGone(t *testing.T) {
 		t.Fatal(err)
 	}
 	gone := goes.id(t)
+	grown, err := tables.Connection(t.Context(), gone)
+	if err != nil {
+		t.Fatal(err)
+	}
+	grown.ConnectedAt = grown.ConnectedAt.Add(-time.Minute)
+	if err := tables.PutConnection(t.Context(), *grown); err != nil {
+		t.Fatal(err)
+	}
 	l.AgentsAPI().Kill(gone)
 	if _, _, err := goes.ReadMessage(); err == nil {
 		t.Fatal("the connection is still there")
