@@ -45,7 +45,7 @@ const (
 )
 
 // errAsksNothing is about JSON objects that are no messages of the protocol.
-var errAsksNothing = fmt.Errorf(`%w: it has neither type nor action: write {"action":"ping"}`, wire.ErrProtocol)
+var errAsksNothing = fmt.Errorf("%w: it has neither type nor action", wire.ErrProtocol)
 
 // calls are a connection's actions under way in package action.
 type calls struct {
@@ -82,7 +82,7 @@ func (c *connection) ask(a *wire.Action, size int) {
 	switch {
 	case !ok:
 	case size > wire.MaxAction:
-		c.fail(a, &wire.ActionError{Code: wire.CodeTooLarge, Message: fmt.Sprintf("a message about an action may have %d bytes", wire.MaxAction)})
+		c.fail(a, &wire.ActionError{Code: wire.CodeTooLarge, Message: fmt.Sprintf("the message is too large: one about an action may have %d bytes", wire.MaxAction)})
 	case a.Action == actionAuthorize && !st.authorised:
 		// What comes next counts on it, and nothing else can be done before.
 		c.authorize(c.ctx, a)
@@ -103,7 +103,7 @@ func (c *connection) ask(a *wire.Action, size int) {
 // object answers what is no action, and nothing else either. An agent that cannot
 // have meant an action is left alone.
 func (c *connection) object(st standing, bad *wire.BadAction) {
-	if st.stage == tunnelled && !st.actions {
+	if st.stage == tunnelled && !st.actions && bad.Code != wire.CodeTooLarge { // which only an action is
 		c.s.log.Debug("agent's message ignored", "connection", c.id, "cause", bad)
 		return
 	}

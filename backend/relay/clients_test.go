@@ -457,8 +457,16 @@ func TestHugeActions(t *testing.T) {
 	if got := a.ask(`{"action":"echo","id":"1","data":"` + strings.Repeat("x", wire.MaxAction) + `"}`); errorCode(got) != "too_large" || got["id"] != "1" {
 		t.Errorf("got %v", got)
 	}
-	if got := a.ask(`{"action":"echo","data":"` + strings.Repeat("x", wire.MaxAction-100) + `"}`); got["status"] != "success" {
+	if got := a.ask(`{"action":"echo","data":"` + strings.Repeat("x", wire.MaxActionData-2) + `"}`); got["status"] != "success" || len(got["result"].(string)) != wire.MaxActionData-2 {
 		t.Errorf("got %.100v", got)
+	}
+	if got := a.ask(`{"action":"echo","id":"1","data":"` + strings.Repeat("x", wire.MaxActionData-1) + `"}`); errorCode(got) != "too_large" || got["id"] != "1" || strings.Contains(errorMessage(got), "result") {
+		t.Errorf("got %.100v", got)
+	}
+	for _, text := range []string{"hello", "{}", `{"action":""}`} {
+		if got := errorMessage(a.ask(text)); strings.Contains(got, "protocol") || !strings.Contains(got, `{"action":"ping"}`) {
+			t.Errorf("%s is answered by %q", text, got)
+		}
 	}
 	a.WriteMessage(websocket.TextMessage, make([]byte, 129<<10))
 	if code := readClose(t, a.Conn); code != websocket.CloseMessageTooBig && code != 0 {

@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"cmp"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"strings"
 )
 
 // Capabilities of both forms, on every backend.
@@ -37,6 +39,10 @@ const (
 	// MaxAction bounds a message about an action, either way, in bytes. A client of
 	// API Gateway that does not split messages into frames is held to 32 KB by it.
 	MaxAction = 64 << 10
+	// MaxActionData bounds the data of an action and its result in bytes of JSON. It
+	// leaves room for what is around them, which is more in an answer: an echo has to
+	// come back.
+	MaxActionData = 63 << 10
 	// MaxActionName bounds an action's name, and MaxActionID the word that a client
 	// tells answers apart by, in bytes.
 	MaxActionName = 64
@@ -88,15 +94,28 @@ type BadAction struct {
 	Action, ID string
 	Code       ErrorCode // of the answer; "" is CodeInvalidRequest
 	Err        error     // wraps ErrProtocol
+	Advice     string    // for people: what to do; "" if Err says enough
 }
 
 func (e *BadAction) Error() string { return e.Err.Error() }
 
 func (e *BadAction) Unwrap() error { return e.Err }
 
+// words are Err for people who know nothing of the protocol.
+func (e *BadAction) words() string {
+	switch {
+	case e.Advice != "":
+		return e.Advice
+	case errors.Is(e.Err, ErrTooLarge):
+		return fmt.Sprintf("the message is too large: one about an action may have %d bytes", MaxAction)
+	}
+	cause := strings.TrimPrefix(e.Err.Error(), ErrProtocol.Error()+": ")
+	return fmt.Sprintf(`this is not understood: %s; write, for example, {"action":"ping"}`, cause)
+}
+
 // Answer is the answer to it.
 func (e *BadAction) Answer() *ActionAnswer {
-	return FailedAction(&Action{Action: e.Action, ID: e.ID}, &ActionError{Code: cmp.Or(e.Code, CodeInvalidRequest), Message: e.Err.Error()})
+	return FailedAction(&Action{Action: e.Action, ID: e.ID}, &ActionError{Code: cmp.Or(e.Code, CodeInvalidRequest), Message: e.words()})
 }
 
 // FailedAction is the answer that tells an error.
@@ -129,7 +148,7 @@ func DecodeAction(text []byte) (*Action, error) {
 		}
 		return nil, &BadAction{Err: err}
 	}
-	return nil, &BadAction{Err: protocolError(`it asks for nothing: write {"action":"ping"}`)}
+	return nil, &BadAction{Err: protocolError("it asks for nothing")}
 }
 
 // names are what an answer to an action repeats of it, as far as that can be.
@@ -146,21 +165,27 @@ func (f *fields) names() (action, id string) {
 // action reads a message without a type that has an action.
 func (f *fields) action() (any, error) {
 	name, id := f.string("action", f.Action), f.string("id", f.ID)
-	bad := func(err error) error {
+	bad := func(err error, advice string) *BadAction {
 		action, id := f.names()
-		return &BadAction{Action: action, ID: id, Err: err}
+		return &BadAction{Action: action, ID: id, Err: err, Advice: advice}
 	}
 	switch {
 	case f.err != nil:
-		return nil, bad(f.err)
+		return nil, bad(f.err, "")
 	case name == "":
-		return nil, bad(protocolError("action is empty"))
+		return nil, bad(protocolError("action is empty"), "")
 	case len(name) > MaxActionName:
-		return nil, bad(tooLarge("action's length in bytes", MaxActionName))
+		return nil, bad(tooLarge("action's length in bytes", MaxActionName), fmt.Sprintf("the name of an action has at most %d bytes: there is none with such a long one", MaxActionName))
 	case len(id) > MaxActionID:
-		return nil, bad(tooLarge("id's length in bytes", MaxActionID))
+		return nil, bad(tooLarge("id's length in bytes", MaxActionID), fmt.Sprintf("an id has at most %d bytes: choose a shorter one", MaxActionID))
 	case len(f.Status) == 0:
-		return &Action{Action: name, ID: id, Data: notNull(f.Data)}, nil
+		m := &Action{Action: name, ID: id, Data: notNull(f.Data)}
+		if len(m.Data) > MaxActionData {
+			e := bad(tooLarge("data's size in bytes", MaxActionData), fmt.Sprintf("the data of an action have at most %d bytes: send less", MaxActionData))
+			e.Code = CodeTooLarge
+			return nil, e
+		}
+		return m, nil
 	}
 	return f.actionAnswer(name, id)
 }
@@ -222,7 +247,7 @@ func encodeAnswer(m *ActionAnswer) ([]byte, error) {
 	}
 	if len(text) > MaxAction {
 		return encodeJSON(512, FailedAction(&Action{Action: m.Action, ID: m.ID}, &ActionError{
-			Code: CodeTooLarge, Message: fmt.Sprintf("the result is over %d bytes", MaxAction),
+			Code: CodeTooLarge, Message: fmt.Sprintf("the result is over %d bytes: ask for less", MaxActionData),
 		}))
 	}
 	return text, nil

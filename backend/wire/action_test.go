@@ -82,7 +82,7 @@ func TestDecodeAction(t *testing.T) {
 			Action, Status string
 			Error          struct{ Code, Message string }
 		}
-		if json.Unmarshal(answer, &shape) != nil || shape.Status != "error" || shape.Error.Code != "invalid_request" || shape.Error.Message == "" {
+		if json.Unmarshal(answer, &shape) != nil || strings.Contains(shape.Error.Message, ErrProtocol.Error()) || !strings.Contains(shape.Error.Message, ": ") || shape.Status != "error" || shape.Error.Code != "invalid_request" || shape.Error.Message == "" {
 			t.Errorf("%.40q is answered by %s", text, answer)
 		}
 	}
@@ -125,6 +125,18 @@ func TestBadActionsAreNamed(t *testing.T) {
 			t.Errorf("%.60s: answered by action %q, id %q, %+v", text, got.Action, got.ID, got.Error)
 		}
 	}
+	for text, says := range map[string]string{
+		"hello": `this is not understood: message is not a JSON object; write, for example, {"action":"ping"}`,
+		`{"action":"a","data":"` + strings.Repeat("a", MaxActionData-1) + `"}`: "the data of an action have at most 64512 bytes: send less",
+		`{"action":"a","id":"` + strings.Repeat("a", MaxActionID+1) + `"}`:     "an id has at most 128 bytes: choose a shorter one",
+		`{"action":"echo","data":` + deep(40) + `}`:                            "the data are nested too deep: 31 levels are allowed",
+		strings.Repeat(" ", MaxAction) + `{"action":"echo"}`:                   "the message is too large: one about an action may have 65536 bytes",
+	} {
+		_, err := DecodeAction([]byte(text))
+		if bad, ok := err.(*BadAction); !ok || bad.Answer().Error.Message != says {
+			t.Errorf("%.60s: %v, want %q", text, err, says)
+		}
+	}
 	// The deepest that is allowed, which SPEC.md names.
 	if _, err := DecodeAction([]byte(`{"action":"echo","data":` + strings.Repeat("[", 31) + strings.Repeat("]", 31) + `}`)); err != nil {
 		t.Error(err)
@@ -133,6 +145,17 @@ func TestBadActionsAreNamed(t *testing.T) {
 
 func TestAnswersFit(t *testing.T) {
 	t.Parallel()
+	// The largest question that is taken has room for its data in the answer, whatever its id is.
+	id, data := strings.Repeat("\x01", MaxActionID), `"`+strings.Repeat("<", MaxActionData-2)+`"`
+	escaped, _ := json.Marshal(id)
+	question := `{"action":"` + strings.Repeat("a", MaxActionName) + `","data":` + data + `,"id":` + string(escaped) + `}`
+	asked, err := DecodeAction([]byte(question))
+	if err != nil {
+		t.Fatalf("%d bytes: %v", len(question), err)
+	}
+	if text, err := Encode(DoneAction(asked, asked.Data)); err != nil || len(text) > MaxAction || !strings.Contains(string(text), data) {
+		t.Errorf("%v, %d bytes: %.100s", err, len(text), text)
+	}
 	big := json.RawMessage(`"` + strings.Repeat("a", MaxAction) + `"`)
 	text, err := Encode(DoneAction(&Action{Action: "echo", ID: "7"}, big))
 	if err != nil || len(text) > 1000 || !strings.Contains(string(text), `"too_large"`) || !strings.Contains(string(text), `"id":"7"`) {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"strings"
 	"unicode/utf8"
 )
@@ -119,7 +120,8 @@ func deepAction(text []byte, err error) error {
 		return err
 	}
 	name, id := f.names()
-	return &BadAction{Action: name, ID: id, Code: CodeTooLarge, Err: err}
+	return &BadAction{Action: name, ID: id, Code: CodeTooLarge, Err: err,
+		Advice: fmt.Sprintf("the data are nested too deep: %d levels are allowed", maxDepth-1)}
 }
 
 // outline is an object without what stands deeper than its members: these are 0. It is
