@@ -44,6 +44,7 @@ func (t *Tunnel) rewire(spec Spec) (old *wiring, err error) {
 	old = t.wired.Swap(w)
 
 	kept, relink := t.keepsURL(&old.spec, &spec), linksAnew(&old.spec, &spec)
+	relink = relink || t.refused && old.spec.Token != spec.Token
 	if kept {
 		t.leg.wire(t.dialer(w)) // the next connection's; this one goes on unless it must not
 	} else {
@@ -81,7 +82,12 @@ func sameBackend(a, b *Spec) bool {
 // linksAnew reports whether a connection for the one Spec is none for the other. The
 // built-in relay asks for nothing of a Spec.
 func linksAnew(a, b *Spec) bool {
-	return !b.BuiltIn() && (a.Token != b.Token || !a.RootCAs.Equal(b.RootCAs))
+	if b.BuiltIn() {
+		return false
+	}
+	// What a file had in it then and has now is the link's to know.
+	renewed := a.TokenFile != "" && a.TokenFile == b.TokenFile
+	return a.Token != b.Token && !renewed || !a.RootCAs.Equal(b.RootCAs)
 }
 
 // OpenStopped is Open for a tunnel that waits for its Start. Its first event is the

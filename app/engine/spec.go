@@ -29,6 +29,9 @@ type Spec struct {
 	Profile string
 	// Token is the bearer token for Backend; "" for none. Never logged.
 	Token string
+	// TokenFile is where Token was read; "" if in no file. It is read again for every
+	// connection, so that the tunnel outlives a token that is renewed there.
+	TokenFile string
 	// HostHeader is what the local service sees as Host; "" is forwarder.HostLocal.
 	HostHeader forwarder.HostHeader
 	// Timeout is how long the local service may take to begin its answer;

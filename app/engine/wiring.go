@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 
 	"culvert/app/capture"
+	"culvert/app/config"
 	"culvert/app/forwarder"
 	"culvert/app/link"
 	"culvert/app/session"
@@ -133,6 +134,9 @@ func (t *Tunnel) linkConfig(w *wiring, backend *url.URL, token string) *link.Con
 		Backend: backend, Token: token,
 		Owner: t.engine.owner, RootCAs: w.spec.RootCAs, Handler: t.serve,
 		Agent: version.Agent(), Logger: w.log,
+	}
+	if file := w.spec.TokenFile; file != "" && !w.spec.BuiltIn() {
+		cfg.TokenSource = func() (string, error) { return config.ReadTokenAgain(file) }
 	}
 	if w.spec.gateway() {
 		cfg.AnswerTimeout = MaxGatewayTimeout

@@ -34,11 +34,14 @@ func (c *Config) DialClient(ctx context.Context) (*Client, error) {
 	}
 	cl := &Client{cfg: c, done: make(chan struct{})}
 	challenge := ""
-	var err error
-	// Without a subprotocol all messages are text, with every backend.
-	cl.ws, err = c.open(ctx, nil, func(_ *websocket.Conn, asked string) error {
-		challenge = asked
-		return nil
+	err := c.withToken(func(token string) error {
+		var err error
+		// Without a subprotocol all messages are text, with every backend.
+		cl.ws, err = c.open(ctx, token, nil, func(_ *websocket.Conn, asked string) error {
+			challenge = asked
+			return nil
+		})
+		return err
 	})
 	if err != nil {
 		return nil, err

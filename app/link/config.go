@@ -15,8 +15,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"golang.org/x/net/http/httpguts"
-
 	"culvert/backend/tunnel"
 	"culvert/backend/wire"
 )
@@ -29,6 +27,10 @@ type Config struct {
 	Backend *url.URL
 	// Token is sent as bearer token when connecting; "" for none.
 	Token string
+	// TokenSource, if any, gives the token as it is now; "" if it is what it was. It is
+	// asked before every connection, since tokens are renewed, and Token is what counts
+	// until it has given one. If it fails, the latest one is shown again.
+	TokenSource func() (string, error)
 	// Owner is what tunnel names belong to without a token; may be zero.
 	Owner tunnel.OwnerKey
 	// RootCAs are the trusted roots; nil means the system's.
@@ -54,6 +56,7 @@ type Config struct {
 	// after 29 s, and 5 min on a relay.
 	AnswerTimeout time.Duration
 
+	tokens     tokens
 	board      board // what the session's connections have in common
 	packer     wire.Packer
 	blobOnce   sync.Once
@@ -108,8 +111,8 @@ func ValidateBackend(backend *url.URL, token string) error {
 	case u.Fragment != "":
 		return fmt.Errorf("backend %s: a fragment (# and what follows) means nothing there", addressOf(u))
 	}
-	if len(token) > maxTokenLen || !httpguts.ValidHeaderFieldValue(token) {
-		return errors.New("the token is no token: it is too long, or has control characters or line breaks in it")
+	if !validToken(token) {
+		return errNoToken
 	}
 	return nil
 }

@@ -33,9 +33,12 @@ func (c *Config) Dial(ctx context.Context, h Hello) (*Link, error) {
 		return nil, err
 	}
 	var l *Link
-	_, err := c.open(ctx, c.subprotocols(), func(ws *websocket.Conn, challenge string) error {
-		l = newLink(c, ws)
-		return l.greet(h, challenge)
+	err := c.withToken(func(token string) error {
+		_, err := c.open(ctx, token, c.subprotocols(), func(ws *websocket.Conn, challenge string) error {
+			l = newLink(c, ws)
+			return l.greet(h, challenge)
+		})
+		return err
 	})
 	if err != nil {
 		return nil, err
@@ -50,7 +53,7 @@ func (c *Config) TryUpgrade(ctx context.Context) error {
 	if err := ValidateBackend(c.Backend, c.Token); err != nil {
 		return err
 	}
-	ws, err := c.open(ctx, c.subprotocols(), func(*websocket.Conn, string) error { return nil })
+	ws, err := c.open(ctx, c.freshToken(), c.subprotocols(), func(*websocket.Conn, string) error { return nil })
 	if err == nil {
 		goodbye(ws)
 	}
@@ -67,9 +70,9 @@ func (c *Config) subprotocols() []string {
 
 // open gets a WebSocket that offers subprotocols, and greets on it; challenge is what
 // the backend wants an owner to sign.
-func (c *Config) open(ctx context.Context, subprotocols []string, greet func(ws *websocket.Conn, challenge string) error) (*websocket.Conn, error) {
+func (c *Config) open(ctx context.Context, token string, subprotocols []string, greet func(ws *websocket.Conn, challenge string) error) (*websocket.Conn, error) {
 	to := c.address()
-	d := &dialer{config: c, target: to}
+	d := &dialer{config: c, target: to, token: token}
 	// gorilla keeps to deadlines, but does not notice a context that ends early.
 	stop := context.AfterFunc(ctx, d.close)
 	defer stop()
@@ -107,6 +110,7 @@ const (
 type dialer struct {
 	config *Config
 	target *url.URL
+	token  string
 	conn   closer
 	// challenge is what the backend wants an owner to sign, once it has answered.
 	challenge string
@@ -133,8 +137,8 @@ func (d *dialer) upgrade(ctx context.Context, subprotocols []string) (*websocket
 		wd.WriteBufferSize, wd.WriteBufferPool = mux.BufferSize, &sync.Pool{}
 	}
 	header := http.Header{}
-	if c.Token != "" {
-		header.Set("Authorization", "Bearer "+c.Token)
+	if d.token != "" {
+		header.Set("Authorization", "Bearer "+d.token)
 	}
 	if c.Agent != "" {
 		header.Set("User-Agent", c.Agent)

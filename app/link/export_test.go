@@ -61,3 +61,36 @@ func HalfOpen(t *testing.T, scheme string, form2 bool) *Config {
 		},
 	}
 }
+
+// InMemory serves on a listener that needs no network, and gives a configuration that
+// connects to it.
+func InMemory(t *testing.T, serve func(net.Listener)) *Config {
+	t.Helper()
+	ln := newPipeListener()
+	var serving sync.WaitGroup
+	serving.Go(func() { serve(addressed{ln}) })
+	t.Cleanup(func() {
+		_ = ln.Close()
+		serving.Wait()
+	})
+	return &Config{Backend: &url.URL{Scheme: "http", Host: "backend.test"}, Handler: echo, dial: ln.dial}
+}
+
+// addressed gives the connections of a listener a network address.
+type addressed struct{ net.Listener }
+
+func (l addressed) Accept() (net.Conn, error) {
+	conn, err := l.Listener.Accept()
+	if err != nil {
+		return nil, err
+	}
+	return addressedConn{conn, l.Addr()}, nil
+}
+
+type addressedConn struct {
+	net.Conn
+	addr net.Addr
+}
+
+func (c addressedConn) RemoteAddr() net.Addr { return c.addr }
+func (c addressedConn) LocalAddr() net.Addr  { return c.addr }

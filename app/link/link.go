@@ -237,7 +237,7 @@ func (l *Link) Run(ctx context.Context) error {
 	l.mu.Unlock()
 	switch {
 	case refusal != nil:
-		return refusal
+		return l.ended(refusal)
 	case ctx.Err() != nil:
 		return ctx.Err()
 	}

@@ -37,7 +37,7 @@ func (v *supervisor) onEvent(e Event) {
 	if stale {
 		v.startDial()
 	}
-	if at := v.current.replaceAt; !at.IsZero() && v.dial == nil && !v.s.cfg.wall().Before(at) {
+	if at := v.current.replaceAt; !at.IsZero() && v.dial == nil && !v.s.cfg.wall().Before(at) && !v.current.wantsToken() {
 		v.startDial() // came due during sleep
 	}
 	v.startProbe(e)

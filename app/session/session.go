@@ -30,6 +30,9 @@ type Link interface {
 	// Probe asks for a sign of life. It fails if there is none before ctx ends,
 	// with an error that wraps errors.ErrUnsupported if silence proves nothing.
 	Probe(ctx context.Context) error
+	// Renewed reports whether a new connection would show a token that the backend has
+	// not judged yet.
+	Renewed() bool
 	// GoingAway is closed once the backend has said that it will end the connection.
 	GoingAway() <-chan struct{}
 	// Close ends the connection, and with it Run, without waiting.

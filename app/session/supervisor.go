@@ -19,6 +19,10 @@ const maxDraining = 2
 // they have greeted on the new one, and the greeting may be read second.
 const successorGrace = 500 * time.Millisecond
 
+// renewInterval is how often it is looked whether there is a new token, while the end of
+// the one in use is near.
+const renewInterval = 5 * time.Second
+
 // retryMargin spreads out those who were told the same time to wait.
 const retryMargin = time.Second
 
@@ -64,6 +68,11 @@ type liveLink struct {
 	// replaceAt is when a successor is due, by the wall clock, which goes on
 	// while the machine sleeps; zero if never.
 	replaceAt time.Time
+	// from and end are its life, by the wall clock; end is zero if it has none.
+	from, end time.Time
+	// lasts: as things are, a successor would have to end when this one does, because
+	// both end with the same token.
+	lasts bool
 	// leaving: the backend has said that it goes away.
 	leaving bool
 }
@@ -141,9 +150,12 @@ func (v *supervisor) run() error {
 }
 
 func (v *supervisor) onTimer() {
-	if v.dial == nil {
+	switch {
+	case v.dial == nil && v.current != nil && !v.current.leaving && v.current.wantsToken():
+		v.timer.Reset(renewInterval)
+	case v.dial == nil:
 		v.startDial()
-	} else if v.current == nil {
+	case v.current == nil:
 		v.reconnectIn(0, v.cause)
 	}
 }
@@ -185,9 +197,13 @@ func (v *supervisor) onDialed(r dialResult) *wire.Error {
 	if v.current != nil {
 		v.s.cfg.Logger.Warn("no successor for the connection yet; it goes on serving",
 			"error", r.err, "permanent", refusal != nil)
-		if refusal == nil {
+		switch {
+		case refusal == nil:
 			v.failures++
 			v.timer.Reset(v.wait(r.err))
+		case refusal.Code == wire.CodeUnauthorized:
+			v.current.lasts = true // until somebody has renewed the token
+			v.timer.Reset(renewInterval)
 		}
 		return nil
 	}
@@ -205,7 +221,7 @@ func (v *supervisor) onDialed(r dialResult) *wire.Error {
 // adopt makes l the current link and lets the one before finish its requests.
 func (v *supervisor) adopt(l Link) {
 	v.timer.Stop()
-	old := v.current
+	old, before := v.current, v.latest // which may have ended a moment ago
 	ctx, cancel := context.WithCancel(v.ctx)
 	cur := &liveLink{Link: l, cancel: cancel, est: l.Established(), since: time.Now()}
 	v.current, v.latest, v.verdict, v.cause = cur, cur, nil, nil
@@ -225,12 +241,17 @@ func (v *supervisor) adopt(l Link) {
 	if age := time.Duration(cur.est.MaxAgeMS) * time.Millisecond; age > 0 && cur.resumable() {
 		// 2 hours, API Gateway's limit, make 1 h 45 min to 1 h 50 min.
 		life := age - age/12 - v.s.cfg.Jitter(age/24+1)
-		if life < v.s.cfg.StableAfter {
+		cur.from = v.s.cfg.wall()
+		cur.end = cur.from.Add(age)
+		cur.lasts = before != nil && cur.endsWith(before)
+		if cur.lasts {
+			life = min(life, renewInterval) // to look whether there is a new token
+		} else if life < v.s.cfg.StableAfter {
 			// A backend that lets nothing live must not make the agent dial in a loop.
 			v.failures++
 			life = max(life, v.s.backoff.wait(v.failures))
 		}
-		cur.replaceAt = v.s.cfg.wall().Add(life)
+		cur.replaceAt = cur.from.Add(life)
 		v.timer.Reset(life)
 	}
 	if old != nil {
@@ -359,6 +380,17 @@ func (v *supervisor) dialAtOnce() {
 func (l *liveLink) resumable() bool {
 	return l.est.Resume != "" && slices.Contains(l.est.Capabilities, wire.CapResume)
 }
+
+// endsWith: coming after old has gained nothing. A connection whose age is limited gains
+// what has passed since old began; one that ends with its token gains nothing, but for
+// what was lost on the way.
+func (l *liveLink) endsWith(old *liveLink) bool {
+	passed := l.from.Sub(old.from)
+	return !old.end.IsZero() && passed > 2*renewInterval && l.end.Sub(old.end) < passed/2
+}
+
+// wantsToken: there is no use in a successor before there is another token.
+func (l *liveLink) wantsToken() bool { return l.lasts && !l.Renewed() }
 
 // permanent gives the refusal in err for which trying again is pointless, or nil.
 func permanent(err error) *wire.Error {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -26,6 +27,8 @@ type fakeLink struct {
 	idle  chan struct{} // closed: Drain returns
 	going chan struct{}
 	probe chan error // what Probe returns; empty: silence
+
+	renewed atomic.Bool
 
 	mu      sync.Mutex
 	probes  int
@@ -79,6 +82,8 @@ func (l *fakeLink) Probe(ctx context.Context) error {
 		return ctx.Err()
 	}
 }
+
+func (l *fakeLink) Renewed() bool { return l.renewed.Load() }
 
 func (l *fakeLink) GoingAway() <-chan struct{} { return l.going }
 

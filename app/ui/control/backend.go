@@ -17,9 +17,10 @@ import (
 
 // backend is where a tunnel leads.
 type backend struct {
-	URL     *url.URL // nil: the built-in relay
-	Token   string
-	RootCAs *x509.CertPool // nil: the system's
+	URL       *url.URL // nil: the built-in relay
+	Token     string
+	TokenFile string         // where Token was read; "" if in no file
+	RootCAs   *x509.CertPool // nil: the system's
 }
 
 // backend is what a profile means now. A name that is a URL stands for itself: that is
@@ -39,7 +40,7 @@ func (c *Control) backend(ctx context.Context, name string) (backend, error) {
 	if !ok {
 		return backend{}, fmt.Errorf("there is no backend called %q any more: choose another one for this tunnel", name)
 	}
-	b := backend{URL: p.Backend.URL}
+	b := backend{URL: p.Backend.URL, TokenFile: p.TokenFile}
 	var err error
 	if b.Token, err = c.token(ctx, name, p); err != nil {
 		return backend{}, fmt.Errorf("backend %q: %w", name, err)

@@ -49,12 +49,17 @@ func TestBackendOfAProfile(t *testing.T) {
 			if (err == nil) != (tt.says == "") || err != nil && !strings.Contains(err.Error(), tt.says) {
 				t.Fatalf("it says %v, want something about %q", err, tt.says)
 			}
-			if err == nil && (b.URL == nil || b.URL.Host != "relay.example" || b.Token != tt.token) {
+			if err == nil && (b.URL == nil || b.URL.Host != "relay.example" || b.Token != tt.token || (b.TokenFile != "") != (tt.file != "" && tt.token != "")) {
 				t.Errorf("the backend is %v with token %q", b.URL, b.Token)
 			}
 			// Whoever cannot have the one that was chosen must not get another.
 			if _, openErr := h.Open(t.Context(), "3001", false); (openErr == nil) != (err == nil) {
 				t.Errorf("opening a tunnel says %v", openErr)
+			}
+			for _, tun := range h.engine.Tunnels() {
+				if tun.Spec().TokenFile != b.TokenFile {
+					t.Errorf("the tunnel's token is read again in %q", tun.Spec().TokenFile)
+				}
 			}
 		})
 	}

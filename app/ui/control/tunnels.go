@@ -100,7 +100,7 @@ func (c *Control) spec(ctx context.Context, to target.Target, w model.Wish) (eng
 func (c *Control) specWith(b backend, to target.Target, w model.Wish) engine.Spec {
 	defaults := c.Config().Defaults
 	return engine.Spec{
-		Target: to, Name: w.Name, Profile: w.Profile, Backend: b.URL, Token: b.Token, RootCAs: b.RootCAs,
+		Target: to, Name: w.Name, Profile: w.Profile, Backend: b.URL, Token: b.Token, TokenFile: b.TokenFile, RootCAs: b.RootCAs,
 		HostHeader: forwarder.HostHeader(cmp.Or(w.HostHeader, defaults.HostHeader)),
 		Timeout:    cmp.Or(w.Timeout, time.Duration(defaults.Timeout)),
 	}
