@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"culvert/app/discover"
+	"culvert/app/share"
 	"culvert/app/ui/model"
 	"culvert/app/ui/words"
 )
@@ -31,7 +32,7 @@ func (w *Window) lessonFor(tunnels []model.Tunnel, backend model.Backend) (title
 	if w.search.on {
 		return w.searchLesson()
 	}
-	url, seen := "", 0
+	url, roots, seen := "", "", 0
 	for _, t := range tunnels {
 		if w.scope == "" || w.scope == t.Key {
 			seen += t.Requests
@@ -39,7 +40,7 @@ func (w *Window) lessonFor(tunnels []model.Tunnel, backend model.Backend) (title
 	}
 	for _, t := range tunnels {
 		if t.State == model.Online && (w.scope == "" || w.scope == t.Key) {
-			url = t.URL
+			url, roots = t.URL, w.cfg.Controller.Config().Profiles[t.Profile].CAFile
 			break
 		}
 	}
@@ -62,7 +63,11 @@ func (w *Window) lessonFor(tunnels []model.Tunnel, backend model.Backend) (title
 	default:
 		text = words.T("Open the URL in any browser, or send the first request from a terminal:")
 	}
-	return words.T("No requests yet"), text, "curl " + strings.TrimSuffix(url, "/") + "/"
+	command = "curl " + strings.TrimSuffix(url, "/") + "/"
+	if roots != "" && strings.HasPrefix(url, "https:") {
+		command += " --cacert " + share.Word(roots)
+	}
+	return words.T("No requests yet"), text, command
 }
 
 func (w *Window) searchLesson() (title, text, command string) {

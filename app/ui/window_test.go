@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"culvert/app/config"
 	"culvert/app/ui/look"
 	"culvert/app/ui/model"
 
@@ -208,6 +209,22 @@ func TestOpenPrefersAnAddressOfItsOwn(t *testing.T) {
 	s.settle()
 	if diff := gocmp.Diff([]string{"http://shop.localhost:4000"}, s.opened); diff != "" || s.clipboard.text != "http://127.0.0.1:4000/shop" {
 		t.Errorf("copied %q, opened (-want +got):\n%s", s.clipboard.text, diff)
+	}
+}
+
+// What is copied works with a certificate of one's own making.
+func TestFirstRequestTrustsTheProfile(t *testing.T) {
+	s := newStage(t, wide)
+	s.reconfigure(func(c *config.Config) { c.Profiles = map[string]config.Profile{"work": {CAFile: "/etc/my ca.pem"}} })
+	s.cfg.Store.PutTunnel(model.Tunnel{Key: "1", Name: "shop", Profile: "work", State: model.Online, URL: "https://tunnel.example.com/shop"})
+	s.settle()
+	if got := s.noRequests.Command(); got != "curl https://tunnel.example.com/shop/ --cacert '/etc/my ca.pem'" {
+		t.Errorf("the command to copy is %q", got)
+	}
+	s.cfg.Store.PutTunnel(model.Tunnel{Key: "1", Name: "shop", Profile: "work", State: model.Online, URL: "http://tunnel.example.com/shop"})
+	s.settle()
+	if got := s.noRequests.Command(); got != "curl http://tunnel.example.com/shop/" {
+		t.Errorf("without TLS the command to copy is %q", got)
 	}
 }
 

@@ -80,7 +80,10 @@ func (c *Control) NoticeWay(ctx context.Context) model.NoticeWay {
 		}
 		base := *spec.Backend
 		base.Path, base.RawQuery = "/_culvert/notify/user", ""
-		return model.NoticeWay{URL: base.String(), User: c.user(spec.Token), Token: spec.Token != ""}
+		p := c.Config().Profiles[spec.Profile]
+		return model.NoticeWay{
+			URL: base.String(), User: c.user(spec.Token), Token: spec.Token != "", TokenFile: p.TokenFile, CAFile: p.CAFile,
+		}
 	}
 	return way
 }

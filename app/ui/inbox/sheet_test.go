@@ -210,6 +210,18 @@ func TestLessonsAreSafeToPaste(t *testing.T) {
 			t.Errorf("for %q it says\n%s, want\n%s", user, got, w)
 		}
 	}
+	for want, way := range map[string]model.NoticeWay{
+		`curl https://x.test/n --cacert /etc/ca.pem -H 'Content-Type: application/json' -H "Authorization: Bearer $(cat /etc/token)" -d '{"userId":"ann","data":"Hello"}'`: {
+			URL: "https://x.test/n", User: "ann", Token: true, TokenFile: "/etc/token", CAFile: "/etc/ca.pem"},
+		`curl https://x.test/n --cacert '/my $(x)' -H 'Content-Type: application/json' -H "Authorization: Bearer $(cat '/my "token')" -d '{"userId":"ann","data":"Hello"}'`: {
+			URL: "https://x.test/n", User: "ann", Token: true, TokenFile: `/my "token`, CAFile: "/my $(x)"},
+		`curl https://x.test/n -H 'Content-Type: application/json' -H "Authorization: Bearer $CULVERT_TOKEN" -d '{"userId":"ann","data":"Hello"}'`: {
+			URL: "https://x.test/n", User: "ann", Token: true},
+	} {
+		if got := shellLine(way); got != want {
+			t.Errorf("it says\n%s, want\n%s", got, want)
+		}
+	}
 }
 
 func BenchmarkOpen(b *testing.B) {

@@ -3,6 +3,7 @@ package inbox
 import (
 	"strings"
 
+	"culvert/app/share"
 	"culvert/app/ui/model"
 	"culvert/app/ui/words"
 )
@@ -36,9 +37,16 @@ func lessonOf(way model.NoticeWay) (title, text, command string) {
 // shellLine is a line for a shell.
 func shellLine(way model.NoticeWay) string {
 	var b strings.Builder
-	b.WriteString("curl " + way.URL + " -H 'Content-Type: application/json'")
-	if way.Token {
-		b.WriteString(` -H "Authorization: Bearer $TOKEN"`)
+	b.WriteString("curl " + way.URL)
+	if way.CAFile != "" {
+		b.WriteString(" --cacert " + share.Word(way.CAFile))
+	}
+	b.WriteString(" -H 'Content-Type: application/json'")
+	switch {
+	case way.Token && way.TokenFile != "":
+		b.WriteString(` -H "Authorization: Bearer $(cat ` + share.Word(way.TokenFile) + `)"`)
+	case way.Token: // it is kept where no shell finds it
+		b.WriteString(` -H "Authorization: Bearer $CULVERT_TOKEN"`)
 	}
 	b.WriteString(" -d '" + body(way) + "'")
 	return b.String()

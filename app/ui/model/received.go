@@ -38,6 +38,9 @@ type NoticeWay struct {
 	Queue bool
 	User  string // the user's ID, "" if it is not known
 	Token bool   // the sender needs one
+	// TokenFile holds one, and CAFile what the relay's certificate is checked with; ""
+	// if there is no such file.
+	TokenFile, CAFile string
 }
 
 // SetReceived says which notices there are, newest first. The Store keeps the slice.
