@@ -35,9 +35,9 @@ func newNoticesPage(s *Sheet) *noticesPage {
 		func(n *config.Notices) *bool { return &n.Restored })
 	add(words.T("The first request"), words.T("Somebody has opened the URL of a tunnel for the first time."),
 		func(n *config.Notices) *bool { return &n.FirstRequest })
-	add(words.T("Messages and notices"), words.T("Such as that it is about to be restarted, and notices that somebody has sent to you."),
+	add(words.T("Messages and notices"), words.T("Such as that the backend is about to be restarted, and notices that somebody has sent to you."),
 		func(n *config.Notices) *bool { return &n.Messages })
-	p.page = form.NewPage(form.NewSection(words.T("Notices"), words.T("What the desktop tells you about while the window is closed."), options...))
+	p.page = form.NewPage(form.NewSection(words.T("Notices"), words.T("What the desktop tells you about while you do not look at the window."), options...))
 	for _, k := range p.kinds {
 		p.page.Reach(k.on)
 	}
