@@ -56,17 +56,16 @@ func (e *NoUpgradeError) Error() string {
 
 func (e *NoUpgradeError) Unwrap() error { return websocket.ErrBadHandshake }
 
-// throttledError is a refusal for now.
-type throttledError struct {
-	refusal *wire.Error
-	after   time.Duration
+// laterError is a refusal for now.
+type laterError struct {
+	error
+	after time.Duration
 }
 
-func (e *throttledError) Error() string { return e.refusal.Error() }
-func (e *throttledError) Unwrap() error { return e.refusal }
+func (e *laterError) Unwrap() error { return e.error }
 
 // RetryAfter is how long the backend wants to be left alone.
-func (e *throttledError) RetryAfter() time.Duration { return e.after }
+func (e *laterError) RetryAfter() time.Duration { return e.after }
 
 const (
 	defaultRetryAfter = 5 * time.Second
@@ -127,6 +126,19 @@ func explain(err error, to *url.URL, limit time.Duration) error {
 
 // refusedUpgrade makes an error of an HTTP answer that is no WebSocket.
 func refusedUpgrade(resp *http.Response, to *url.URL) error {
+	err := whyNoUpgrade(resp, to)
+	after, told := retryAfter(resp.Header)
+	var refusal *wire.Error
+	switch {
+	case errors.As(err, &refusal) && refusal.Code == wire.CodeThrottled && !told:
+		return &laterError{err, defaultRetryAfter}
+	case refusal != nil && refusal.Code == wire.CodeThrottled, resp.StatusCode == http.StatusServiceUnavailable && told:
+		return &laterError{err, after}
+	}
+	return err
+}
+
+func whyNoUpgrade(resp *http.Response, to *url.URL) error {
 	body, _ := io.ReadAll(io.LimitReader(resp.Body, 4<<10))
 	host := hostPort(to)
 	code, message := errorBody(body)
@@ -148,11 +160,7 @@ func refusedUpgrade(resp *http.Response, to *url.URL) error {
 		if message == "" {
 			message = fmt.Sprintf("%s refused the connection (%s)", host, code)
 		}
-		refusal := &wire.Error{Code: code, Message: message}
-		if code == wire.CodeThrottled {
-			return &throttledError{refusal, retryAfter(resp.Header)}
-		}
-		return refusal
+		return &wire.Error{Code: code, Message: message}
 	}
 	media, _, _ := mime.ParseMediaType(resp.Header.Get("Content-Type"))
 	status := strconv.Itoa(resp.StatusCode)
@@ -192,12 +200,13 @@ func errorBody(body []byte) (wire.ErrorCode, string) {
 	return b.Error.Code, printable(b.Error.Message)
 }
 
-func retryAfter(h http.Header) time.Duration {
+// retryAfter reads the header of this name, where it is a number of seconds.
+func retryAfter(h http.Header) (after time.Duration, told bool) {
 	s, err := strconv.Atoi(h.Get("Retry-After"))
 	if err != nil || s < 0 {
-		return defaultRetryAfter
+		return 0, false
 	}
-	return min(time.Duration(s)*time.Second, maxRetryAfter)
+	return time.Duration(min(s, int(maxRetryAfter/time.Second))) * time.Second, true
 }
 
 // lostError says how an established connection ended.

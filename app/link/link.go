@@ -192,7 +192,7 @@ func refusalOf(m *wire.ErrorMessage) error {
 	}
 	refusal := &wire.Error{Code: m.Code, Message: text}
 	if m.Code == wire.CodeThrottled {
-		return &throttledError{refusal, defaultRetryAfter}
+		return &laterError{refusal, defaultRetryAfter}
 	}
 	return refusal
 }
