@@ -21,8 +21,9 @@ type Client struct {
 	write sync.Mutex
 	done  chan struct{} // closed when nothing is read any more
 
-	mu     sync.Mutex
-	reason error // why the connection ended; set before done is closed
+	mu       sync.Mutex
+	answered bool  // some action was
+	reason   error // why the connection ended; set before done is closed
 }
 
 // DialClient connects without asking for a tunnel. The token, if there is one, says who
@@ -88,9 +89,23 @@ func (cl *Client) Ask(ctx context.Context, action string, data any) (json.RawMes
 	if errors.Is(err, errEnded) {
 		cl.mu.Lock()
 		defer cl.mu.Unlock()
+		if !cl.answered {
+			return nil, unanswered(cl.reason)
+		}
 		return nil, cl.reason
 	}
 	return result, err
+}
+
+// unanswered adds a guess to why a connection ended on which no answer has ever come,
+// unless the reason is known better.
+func unanswered(reason error) error {
+	var refusal *wire.Error
+	if errors.As(reason, &refusal) || errors.Is(reason, ErrSilent) ||
+		websocket.IsCloseError(errors.Unwrap(reason), websocket.CloseGoingAway, websocket.CloseServiceRestart, websocket.CloseTryAgainLater) {
+		return reason
+	}
+	return &dialError{reason.Error() + ": it may be an older one that knows no actions: update it", reason}
 }
 
 // Close ends the connection.
@@ -144,6 +159,9 @@ func (cl *Client) onMessage(text []byte) {
 	}
 	switch m := message.(type) {
 	case *wire.ActionAnswer:
+		cl.mu.Lock()
+		cl.answered = true
+		cl.mu.Unlock()
 		if !cl.asked.take(m) {
 			log.Debug("answer to an action that nobody waits for ignored", "action", printable(m.Action))
 		}

@@ -65,7 +65,13 @@ func (b *clientBackend) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		var m struct{ Action, ID string }
 		_ = json.Unmarshal(text, &m)
 		for answer := range strings.Lines(b.answers[m.Action]) {
-			if answer = strings.TrimSpace(answer); answer == "CLOSE" {
+			switch answer = strings.TrimSpace(answer); answer {
+			case "BREAK":
+				return
+			case "RESTART":
+				_ = ws.WriteControl(websocket.CloseMessage, websocket.FormatCloseMessage(websocket.CloseGoingAway, ""), time.Now().Add(time.Second))
+				return
+			case "CLOSE":
 				_ = ws.WriteControl(websocket.CloseMessage, websocket.FormatCloseMessage(1008, "enough"), time.Now().Add(time.Second))
 				return
 			}
@@ -222,6 +228,41 @@ func TestClientsEnd(t *testing.T) {
 	}
 	if _, err := (&Config{Backend: &url.URL{Scheme: "ftp", Host: "x"}}).DialClient(t.Context()); err == nil {
 		t.Error("a backend of another kind is dialled")
+	}
+}
+
+// TestClientOfAnOlderBackend is told that it may be one if nothing has ever been answered,
+// and no better reason is known.
+func TestClientOfAnOlderBackend(t *testing.T) {
+	t.Parallel()
+	owner, err := tunnel.NewOwnerKey()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, tt := range map[string]struct {
+		authorize, echo string
+		owner           tunnel.OwnerKey
+		says            string
+		older           bool
+	}{
+		"at authorize":    {authorize: "BREAK", owner: owner, says: "broke off: it may be", older: true},
+		"at the question": {echo: "BREAK", says: "broke off: it may be", older: true},
+		"with a reason":   {echo: "CLOSE", says: "enough: it may be", older: true},
+		"answered before": {authorize: authorized, echo: "BREAK", owner: owner, says: "broke off"},
+		"restarts":        {echo: "RESTART", says: "stops or restarts"},
+		"refuses":         {echo: `{"type":"error","code":"unauthorized","message":"the token was revoked"}` + "\nBREAK", says: "revoked"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := newClientBackend(t, &clientBackend{answers: map[string]string{"authorize": tt.authorize, "echo": tt.echo}})
+			c, err := b.client(t, &Config{Owner: tt.owner})
+			if err == nil {
+				_, err = c.Ask(t.Context(), "echo", nil)
+			}
+			if err == nil || !strings.Contains(err.Error(), tt.says) || strings.HasSuffix(err.Error(), "knows no actions: update it") != tt.older {
+				t.Errorf("error %v", err)
+			}
+		})
 	}
 }
 
