@@ -4,6 +4,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"strings"
 	"testing"
 	"time"
 
@@ -110,6 +111,12 @@ func TestTokenGoesWhereItBelongs(t *testing.T) {
 			}
 			if backend != c.backend || spec.Token != c.token || len(notices) != c.notices {
 				t.Errorf("backend %q, token %q, notices %q", backend, spec.Token, notices)
+			}
+			// What was in a file is read there again, and nothing else is.
+			reads, err := os.ReadFile(spec.TokenFile)
+			inFile := c.token == "file" || c.token == "home"
+			if inFile != (spec.TokenFile != "") || inFile && (err != nil || strings.TrimSpace(string(reads)) != c.token) {
+				t.Errorf("the token is read again in %q: %v", spec.TokenFile, err)
 			}
 		})
 	}
