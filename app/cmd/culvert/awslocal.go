@@ -18,6 +18,7 @@ import (
 
 	"culvert/app/config"
 	"culvert/app/console"
+	"culvert/app/share"
 	"culvert/backend/auth"
 	"culvert/backend/awslocal"
 	"culvert/backend/awslocal/chaos"
@@ -131,7 +132,13 @@ func announce(w io.Writer, local *awslocal.Local) {
 	if q := local.Queues(); q.User != "" {
 		fmt.Fprintf(w, "notices for users come from the queue %s\nnotices for connections come from the queue %s\n", q.User, q.Connection)
 		fmt.Fprintf(w, "notices that failed go to %s and %s\n", q.UserDead, q.ConnectionDead)
+		fmt.Fprintf(w, "send one, with a user that culvert connections names: %s\n", firstNotice(q.User))
 	}
+}
+
+// firstNotice is a line for a shell that puts a notice into the queue of users.
+func firstNotice(queue string) string {
+	return "curl " + share.Word(queue) + ` -d Action=SendMessage --data-urlencode 'MessageBody={"userId":"USER","data":"Hello"}'`
 }
 
 // costs tells what was used.
@@ -157,15 +164,15 @@ func (c *awsLocalCmd) plan() (*awsLocalPlan, error) {
 		}
 	}
 	var err error
-	if p.config.DynamoDB, err = serviceURL("dynamodb", c.DynamoDB); err != nil {
+	if p.config.DynamoDB, err = serviceURL("dynamodb", c.DynamoDB, "such as http://127.0.0.1:8000"); err != nil {
 		return nil, err
 	}
-	if p.config.S3, err = serviceURL("s3", c.S3); err != nil {
+	if p.config.S3, err = serviceURL("s3", c.S3, "such as http://127.0.0.1:9000"); err != nil {
 		return nil, err
 	}
 	if c.SQS == "local" {
 		p.config.LocalSQS = true
-	} else if p.config.SQS, err = serviceURL("sqs", c.SQS); err != nil {
+	} else if p.config.SQS, err = serviceURL("sqs", c.SQS, "such as http://127.0.0.1:9324, or the word local"); err != nil {
 		return nil, err
 	}
 	if c.Chaos != "" {
@@ -244,17 +251,17 @@ func (c *awsLocalCmd) bootstrap() (string, error) {
 	return path, nil
 }
 
-// serviceURL reads the base URL of a service; empty is none.
-func serviceURL(flag, s string) (*url.URL, error) {
+// serviceURL reads the base URL of a service, such as the example; empty is none.
+func serviceURL(flag, s, example string) (*url.URL, error) {
 	if s == "" {
 		return nil, nil
 	}
 	u, err := url.Parse(s)
 	switch {
 	case err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Hostname() == "":
-		return nil, fmt.Errorf("--%s: want a URL such as http://127.0.0.1:8000", flag) // not quoted: it may hold a password
+		return nil, fmt.Errorf("--%s: want a URL %s", flag, example) // not quoted: it may hold a password
 	case u.User != nil || u.RawQuery != "" || u.Fragment != "" || u.Path != "" && u.Path != "/":
-		return nil, fmt.Errorf("--%s: want scheme and host only, such as http://127.0.0.1:8000", flag)
+		return nil, fmt.Errorf("--%s: want scheme and host only, %s", flag, example)
 	}
 	return u, nil
 }
@@ -263,7 +270,7 @@ func serviceURL(flag, s string) (*url.URL, error) {
 func (c *awsLocalCmd) explain(err error) error {
 	switch {
 	case errors.Is(err, awslocal.ErrNoSQS):
-		return fmt.Errorf("%w: start the server that --sqs names first, or leave --sqs out", err)
+		return fmt.Errorf("%w: start the server that --sqs names first (`make sqs` starts one), write --sqs local, or leave --sqs out", err)
 	case errors.Is(err, awslocal.ErrNoS3):
 		return fmt.Errorf("%w: start the server that --s3 names first, or leave --s3 out", err)
 	case errors.Is(err, syscall.EADDRINUSE):

@@ -66,7 +66,7 @@ func TestAWSLocalWithoutServers(t *testing.T) {
 			t.Errorf("%s: exit code %d", flag, code)
 		}
 		said := p.stderr.String()
-		if !strings.Contains(said, service+" at "+nobody+": nothing answers there") || !strings.Contains(said, "leave "+flag+" out") || strings.Contains(said, "DynamoDB") {
+		if !strings.Contains(said, service+" at "+nobody+": nothing answers there") || !strings.Contains(said, "leave "+flag+" out") || strings.Contains(said, "DynamoDB") || flag == "--sqs" && !strings.Contains(said, "`make sqs`") {
 			t.Errorf("%s: it says %q", flag, said)
 		}
 	}
@@ -156,6 +156,10 @@ func TestAWSLocalNotices(t *testing.T) {
 	if !strings.Contains(dead, queue+"-dead") || !strings.Contains(dead, "culvert-notify-connection-dead") {
 		t.Errorf("dead letters: %s", dead)
 	}
+	_, line, _ := strings.Cut(p.says(t, "send one"), "names: ")
+	if want := "curl " + queue + " -d Action=SendMessage "; !strings.HasPrefix(line, want) {
+		t.Errorf("the line to send one by is %q, want %s…", line, want)
+	}
 	conn, answer, err := websocket.DefaultDialer.DialContext(t.Context(), agents, nil)
 	if err != nil {
 		t.Fatal(err, answer)
@@ -179,6 +183,14 @@ func TestAWSLocalNotices(t *testing.T) {
 	}
 	if _, got, err := conn.ReadMessage(); err != nil || !strings.Contains(string(got), `"type":"notice"`) || !strings.Contains(string(got), `"data":"dinner"`) {
 		t.Errorf("got %s, %v", got, err)
+	}
+	if _, err := exec.LookPath("curl"); err == nil { // the line that was printed does the same
+		if said, err := exec.Command("sh", "-c", strings.Replace(line, "USER", "ann", 1)).CombinedOutput(); err != nil {
+			t.Fatalf("%v: %s", err, said)
+		}
+		if _, got, err := conn.ReadMessage(); err != nil || !strings.Contains(string(got), `"data":"Hello"`) {
+			t.Errorf("got %s, %v", got, err)
+		}
 	}
 	if err := p.cmd.Process.Signal(syscall.SIGTERM); err != nil {
 		t.Fatal(err)
