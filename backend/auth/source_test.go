@@ -263,6 +263,7 @@ func TestKidFloodInAnOutage(t *testing.T) {
 			t.Fatal(err)
 		}
 		provider.set(nil)
+		time.Sleep(time.Second)
 		forged := key("p256").tokenBy(t, "ES256", map[string]any{"kid": "made-up"}, ann)
 		for n := range 2 * fetchBurst {
 			if _, err := v.Verify(t.Context(), forged); !errors.Is(err, ErrNoKeys) {
