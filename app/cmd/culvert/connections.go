@@ -81,7 +81,7 @@ func (c *connectionsCmd) Run(out *output) error {
 	case context.Cause(ctx) == errSignal:
 		return nil
 	case err != nil:
-		return inFlags(err, a.token)
+		return inFlags(err, a.backend, a.token)
 	case c.JSON:
 		for _, one := range list.Connections {
 			if err := writeObject(out.stdout, one); err != nil {

@@ -119,7 +119,7 @@ func (c *httpCmd) Run(out *output) error {
 			switch {
 			case !ok:
 			case e.Status.State == session.Refused:
-				refused <- inFlags(e.Status.Cause, spec.Token) // once: nobody starts the tunnel again
+				refused <- inFlags(e.Status.Cause, spec.Backend, spec.Token) // once: nobody starts the tunnel again
 			case e.Status.State == session.Online:
 				once.Do(func() { close(online) })
 			}

@@ -48,7 +48,7 @@ func TestNoticesArePrinted(t *testing.T) {
 	notify(`{"userId":"ann","id":"n2","data":"hello"}`)
 
 	for _, want := range []event{
-		{"event": "notice", "id": "n1", "message": "failed [2J", "data": map[string]any{"title": "Build 7", "message": "failed\x1b[2J", "n": []any{1.0}}},
+		{"event": "notice", "id": "n1", "title": "Build 7", "message": "failed [2J", "data": map[string]any{"title": "Build 7", "message": "failed\x1b[2J", "n": []any{1.0}}},
 		{"event": "notice", "id": "n2", "message": "hello", "data": "hello"},
 	} {
 		got := program.next(t, "notice")

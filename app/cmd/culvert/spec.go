@@ -180,8 +180,9 @@ func blame(profile string, err error) error {
 
 // inFlags is a backend's refusal for who typed the command: it knows whether a token was
 // shown, and what the flag is called.
-func inFlags(err error, token string) error {
-	if token == "" && link.WantsToken(err) {
+func inFlags(err error, backend *url.URL, token string) error {
+	shown := token != "" || backend != nil && backend.RawQuery != "" // a WebSocket API's may hold one
+	if !shown && link.WantsToken(err) {
 		return link.ErrWantsToken
 	}
 	return err
