@@ -86,7 +86,7 @@ func TestCauseHasWords(t *testing.T) {
 		"silent":        {fmt.Errorf("the backend fell silent: %w", mux.ErrDead), false, "no sign of life from tunnel.example.com:8443", "毫无响应"},
 		"slow":          {fmt.Errorf("it did not answer: %w", context.DeadlineExceeded), false, "no sign of life", "毫无响应"},
 		"timed out":     {&net.OpError{Op: "read", Err: os.ErrDeadlineExceeded}, false, "no sign of life", "毫无响应"},
-		"after a sleep": {errors.New(silentCause + " after this machine slept"), false, "no sign of life", "毫无响应"},
+		"after a sleep": {fmt.Errorf("%w after this machine slept", link.ErrSilent), false, "no sign of life", "毫无响应"},
 		"refused":       {fmt.Errorf("dial: %w", syscall.ECONNREFUSED), false, "connection refused by tunnel.example.com:8443", "拒绝了连接"},
 		"unreachable":   {fmt.Errorf("dial: %w", syscall.ENETUNREACH), false, "no way leads to", "无法到达"},
 		"no such host":  {&net.DNSError{Name: "tunnel.example.com", IsNotFound: true}, false, "no host called tunnel.example.com:", "没有名为 tunnel.example.com 的主机"},
@@ -115,17 +115,5 @@ func TestCauseHasWords(t *testing.T) {
 	words.Set("en")
 	if got := cause(mux.ErrDead, nil, true); !strings.Contains(got, "the built-in relay") {
 		t.Errorf("of the built-in relay it says %q", got)
-	}
-}
-
-// What a session says by a text alone is still said so.
-func TestSilentCauseIsWhatTheSessionSays(t *testing.T) {
-	t.Parallel()
-	source, err := os.ReadFile(filepath.Join("..", "..", "session", "probe.go"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if !strings.Contains(string(source), `"`+silentCause) {
-		t.Errorf("package session does not say %q any more: look how it says so now", silentCause)
 	}
 }
