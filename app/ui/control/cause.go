@@ -115,15 +115,12 @@ func uncertain(err error, host string) string {
 // unanswered is a host that answers no more, or never did.
 func unanswered(err error, host string) string {
 	var slow net.Error
-	if errors.Is(err, mux.ErrDead) || errors.Is(err, context.DeadlineExceeded) || errors.As(err, &slow) && slow.Timeout() ||
-		strings.HasPrefix(err.Error(), silentCause) {
+	if errors.Is(err, link.ErrSilent) || errors.Is(err, mux.ErrDead) || errors.Is(err, context.DeadlineExceeded) ||
+		errors.As(err, &slow) && slow.Timeout() {
 		return words.T("no sign of life from %s: it does not answer, or the network carries nothing", host)
 	}
 	return ""
 }
-
-// silentCause is how a session's cause begins that wraps nothing else.
-const silentCause = "no sign of life from the backend"
 
 // The longer ones come first: a replacer takes the first that fits.
 var inSettings = strings.NewReplacer(
