@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -195,7 +196,10 @@ func echoed(ctx context.Context, whom asker) error {
 
 // version compares what the backend speaks.
 func (e *examination) version(context.Context) Check {
-	if e.met == nil || e.met.link == nil {
+	switch {
+	case e.known():
+		return Check{State: Skipped, Detail: "not known: there was no tunnel left for the test"}
+	case e.met == nil || e.met.link == nil:
 		return Check{State: Skipped, Detail: "the backend does not let this computer in"}
 	}
 	est := e.met.link.Established()
@@ -205,6 +209,9 @@ func (e *examination) version(context.Context) Check {
 	}
 	if est.Protocol > wire.ProtocolVersion {
 		return Check{State: Warn, Detail: name + ", which is newer than this program", Advice: "Update Culvert to use all that it offers."}
+	}
+	if !slices.Contains(est.Capabilities, wire.CapActions) {
+		return Check{State: Warn, Detail: name + ", an older one, which knows no actions and no notices", Advice: "Update the backend: tunnels work, but culvert connections and notices do not."}
 	}
 	return Check{State: OK, Detail: name}
 }

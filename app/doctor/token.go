@@ -77,8 +77,8 @@ func (e *examination) token(ctx context.Context) Check {
 	switch {
 	case refused:
 		return Check{State: Failed, Detail: "the backend does not accept it: " + tidy(e.met.refusal.Message), Advice: "Ask the backend's owner for a new one.", Refused: true}
-	case !accepted && e.met == nil:
-		return Check{State: Skipped, Detail: "the backend could not be asked; " + detail}
+	case !accepted && !e.known():
+		return Check{State: Skipped, Detail: "the backend has not looked at it; " + detail}
 	}
 	if e.takesNone(ctx) {
 		return Check{State: Skipped, Detail: "this backend takes none, and has not looked at yours"}
@@ -88,6 +88,12 @@ func (e *examination) token(ctx context.Context) Check {
 		result.State, result.Advice = Warn, "It ends soon: ask the backend's owner for a new one."
 	}
 	return result
+}
+
+// known reports whether a refusal was of somebody whose token had been accepted.
+func (e *examination) known() bool {
+	return e.met != nil && e.met.refusal != nil &&
+		(e.met.refusal.Code == wire.CodeTooManyTunnels || e.met.refusal.Code == wire.CodeNameTaken)
 }
 
 // takesNone reports whether the backend lets in whoever comes, so that what was shown to
