@@ -43,6 +43,8 @@ func (a *answering) start(t *testing.T) *url.URL {
 			_ = json.Unmarshal(text, &m)
 			answer := a.answers[m.Action]
 			switch {
+			case m.Type == "ready" && a.greets && a.answers == nil: // as before there were actions
+				answer = `{"type":"connection_established","connection_id":"c","tunnel_id":"t1","public_url":"http://x.test/t","protocol":2,"capabilities":["resume"]}`
 			case m.Type == "ready" && a.greets:
 				answer = `{"type":"connection_established","connection_id":"c","tunnel_id":"t1","public_url":"http://x.test/t","protocol":2,"capabilities":["resume","actions"]}`
 			case m.Type == "ready":
@@ -211,5 +213,19 @@ func TestLocalService(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+func TestOlderBackend(t *testing.T) {
+	t.Parallel()
+	for want, backend := range map[string]answering{
+		"warn": {greets: true},
+		"ok":   {greets: true, answers: map[string]string{"echo": echoes, "timestamp": tells(0)}},
+	} {
+		checks := examine(Backend{URL: backend.start(t)}).run(t.Context(), nil)
+		last := checks[len(checks)-1]
+		if last.ID != Version || states[last.State] != want || want == "warn" && (!strings.Contains(last.Detail, "no actions") || last.Advice == "") {
+			t.Errorf("%+v, want %s", last, want)
+		}
 	}
 }
