@@ -88,6 +88,9 @@ func (c *connectionsCmd) Run(out *output) error {
 				return err
 			}
 		}
+		if list.More {
+			fmt.Fprintf(out.stderr, "culvert connections: notice: there are more than these %d\n", len(list.Connections))
+		}
 		return nil
 	}
 	return printConnections(out.stdout, list)
