@@ -38,8 +38,10 @@ type standing struct {
 	agent   *agent // once tunnelled
 	name    string // of the agent's program
 	notices bool   // takes notices
-	actions bool   // has declared them; only of use once tunnelled
-	leaving bool   // was told goodbye
+	// held are notices that came between ready and its answer; nil at any other time.
+	held    [][]byte
+	actions bool // has declared them; only of use once tunnelled
+	leaving bool // was told goodbye
 
 	seats *seats // of which it has one, or nil
 	seat  string
@@ -231,23 +233,39 @@ func (t *connections) serveAsAgent(c *connection, a *agent, ready *wire.Ready) b
 		st.actions = slices.Contains(ready.Capabilities, wire.CapActions)
 		st.notices = slices.Contains(ready.Capabilities, wire.CapNotices)
 	}
+	for _, text := range st.held {
+		_ = c.link.post(text) // fails if it is over
+	}
+	st.held = nil
 	return true
 }
 
-// notify posts a notice to c if it takes notices now.
+// maxHeld bounds the notices that wait for an agent's handshake.
+const maxHeld = 32
+
+// notify posts a notice to c if it takes notices now, or is about to.
 func (t *connections) notify(c *connection, text []byte) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	st := &c.standing
-	return st.notices && st.authorised && !st.leaving && c.link.post(text) == nil
+	switch {
+	case !st.notices || !st.authorised || st.leaving, len(st.held) >= maxHeld:
+		return false
+	case st.held != nil:
+		st.held = append(st.held, text)
+		return true
+	}
+	return c.link.post(text) == nil
 }
 
 // hush keeps notices from c until it is an agent: they must not come between ready
-// and its answer.
-func (t *connections) hush(c *connection) {
+// and its answer. Those for an agent that takes none are refused from now on.
+func (t *connections) hush(c *connection, ready *wire.Ready) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	c.standing.notices = false
+	st := &c.standing
+	st.notices = ready.Declared() && slices.Contains(ready.Capabilities, wire.CapNotices)
+	st.held = [][]byte{}
 }
 
 // depart notes that c is told goodbye; only the first to call it gets true.

@@ -72,7 +72,7 @@ func (h *handshake) run() error {
 	if err != nil {
 		return err
 	}
-	h.s.connections.hush(h.c)
+	h.s.connections.hush(h.c, h.ready)
 	h.c.link.carry(h.ready.Declared())
 	err = h.establish(a, claim.Owner)
 	if err == nil && !h.s.connections.serveAsAgent(h.c, a, h.ready) {

@@ -338,6 +338,40 @@ func TestNoticesWaitForTheHandshake(t *testing.T) {
 	<-done
 }
 
+// Nothing is lost between ready and its answer.
+func TestNoticesAreHeldDuringTheHandshake(t *testing.T) {
+	t.Parallel()
+	r := startRelay(t, nil)
+	for range 20 {
+		owner := newOwner(t)
+		a := r.claim(owner, object{"capabilities": []string{"notices"}})
+		if _, got := r.notify("", "user", `{"userId":"key:`+owner.Public()+`","data":"hello"}`); got["delivered"] != 1.0 {
+			t.Fatalf("an agent that has just been greeted: %v", got)
+		}
+		if got := readObject(t, a.Conn); got["data"] != "hello" {
+			t.Errorf("got %v", got)
+		}
+		a.Close()
+	}
+	c, s := newConnectionForTest(t)
+	s.hush(c, &wire.Ready{Protocol: wire.ProtocolVersion, Capabilities: []wire.Capability{wire.CapNotices}})
+	for n := range maxHeld + 1 {
+		if got := s.notify(c, []byte("x")); got != (n < maxHeld) {
+			t.Errorf("notice %d: %v", n, got)
+		}
+	}
+	s.hush(c, &wire.Ready{Protocol: wire.ProtocolVersion})
+	if s.notify(c, []byte("x")) {
+		t.Error("one that takes none was sent one")
+	}
+}
+
+// newConnectionForTest is a connection that is let in and has no link: it must not be used.
+func newConnectionForTest(t *testing.T) (*connection, *connections) {
+	t.Helper()
+	return &connection{standing: standing{authorised: true, notices: true}}, &connections{}
+}
+
 func FuzzNotification(f *testing.F) {
 	for _, text := range []string{
 		`{"userId":"ann","data":"hello"}`, `{"connectionId":"c","data":{"a":[1]},"id":"x"}`, `{"userId":"ann","data":null}`,
