@@ -93,7 +93,7 @@ type house struct {
 }
 
 // moveIn makes a house in a folder; the test's end, or moveOut, closes it.
-func moveIn(t *testing.T, folder string, cfg Config) *house {
+func moveIn(t testing.TB, folder string, cfg Config) *house {
 	t.Helper()
 	dir, err := config.Open(folder)
 	if err != nil {
@@ -119,7 +119,7 @@ func moveIn(t *testing.T, folder string, cfg Config) *house {
 	return h
 }
 
-func (h *house) moveOut(t *testing.T) {
+func (h *house) moveOut(t testing.TB) {
 	t.Helper()
 	if h.engine == nil {
 		return
