@@ -4,7 +4,7 @@
 # clone needs nothing but Go, git and make.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test build bootstrap package icons screenshots bench-ui bench-aws sqs deploy clean
+.PHONY: help setup run test build bootstrap package icons screenshots bench bench-ui bench-aws sqs deploy clean
 
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -38,6 +38,12 @@ icons: ## draw the icons anew from their SVG sources
 
 screenshots: ## draw every state of the window into dist/screenshots
 	CGO_ENABLED=0 go test -count=1 -run 'TestScreenshots$$' ./app/ui -args -screenshots '$(CURDIR)/dist/screenshots'
+
+bench: ## measure what a tunnel costs beside plain proxies, in some ten minutes (ARGS='-only load' for a part)
+	@.ci/setup
+	CGO_ENABLED=0 go build -o bin/culvert ./app/cmd/culvert
+	CGO_ENABLED=0 go build -o bin/bench-tunnels ./app/bench
+	@exec bin/bench-tunnels -culvert bin/culvert $(ARGS)
 
 bench-ui: ## measure the window on a private screen: start, idle, a storm of requests, large bodies
 	@.ci/setup build test
