@@ -8,6 +8,7 @@ package post
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
@@ -16,10 +17,8 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/service/apigatewaymanagementapi"
-	"github.com/aws/aws-sdk-go-v2/service/apigatewaymanagementapi/types"
-	smithyhttp "github.com/aws/smithy-go/transport/http"
 
+	"culvert/backend/lambda/signed"
 	"culvert/backend/lambda/timer"
 	"culvert/backend/wire"
 )
@@ -46,7 +45,7 @@ type Config struct {
 	Endpoint    string
 	Region      string
 	Credentials aws.CredentialsProvider
-	// HTTP is the client to use; the SDK's own by default.
+	// HTTP is the client to use; http.DefaultClient by default.
 	HTTP aws.HTTPClient
 	// Now is the time; time.Now by default.
 	Now func() time.Time
@@ -73,7 +72,8 @@ func (c *Config) Validate() error {
 // Poster posts to the connections of one WebSocket API. It is safe for use by many
 // goroutines.
 type Poster struct {
-	client *apigatewaymanagementapi.Client
+	client *signed.Client
+	base   string // of the URLs of connections
 	now    func() time.Time
 }
 
@@ -82,18 +82,37 @@ func New(cfg Config) (*Poster, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
-	p := &Poster{now: cfg.Now}
+	client, err := signed.New(signed.Config{Service: "execute-api", Region: cfg.Region, Credentials: cfg.Credentials, HTTP: cfg.HTTP, Now: cfg.Now})
+	if err != nil {
+		return nil, err
+	}
+	p := &Poster{client: client, base: strings.TrimSuffix(cfg.Endpoint, "/") + "/@connections/", now: cfg.Now}
 	if p.now == nil {
 		p.now = time.Now
 	}
-	p.client = apigatewaymanagementapi.New(apigatewaymanagementapi.Options{
-		BaseEndpoint: aws.String(strings.TrimSuffix(cfg.Endpoint, "/")),
-		Region:       cfg.Region,
-		Credentials:  cfg.Credentials,
-		HTTPClient:   cfg.HTTP,
-		Retryer:      aws.NopRetryer{}, // see the package comment
-	})
 	return p, nil
+}
+
+// maxAnswer bounds what API Gateway answers, which is short.
+const maxAnswer = 64 << 10
+
+// call makes one call about a connection. The error is one of this package's.
+func (p *Poster) call(ctx context.Context, method, connection string, body []byte) (*signed.Answer, error) {
+	var header http.Header
+	if method == http.MethodPost {
+		header = http.Header{"Content-Type": {"application/octet-stream"}}
+	}
+	a, err := p.client.Do(ctx, method, p.base+escape(connection), header, body, maxAnswer)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrUnavailable, err)
+	}
+	return a, refusal(a)
+}
+
+// escape makes one segment of a path of a connection's ID, as the signature wants it:
+// everything but what is unreserved is escaped (RFC 3986, section 2.3).
+func escape(id string) string {
+	return strings.ReplaceAll(url.QueryEscape(id), "+", "%20")
 }
 
 // Option is how one message is to be posted.
@@ -135,10 +154,8 @@ func (p *Poster) Post(ctx context.Context, connection string, text []byte, opts 
 	}
 	ctx, cancel := context.WithTimeout(ctx, o.within)
 	defer cancel()
-	in := &apigatewaymanagementapi.PostToConnectionInput{ConnectionId: &connection, Data: text}
 	for _, wait := range []time.Duration{100 * time.Millisecond, 200 * time.Millisecond, 400 * time.Millisecond, 0} {
-		_, err := p.client.PostToConnection(ctx, in)
-		err = classify(err)
+		_, err := p.call(ctx, http.MethodPost, connection, text)
 		if !errors.Is(err, ErrGone) || wait == 0 || !p.isYoung(o.young) || timer.Wait(ctx, wait) != nil {
 			return err
 		}
@@ -164,15 +181,21 @@ func (p *Poster) Info(ctx context.Context, connection string) (Info, error) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, maxCall)
 	defer cancel()
-	out, err := p.client.GetConnection(ctx, &apigatewaymanagementapi.GetConnectionInput{ConnectionId: &connection})
+	a, err := p.call(ctx, http.MethodGet, connection, nil)
 	if err != nil {
-		return Info{}, classify(err)
+		return Info{}, err
 	}
-	info := Info{ConnectedAt: aws.ToTime(out.ConnectedAt), LastActiveAt: aws.ToTime(out.LastActiveAt)}
-	if out.Identity != nil {
-		info.SourceIP = aws.ToString(out.Identity.SourceIp)
+	var known struct {
+		ConnectedAt  time.Time `json:"connectedAt"`
+		LastActiveAt time.Time `json:"lastActiveAt"`
+		Identity     struct {
+			SourceIP string `json:"sourceIp"`
+		} `json:"identity"`
 	}
-	return info, nil
+	if err := json.Unmarshal(a.Body, &known); err != nil {
+		return Info{}, fmt.Errorf("%w: what it knows of a connection cannot be read: %w", ErrUnavailable, err)
+	}
+	return Info{ConnectedAt: known.ConnectedAt, LastActiveAt: known.LastActiveAt, SourceIP: known.Identity.SourceIP}, nil
 }
 
 // Delete closes a connection. One that has gone is no error.
@@ -182,39 +205,28 @@ func (p *Poster) Delete(ctx context.Context, connection string) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, maxCall)
 	defer cancel()
-	_, err := p.client.DeleteConnection(ctx, &apigatewaymanagementapi.DeleteConnectionInput{ConnectionId: &connection})
-	if err = classify(err); errors.Is(err, ErrGone) {
-		return nil
+	if _, err := p.call(ctx, http.MethodDelete, connection, nil); !errors.Is(err, ErrGone) {
+		return err
 	}
-	return err
+	return nil
 }
 
-// classify makes one of this package's errors of the SDK's. The status decides where
-// the body says nothing: API Gateway itself answers some calls, without a type.
-func classify(err error) error {
-	if err == nil {
+// refusal makes one of this package's errors of an answer; nil if it is none. The status
+// decides, which says more than the text: API Gateway itself answers some calls, without
+// a type.
+func refusal(a *signed.Answer) error {
+	switch kind := a.Kind(""); {
+	case a.Status/100 == 2:
 		return nil
-	}
-	var (
-		gone     *types.GoneException
-		busy     *types.LimitExceededException
-		large    *types.PayloadTooLargeException
-		refused  *types.ForbiddenException
-		response *smithyhttp.ResponseError
-		status   int
-	)
-	if errors.As(err, &response) {
-		status = response.HTTPStatusCode()
-	}
-	switch {
-	case errors.As(err, &gone), status == http.StatusGone:
+	case a.Status == http.StatusGone, kind == "GoneException":
 		return ErrGone
-	case errors.As(err, &busy), status == http.StatusTooManyRequests:
+	case a.Status == http.StatusTooManyRequests, kind == "LimitExceededException":
 		return ErrBusy
-	case errors.As(err, &large), status == http.StatusRequestEntityTooLarge:
+	case a.Status == http.StatusRequestEntityTooLarge, kind == "PayloadTooLargeException":
 		return ErrTooLarge
-	case errors.As(err, &refused), status == http.StatusForbidden:
-		return fmt.Errorf("%w: %w", ErrForbidden, err)
+	case a.Status == http.StatusForbidden, kind == "ForbiddenException":
+		return fmt.Errorf("%w: status %d %s", ErrForbidden, a.Status, kind)
+	default:
+		return fmt.Errorf("%w: it answers with status %d %s", ErrUnavailable, a.Status, kind)
 	}
-	return fmt.Errorf("%w: %w", ErrUnavailable, err)
 }

@@ -268,6 +268,29 @@ func TestNoAnswer(t *testing.T) {
 	})
 }
 
+// Each request is two posts, and the functions that make them have a fraction of a
+// processor: what one post allocates is bounded, so that nobody makes it dear unawares.
+func TestPostAllocates(t *testing.T) {
+	cfg := config("https://abc.execute-api.eu-west-1.amazonaws.com/live")
+	cfg.HTTP = silent{}
+	p, err := New(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const most = 100
+	if got := testing.AllocsPerRun(100, func() { err = p.Post(t.Context(), "L0SM9cOFvHcCIhw=", []byte(`{"type":"pong"}`)) }); got > most || err != nil {
+		t.Errorf("%v allocations (%v), want at most %d", got, err, most)
+	}
+}
+
+// silent takes everything.
+type silent struct{}
+
+func (silent) Do(r *http.Request) (*http.Response, error) {
+	_, err := io.Copy(io.Discard, r.Body)
+	return &http.Response{StatusCode: http.StatusOK, Header: http.Header{}, Body: http.NoBody, Request: r}, err
+}
+
 func TestWhatIsNotSent(t *testing.T) {
 	t.Parallel()
 	g := always(200)

@@ -1,7 +1,10 @@
-// Package signed calls those services of AWS's of which a function needs one call
-// alone: Lambda's Invoke and SQS's SendMessageBatch. The SDK's clients of the two make
-// the program a tenth larger, and its start slower; a call is one HTTP request with a
-// signature (https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv.html).
+// Package signed calls those services of AWS's of which a function needs a call or two
+// alone: @connections of API Gateway, objects of S3, parameters of the Systems Manager,
+// Lambda's Invoke and SQS's SendMessageBatch. A call is one HTTP request with a signature
+// (https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv.html), and the SDK's
+// signer makes it. The SDK's clients know every operation of their services: they make
+// the program a third larger, build tables of all that at each start, and take several
+// times as long for one call, of which each request needs two.
 package signed
 
 import (
@@ -21,7 +24,7 @@ import (
 	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
 )
 
-// Errors of Post.
+// Errors of Do.
 var (
 	// ErrNotSent: nothing of the request has left, so that nobody has acted on it.
 	ErrNotSent = errors.New("the request was not sent")
@@ -84,43 +87,75 @@ func (a *Answer) Kind(inBody string) string {
 	return kind
 }
 
-// Post posts a body once, and takes an answer of at most so many bytes. An error says
-// that there is no answer; it wraps ErrNotSent where the service cannot have acted.
+// Post posts a body once, and takes an answer of at most so many bytes.
 func (c *Client) Post(ctx context.Context, to string, header http.Header, body []byte, most int64) (*Answer, error) {
+	return c.Do(ctx, http.MethodPost, to, header, body, most)
+}
+
+// Do sends a request once, and takes an answer of at most so many bytes. An error says
+// that there is no answer; it wraps ErrNotSent where the service cannot have acted.
+func (c *Client) Do(ctx context.Context, method, to string, header http.Header, body []byte, most int64) (*Answer, error) {
 	text := &sent{}
-	r, err := http.NewRequestWithContext(ctx, http.MethodPost, to, text.reader(body))
+	r, err := http.NewRequestWithContext(ctx, method, to, nil)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrNotSent, err)
 	}
-	r.ContentLength = int64(len(body))
-	r.GetBody = func() (io.ReadCloser, error) { return text.reader(body), nil }
+	if len(body) > 0 || method == http.MethodPost || method == http.MethodPut {
+		r.ContentLength = int64(len(body))
+		r.GetBody = func() (io.ReadCloser, error) { return text.reader(body), nil }
+		r.Body = text.reader(body)
+	}
 	for name, values := range header {
 		r.Header[name] = values
 	}
-	credentials, err := c.cfg.Credentials.Retrieve(ctx)
-	if err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrNotSent, err)
-	}
-	hash := sha256.Sum256(body)
-	if err := c.signer.SignHTTP(ctx, credentials, r, hex.EncodeToString(hash[:]), c.cfg.Service, c.cfg.Region, c.cfg.Now().UTC()); err != nil {
+	if err := c.sign(ctx, r, body); err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrNotSent, err)
 	}
 	res, err := c.cfg.HTTP.Do(r)
 	if err != nil {
-		if !text.begun.Load() {
+		if r.Body != nil && !text.begun.Load() {
 			err = fmt.Errorf("%w: %w", ErrNotSent, err)
 		}
 		return nil, err
 	}
 	defer res.Body.Close()
 	a := &Answer{Status: res.StatusCode, Header: res.Header}
-	if a.Body, err = io.ReadAll(io.LimitReader(res.Body, most+1)); err != nil {
-		return nil, fmt.Errorf("read the answer: %w", err)
-	}
-	if int64(len(a.Body)) > most {
-		return nil, fmt.Errorf("%w: over %d bytes", ErrTooLarge, most)
+	if a.Body, err = read(res, most); err != nil {
+		return nil, err
 	}
 	return a, nil
+}
+
+// sign adds the fields that say who sends the request, body and all.
+func (c *Client) sign(ctx context.Context, r *http.Request, body []byte) error {
+	credentials, err := c.cfg.Credentials.Retrieve(ctx)
+	if err != nil {
+		return err
+	}
+	sum := sha256.Sum256(body)
+	hash := hex.EncodeToString(sum[:])
+	if c.cfg.Service == "s3" { // which wants to be told, too
+		r.Header.Set("X-Amz-Content-Sha256", hash)
+	}
+	return c.signer.SignHTTP(ctx, credentials, r, hash, c.cfg.Service, c.cfg.Region, c.cfg.Now().UTC())
+}
+
+// read reads a body of at most so many bytes, whose length the answer may tell.
+func read(res *http.Response, most int64) ([]byte, error) {
+	if res.ContentLength > most {
+		return nil, fmt.Errorf("%w: over %d bytes", ErrTooLarge, most)
+	}
+	var b bytes.Buffer
+	if res.ContentLength > 0 {
+		b.Grow(int(res.ContentLength) + bytes.MinRead)
+	}
+	if _, err := b.ReadFrom(io.LimitReader(res.Body, most+1)); err != nil {
+		return nil, fmt.Errorf("read the answer: %w", err)
+	}
+	if int64(b.Len()) > most {
+		return nil, fmt.Errorf("%w: over %d bytes", ErrTooLarge, most)
+	}
+	return b.Bytes(), nil
 }
 
 // sent knows whether any of a body was taken to be sent. What comes before it, the
