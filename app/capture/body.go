@@ -155,6 +155,9 @@ func (t *tee) room(r *Recorder) []byte {
 	if !ok {
 		p = new(part)
 	}
+	if b.parts == nil { // as many as there will be, if that is known
+		b.parts = make([]*part, 0, 1+min(max(t.expected-1, 0), int64(r.maxBody))/partSize)
+	}
 	b.parts = append(b.parts, p)
 	return p[:]
 }

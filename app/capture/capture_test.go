@@ -334,28 +334,3 @@ func TestConfig(t *testing.T) {
 		}
 	}
 }
-
-func BenchmarkRecord(b *testing.B) {
-	for _, size := range []int{200, 100 << 10} {
-		b.Run(fmt.Sprint(size), func(b *testing.B) {
-			r, err := New(Config{Bodies: true, OnExchange: func(*Exchange) {}, OnStream: func(*Stream) {}})
-			if err != nil {
-				b.Fatal(err)
-			}
-			defer r.Close()
-			head := &wire.RequestHead{Method: "GET", Target: "/"}
-			answer := &wire.ResponseHead{Status: 200, ContentLength: int64(size), Header: http.Header{"Content-Type": {"text/html"}}}
-			part := make([]byte, min(size, 32<<10))
-			b.ReportAllocs()
-			b.SetBytes(int64(size))
-			for b.Loop() {
-				rec := r.Begin("1", head)
-				rec.ResponseHead(answer)
-				for left := size; left > 0; left -= len(part) {
-					rec.ResponseBody(part[:min(left, len(part))])
-				}
-				rec.End(nil)
-			}
-		})
-	}
-}

@@ -111,15 +111,23 @@ func (rec *Record) End(err error) {
 	e.Duration = time.Since(e.Start)
 	e.BytesIn, e.BytesOut = rec.request.count, rec.response.count
 	e.Err = err
-	var reset *wire.ResetError
-	if e.Status == 0 && errors.As(err, &reset) && reset.Code != wire.ResetCancel {
-		e.Status = reset.Code.Status()
+	if e.Status == 0 && err != nil {
+		e.Status = statusOf(err)
 	}
 	if s := rec.stream.Load(); s != nil {
 		e.Stream = s
 		s.end(e)
 	}
 	rec.recorder.finish(rec)
+}
+
+// statusOf is what the visitor gets in place of an answer; 0 if nothing.
+func statusOf(err error) int {
+	var reset *wire.ResetError
+	if !errors.As(err, &reset) || reset.Code == wire.ResetCancel {
+		return 0
+	}
+	return reset.Code.Status()
 }
 
 // release gives the memory of the bodies back, unless they were kept: then they

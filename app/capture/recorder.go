@@ -82,6 +82,15 @@ type Recorder struct {
 
 // New starts a Recorder. Close stops it.
 func New(cfg Config) (*Recorder, error) {
+	r, err := newRecorder(cfg)
+	if err != nil {
+		return nil, err
+	}
+	go r.deliver()
+	return r, nil
+}
+
+func newRecorder(cfg Config) (*Recorder, error) {
 	if err := cfg.validate(); err != nil {
 		return nil, err
 	}
@@ -105,7 +114,6 @@ func New(cfg Config) (*Recorder, error) {
 		done:       make(chan struct{}),
 	}
 	r.memory.Store(cfg.Memory)
-	go r.deliver()
 	return r, nil
 }
 
