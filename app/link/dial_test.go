@@ -24,7 +24,7 @@ import (
 const secret = "t0ken-s3cret"
 
 // dialTo dials with a token and checks that no error tells it.
-func dialTo(t *testing.T, cfg *Config, raw string) (*Link, error) {
+func dialTo(t testing.TB, cfg *Config, raw string) (*Link, error) {
 	t.Helper()
 	u, err := url.Parse(raw)
 	if err != nil {

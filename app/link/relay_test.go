@@ -16,7 +16,7 @@ import (
 )
 
 // startRelay serves a real relay.
-func startRelay(t *testing.T, cfg relay.Config) (*relay.Server, *url.URL) {
+func startRelay(t testing.TB, cfg relay.Config) (*relay.Server, *url.URL) {
 	t.Helper()
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
