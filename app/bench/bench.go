@@ -23,10 +23,14 @@ type bench struct {
 	machine  machine
 	samples  samples
 	begun    time.Time
+	repeats  int // how often it may still measure again for being disturbed
 }
 
+// mostRepeats bounds how much longer a run takes on a machine that others use.
+const mostRepeats = 40
+
 func newBench(o options, stdout, progress io.Writer) (_ *bench, err error) {
-	b := &bench{options: o, stdout: stdout, progress: progress, begun: time.Now()}
+	b := &bench{options: o, stdout: stdout, progress: progress, begun: time.Now(), repeats: o.fewer(mostRepeats, 0)}
 	if b.culvert, err = filepath.Abs(o.culvert); err != nil {
 		return nil, err
 	}
@@ -94,16 +98,16 @@ func (b *bench) write(v any) error {
 }
 
 // fewer is n, or less in a quick run.
-func (b *bench) fewer(n, quick int) int {
-	if b.quick {
+func (o *options) fewer(n, quick int) int {
+	if o.quick {
 		return quick
 	}
 	return n
 }
 
 // shorter is fewer, of time.
-func (b *bench) shorter(d, quick time.Duration) time.Duration {
-	if b.quick {
+func (o *options) shorter(d, quick time.Duration) time.Duration {
+	if o.quick {
 		return quick
 	}
 	return d
@@ -112,8 +116,8 @@ func (b *bench) shorter(d, quick time.Duration) time.Duration {
 // eachRound calls f for every round with the targets in the order in which they are to be
 // measured, which changes from round to round: who is always first after a pause, or
 // always after the same neighbour, gains or loses by it.
-func eachRound[T any](ctx context.Context, b *bench, targets []T, f func(round int, ordered []T) error) error {
-	rounds := b.fewer(b.rounds, 1)
+func eachRound[T any](ctx context.Context, b *bench, rounds int, targets []T, f func(round int, ordered []T) error) error {
+	rounds = b.fewer(rounds, 1)
 	for round := 1; round <= rounds; round++ {
 		b.say("round %d of %d", round, rounds)
 		if err := ctx.Err(); err != nil {

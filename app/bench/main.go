@@ -103,7 +103,9 @@ type section struct {
 func sections() []section {
 	return []section{
 		{"load", askLoad, reportLoad},
+		{"bodies", askBodies, reportBodies},
 		{"scale", askScale, reportScale},
+		{"tunnels", askTunnels, reportTunnels},
 	}
 }
 

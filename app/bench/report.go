@@ -60,12 +60,12 @@ func (r *report) disturbance(took time.Duration) {
 	s := spreadOf(shares)
 	high := 0
 	for _, share := range shares {
-		if share > .1 {
+		if share > disturbed {
 			high++
 		}
 	}
-	r.print("\nTaken in %s. Others used %.0f %% of the machine meanwhile (median; at most %.0f %%, more than 10 %% in %d of %d measurements).\n",
-		took.Round(time.Second), 100*s.median, 100*s.most, high, s.n)
+	r.print("\nTaken in %s. Others used %.0f %% of the machine meanwhile (median; at most %.0f %%, more than %.0f %% in %d of %d measurements).\n",
+		took.Round(time.Second), 100*s.median, 100*s.most, 100*disturbed, high, s.n)
 }
 
 // cell is a median with its range.

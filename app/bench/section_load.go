@@ -41,7 +41,7 @@ func askLoad(ctx context.Context, b *bench) error {
 		if err != nil {
 			return err
 		}
-		return eachRound(ctx, b, targets, func(round int, ordered []*target) error {
+		return eachRound(ctx, b, b.rounds, targets, func(round int, ordered []*target) error {
 			for _, row := range loadRows() {
 				for _, t := range ordered {
 					if !askedAt(row, t.name) {

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"slices"
 )
 
 const scaleSection = "scale"
@@ -69,12 +68,10 @@ func askScale(ctx context.Context, b *bench) error {
 				p.Paths = append(p.Paths, "/"+tunnelName(i)+"/small")
 			}
 			asks = append(asks, func(round int) error {
-				q := p
-				q.Paths = slices.Clone(p.Paths) // measure completes them
-				return f.sample(ctx, scaleSection, tunnelsRow(n), round, t, q)
+				return f.sample(ctx, scaleSection, tunnelsRow(n), round, t, p)
 			})
 		}
-		return eachRound(ctx, b, asks, func(round int, ordered []ask) error {
+		return eachRound(ctx, b, b.rounds, asks, func(round int, ordered []ask) error {
 			for _, do := range ordered {
 				if err := do(round); err != nil {
 					return err

@@ -1,0 +1,223 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// TestQuick runs everything once, on the real program: not how fast it is, but that every
+// target is measured, that no answer is wrong, and that nothing is left behind.
+func TestQuick(t *testing.T) {
+	culvert := buildCulvert(t)
+	left := nothingLeft(t)
+	raw := filepath.Join(t.TempDir(), "raw.json")
+	var out, progress strings.Builder
+	if err := run(t.Context(), []string{"-quick", "-culvert", culvert, "-json", raw}, &out, &progress); err != nil {
+		t.Fatalf("%v\n%s", err, &progress)
+	}
+	left()
+	all := readSamples(t, raw)
+	for _, row := range loadRows() {
+		for _, target := range []string{direct, oneHop, twoHops, ourTunnel, linkPlain, linkTLS, ourTLS, twoHopsTLS} {
+			if askedAt(row, target) {
+				positive(t, all, loadSection, row.name, target, rateValue, p50Value, p99Value)
+			}
+			if askedAt(row, target) && target != direct {
+				positive(t, all, loadSection, row.name, target, cpuValue)
+			}
+		}
+	}
+	for _, target := range []string{direct, twoHops, ourTunnel} {
+		positive(t, all, bodiesSection, downloadRow, target, speedValue)
+		positive(t, all, bodiesSection, uploadRow, target, speedValue)
+		positive(t, all, bodiesSection, eventsRow, target, p50Value)
+		positive(t, all, bodiesSection, aloneRow, target, p99Value)
+		positive(t, all, bodiesSection, stalledRow, target, p99Value)
+	}
+	for _, conns := range []int{16, 64} {
+		positive(t, all, scaleSection, connsRow(conns), ourTunnel, cpuValue)
+		positive(t, all, scaleSection, connsRow(conns), twoHops, cpuValue)
+	}
+	for _, tunnels := range []int{1, 5} {
+		positive(t, all, scaleSection, tunnelsRow(tunnels), manyTunnels, cpuValue)
+	}
+	present(t, all, tunnelsSection, idleRow, ourTunnel, relayMemory, relayHeap, relayCPU, agentsCPU)
+	positive(t, all, tunnelsSection, fairRow, ourTunnel, medianP99, worstP99)
+	// What is due in a second, but for the last that had no time left.
+	if due, got := 10.0*fairRate, all.of(tunnelsSection, fairRow, ourTunnel, rateValue)[1]; got > due+1 {
+		t.Errorf("%.0f requests/s are more than the %.0f that were due", got, due)
+	}
+	for _, want := range []string{"### Requests", "### TLS", "### Large bodies", "### Many connections", "### Tunnels that do nothing", "### Busy tunnels", "Others used"} {
+		if !strings.Contains(out.String(), want) {
+			t.Errorf("no %q in the report:\n%s", want, &out)
+		}
+	}
+	for line := range strings.Lines(out.String()) {
+		if strings.HasPrefix(line, "| ") && strings.Contains(line, "NaN") {
+			t.Errorf("no figure: %s", line)
+		}
+	}
+}
+
+// TestStop: a run that is ended takes everything with it.
+func TestStop(t *testing.T) {
+	culvert := buildCulvert(t)
+	left := nothingLeft(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	err := run(ctx, []string{"-duration", "1h", "-only", "load", "-culvert", culvert}, io.Discard, writerFunc(func(p []byte) (int, error) {
+		if strings.Contains(string(p), "round 1") {
+			time.AfterFunc(100*time.Millisecond, cancel) // at some moment of the first measurement
+		}
+		return len(p), nil
+	}))
+	if err == nil || !strings.Contains(err.Error(), "stopped") {
+		t.Errorf("got %v", err)
+	}
+	left()
+}
+
+func TestNoProgram(t *testing.T) {
+	err := run(t.Context(), []string{"-culvert", filepath.Join(t.TempDir(), "culvert")}, io.Discard, io.Discard)
+	if !errors.Is(err, os.ErrNotExist) || !strings.Contains(err.Error(), "make bench") {
+		t.Errorf("got %v", err)
+	}
+}
+
+// TestWrongAnswers: a load that gets anything else than it wants is no measurement.
+func TestWrongAnswers(t *testing.T) {
+	b := &bench{dir: t.TempDir(), progress: io.Discard, machine: machine{Cores: 1}}
+	var err error
+	if b.self, err = os.Executable(); err != nil {
+		t.Fatal(err)
+	}
+	err = withFleet(t.Context(), b, func(f *fleet) error {
+		for path, want := range map[string]string{"/large": "status 200 with 102400 bytes", "/nothing": "status 404"} {
+			_, err := f.measure(t.Context(), f.direct(), plan{Kind: closed, Paths: []string{path}, Length: smallBody, Conns: 2, Duration: time.Millisecond})
+			if err == nil || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), "2 visitors failed") {
+				t.Errorf("%s: %v", path, err)
+			}
+		}
+		wrong := f.direct()
+		wrong.prefix = "/elsewhere"
+		if err := wrong.verify(t.Context()); err == nil || !strings.Contains(err.Error(), "status 404") {
+			t.Errorf("got %v", err)
+		}
+		return nil
+	})
+	if err != nil {
+		t.Error(err)
+	}
+}
+
+// TestProcessorTime: both clocks are of the same time, of which one is coarse.
+func TestProcessorTime(t *testing.T) {
+	before, err := processorTime(os.Getpid())
+	if err != nil {
+		t.Fatal(err)
+	}
+	var usage syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &usage); err != nil {
+		t.Fatal(err)
+	}
+	after, err := processorTime(os.Getpid())
+	if err != nil {
+		t.Fatal(err)
+	}
+	const tick = time.Second / clockTicks
+	used := time.Duration(usage.Utime.Nano() + usage.Stime.Nano())
+	if used < before-tick || used > after+tick {
+		t.Errorf("%v, want %v to %v", used, before, after)
+	}
+	if _, err := processorTime(1 << 22); err == nil { // no process has so high a number
+		t.Error("there is such a process")
+	}
+}
+
+func buildCulvert(t *testing.T) string {
+	t.Helper()
+	culvert := filepath.Join(t.TempDir(), "culvert")
+	cmd := exec.CommandContext(t.Context(), "go", "build", "-o", culvert, "culvert/app/cmd/culvert")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	return culvert
+}
+
+// nothingLeft gives a check that no child and no file is left.
+func nothingLeft(t *testing.T) func() {
+	t.Helper()
+	dir := t.TempDir()
+	t.Setenv("TMPDIR", dir)
+	return func() {
+		t.Helper()
+		files, err := os.ReadDir(dir)
+		if err != nil || len(files) > 0 {
+			t.Errorf("it leaves %v, %v", files, err)
+		}
+		if pid, err := syscall.Wait4(-1, nil, syscall.WNOHANG, nil); !errors.Is(err, syscall.ECHILD) {
+			t.Errorf("children are left: %d, %v", pid, err)
+		}
+	}
+}
+
+func readSamples(t *testing.T, file string) (all samples) {
+	t.Helper()
+	f, err := os.Open(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	lines := bufio.NewScanner(f)
+	for n := 0; lines.Scan(); n++ {
+		if n == 0 {
+			var m machine
+			if err := json.Unmarshal(lines.Bytes(), &m); err != nil || m.Cores == 0 || m.Kernel == "" || m.Go == "" {
+				t.Errorf("the machine is %s (%v)", lines.Bytes(), err)
+			}
+			continue
+		}
+		var s sample
+		if err := json.Unmarshal(lines.Bytes(), &s); err != nil {
+			t.Errorf("%s: %v", lines.Bytes(), err)
+		}
+		all = append(all, s)
+	}
+	if err := lines.Err(); err != nil {
+		t.Error(err)
+	}
+	return all
+}
+
+func present(t *testing.T, all samples, section, row, target string, values ...string) {
+	t.Helper()
+	for _, value := range values {
+		if len(all.of(section, row, target, value)) != 1 {
+			t.Errorf("%s, %s, %s: %s was measured %d times", section, row, target, value, len(all.of(section, row, target, value)))
+		}
+	}
+}
+
+func positive(t *testing.T, all samples, section, row, target string, values ...string) {
+	t.Helper()
+	present(t, all, section, row, target, values...)
+	for _, value := range values {
+		if got := all.of(section, row, target, value)[1]; got <= 0 {
+			t.Errorf("%s, %s, %s: %s is %v", section, row, target, value, got)
+		}
+	}
+}
+
+type writerFunc func([]byte) (int, error)
+
+func (f writerFunc) Write(p []byte) (int, error) { return f(p) }
