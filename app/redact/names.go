@@ -69,83 +69,118 @@ func Name(key string) bool { return weigh(key) != innocent }
 
 // Header says whether the value of a header of that name is a secret.
 func Header(name string) bool {
-	if weigh(name) != innocent {
+	var words nameWords
+	words.split(name)
+	if words.weigh(name) != innocent {
 		return true
 	}
-	words := wordsOf(name)
-	switch n := len(words); {
+	switch n := words.n; {
 	case n == 0:
 		return false
-	case n > 1 && words[n-1] == "key":
-		return !openKeys[words[n-2]]
-	case headerEnds[words[n-1]]:
+	case n > 1 && string(words.at(n-1)) == "key":
+		return !openKeys[string(words.at(n-2))]
+	case headerEnds[string(words.at(n-1))]:
 		return true
 	}
 	return strings.EqualFold(name, "DPoP") || strings.EqualFold(name, "Cf-Access-Jwt-Assertion")
 }
 
 func weigh(name string) weight {
-	if len(name) < 3 {
+	var words nameWords
+	words.split(name)
+	return words.weigh(name)
+}
+
+func (w *nameWords) weigh(name string) weight {
+	if len(name) < 3 || w.n == 0 {
 		return innocent // most names in JSON are short, and all are weighed
 	}
-	words := wordsOf(name)
-	if len(words) == 0 {
+	last := w.at(w.n - 1)
+	if w.n > 1 && aboutWords[string(last)] {
 		return innocent
 	}
-	last := words[len(words)-1]
-	if aboutWords[last] && len(words) > 1 {
-		return innocent
-	}
-	if len(words) == 1 && secretWhole[last] != innocent {
-		return secretWhole[last]
+	if w.n == 1 && secretWhole[string(last)] != innocent {
+		return secretWhole[string(last)]
 	}
 	most := innocent
-	for i, word := range words {
-		w := secretWords[word]
-		if w == innocent && i > 0 {
-			if firsts := secretPairs[word]; firsts != "" && strings.Contains(firsts, " "+words[i-1]+" ") {
-				if w = secret; gravePairs[word] {
-					w = grave
+	for i := range w.n {
+		word := w.at(i)
+		weight := secretWords[string(word)]
+		if weight == innocent && i > 0 {
+			if firsts := secretPairs[string(word)]; firsts != "" && hasWord(firsts, w.at(i-1)) {
+				if weight = secret; gravePairs[string(word)] {
+					weight = grave
 				}
 			}
-			if word == "pass" && i == len(words)-1 { // "smtpPass", but not "pass_rate"
-				w = grave
+			if string(word) == "pass" && i == w.n-1 { // "smtpPass", but not "pass_rate"
+				weight = grave
 			}
 		}
 		for _, end := range secretEnds {
-			if w == innocent && strings.HasSuffix(word, end) {
-				w = secretWords[end]
+			if weight == innocent && len(word) > len(end) && string(word[len(word)-len(end):]) == end {
+				weight = secretWords[end]
 			}
 		}
-		most = max(most, w)
+		most = max(most, weight)
 	}
 	return most
+}
+
+// hasWord looks for a word in a list of them, each between spaces.
+func hasWord(list string, word []byte) bool {
+	for w := range strings.FieldsSeq(list) {
+		if w == string(word) {
+			return true
+		}
+	}
+	return false
 }
 
 // maxNameLength is the end of a name that is looked at: what is longer is none.
 const maxNameLength = 128
 
-// wordsOf are the words of a name, in lower case.
-func wordsOf(name string) []string {
+// nameWords are the words of a name, in lower case. It needs no memory of its own: all
+// names are weighed, of every exchange.
+type nameWords struct {
+	text [maxNameLength]byte
+	span [maxNameLength]struct{ from, to uint8 } // of the words in text
+	n    int
+}
+
+func (w *nameWords) at(i int) []byte { return w.text[w.span[i].from:w.span[i].to] }
+
+func (w *nameWords) split(name string) {
 	name = name[max(0, len(name)-maxNameLength):]
-	var room [2 * maxNameLength]byte
-	lower := room[:0] // the words with spaces between
 	for i := range len(name) {
-		switch c := name[i]; {
+		if name[i] >= 0x80 { // spaces that are not of ASCII part words, too
+			name = strings.Join(strings.Fields(name), " ")
+			break
+		}
+	}
+	within := false // a word has begun, and not ended
+	for i := range len(name) {
+		c := name[i]
+		switch {
 		case c >= 'a' && c <= 'z', c >= '0' && c <= '9', c >= 0x80:
-			lower = append(lower, c)
 		case c >= 'A' && c <= 'Z':
 			// A capital begins a word after a small letter, and before one: "clientSecret",
 			// "JWTToken".
 			if i > 0 && (isSmall(name[i-1]) || i+1 < len(name) && isSmall(name[i+1])) {
-				lower = append(lower, ' ')
+				within = false
 			}
-			lower = append(lower, c|0x20)
+			c |= 0x20
 		default:
-			lower = append(lower, ' ')
+			within = false
+			continue
 		}
+		if !within {
+			within = true
+			w.span[w.n].from = uint8(i)
+			w.n++
+		}
+		w.text[i] = c
+		w.span[w.n-1].to = uint8(i + 1)
 	}
-	return strings.Fields(string(lower))
 }
 
 func isSmall(c byte) bool { return c >= 'a' && c <= 'z' }

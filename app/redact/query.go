@@ -13,16 +13,19 @@ func (p painter) url(raw string) (string, bool) {
 	rest, fragment, hasFragment := strings.Cut(raw, "#")
 	path, query, hasQuery := strings.Cut(rest, "?")
 	path, changed := p.path(path)
+	query, changedQuery := p.query(query)
+	// The implicit flow of OAuth puts tokens into fragments.
+	fragment, changedFragment := p.query(fragment)
+	if !changed && !changedQuery && !changedFragment {
+		return raw, false
+	}
 	if hasQuery {
-		clean, c := p.query(query)
-		path, changed = path+"?"+clean, changed || c
+		path += "?" + query
 	}
 	if hasFragment {
-		// The implicit flow of OAuth puts tokens into fragments.
-		clean, c := p.query(fragment)
-		path, changed = path+"#"+clean, changed || c
+		path += "#" + fragment
 	}
-	return path, changed
+	return path, true
 }
 
 // path cleans what stands before the query: a user's password, and what looks like
@@ -49,7 +52,10 @@ func (p painter) path(path string) (string, bool) {
 	p.pathParameters(&e)
 	clean, c := e.result()
 	clean, more := p.credentials(clean)
-	return string(clean), changed || c || more
+	if !c && !more {
+		return path, changed
+	}
+	return string(clean), true
 }
 
 // pathParameters cleans those of a path's segments: "/a;jsessionid=…/b" (RFC 3986, 3.3).
@@ -65,7 +71,7 @@ func (p painter) pathParameters(e *edit) {
 		for end < len(b) && b[end] != ';' && b[end] != '/' {
 			end++
 		}
-		if name, value, found := bytes.Cut(b[start:end], []byte{'='}); found && p.weigh(coding.Unescape(string(name))) != innocent {
+		if name, value, found := bytes.Cut(b[start:end], []byte{'='}); found && p.weighEscaped(name) != innocent {
 			e.replace(end-len(value), end, p.mark)
 		}
 		i = end
@@ -85,7 +91,10 @@ func (p painter) query(raw string) (string, bool) {
 		start = end + 1
 	}
 	out, changed := e.result()
-	return string(out), changed
+	if !changed {
+		return raw, false
+	}
+	return string(out), true
 }
 
 // pair cleans what stands between two "&". A semicolon once parted fields too, and
@@ -97,7 +106,7 @@ func (p painter) pair(e *edit, start, end int) {
 		if n := bytes.IndexByte(part, ';'); n >= 0 {
 			part = part[:n]
 		}
-		if name, _, found := bytes.Cut(part, []byte{'='}); found && p.weigh(coding.Unescape(string(name))) != innocent {
+		if name, _, found := bytes.Cut(part, []byte{'='}); found && p.weighEscaped(name) != innocent {
 			plain, value = at, at+len(name)+1
 		}
 		at += len(part) + 1
@@ -106,8 +115,10 @@ func (p painter) pair(e *edit, start, end int) {
 	if n := bytes.IndexByte(e.source[start:plain], '='); n >= 0 {
 		from += n + 1
 	}
-	if clean, changed := p.escaped(string(e.source[from:plain])); changed {
-		e.replace(from, plain, clean)
+	if value := e.source[from:plain]; !isShortToken(value) {
+		if clean, changed := p.escaped(string(value)); changed {
+			e.replace(from, plain, clean)
+		}
 	}
 	e.replace(value, end, p.mark)
 }
@@ -124,6 +135,25 @@ func (p painter) escaped(value string) (string, bool) {
 	}
 	// The mark is for people: it stays readable.
 	return strings.ReplaceAll(url.QueryEscape(clean), url.QueryEscape(p.mark), p.mark), true
+}
+
+// isShortToken: it is a word that is too short to be a secret by itself, as most values
+// of queries are.
+func isShortToken(value []byte) bool {
+	for _, c := range value {
+		if !isToken(c) {
+			return false
+		}
+	}
+	return len(value) <= shortToken && !bytes.HasPrefix(value, []byte("-----"))
+}
+
+// weighEscaped weighs a name that may have percent-escapes.
+func (p painter) weighEscaped(name []byte) weight {
+	if bytes.IndexByte(name, '%') < 0 && bytes.IndexByte(name, '+') < 0 {
+		return p.weigh(string(name))
+	}
+	return p.weigh(coding.Unescape(string(name)))
 }
 
 func (p painter) weigh(name string) weight {

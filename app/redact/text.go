@@ -4,8 +4,6 @@ import (
 	"bytes"
 	"encoding/base64"
 	"strings"
-
-	"culvert/app/coding"
 )
 
 // maxDeep bounds texts within texts: JSON in a form in JSON.
@@ -72,6 +70,9 @@ func (p painter) credentials(b []byte) ([]byte, bool) {
 	return e.result()
 }
 
+// shortToken is the length of words that are no tokens, whatever they consist of.
+const shortToken = 20
+
 // isToken: base64url, and what joins the parts of tokens.
 func isToken(c byte) bool {
 	return c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || c == '_' || c == '-' || c == '.'
@@ -82,7 +83,7 @@ func (p painter) word(e *edit, start, end int) {
 	b := e.source
 	word := b[start:end]
 	switch {
-	case len(word) > 20 && hasToken(word, func(s, n int) { e.replace(start+s, start+n, p.mark) }):
+	case len(word) > shortToken && hasToken(word, func(s, n int) { e.replace(start+s, start+n, p.mark) }):
 	case len(word) == 6 && bytes.EqualFold(word, []byte("bearer")), len(word) == 5 && bytes.EqualFold(word, []byte("basic")):
 		// "Bearer …" and "Basic …" (RFC 6750, 2.1 and RFC 7617, 2).
 		from := end
@@ -277,7 +278,7 @@ func (p painter) assignment(e *edit, i int) int {
 	for end < len(b) && end-i <= maxNameLength && (isToken(b[end]) || b[end] == '%' || b[end] == '[' || b[end] == ']') {
 		end++
 	}
-	if end >= len(b) || b[end] != '=' || p.weigh(coding.Unescape(string(b[i:end]))) == innocent {
+	if end >= len(b) || b[end] != '=' || p.weighEscaped(b[i:end]) == innocent {
 		return 0
 	}
 	to := end + 1
