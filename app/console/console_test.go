@@ -351,6 +351,29 @@ func TestSizes(t *testing.T) {
 	}
 }
 
+// A line that is written the short way is the one that the long way makes.
+func TestRequestLinesAreTheSame(t *testing.T) {
+	t.Parallel()
+	texts := []string{"", "GET", "/a?b=<&>'c", `/"`, `/\`, "/\n", "/\x7f", "/\u00e9\u2028", "/\xff"}
+	short := 0
+	for _, method := range texts {
+		for _, path := range texts {
+			for _, number := range []int64{0, 200, 1 << 40} {
+				l := requestLine{head("request", noon()), "7-1", method, path, int(number), number, number, number, "2001:db8::1"}
+				long := string(encode(l))
+				if got := string(l.append([]byte("x")[:0])); got == "" {
+					continue
+				} else if short++; got != long {
+					t.Errorf("%s instead of %s", got, long)
+				}
+			}
+		}
+	}
+	if short != 3*3*3 {
+		t.Errorf("%d lines were written the short way", short)
+	}
+}
+
 func FuzzEscape(f *testing.F) {
 	f.Add("/a?b=\x1b[2J\u202e\xff\U000e0001")
 	f.Fuzz(func(t *testing.T, s string) {

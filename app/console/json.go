@@ -5,8 +5,11 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"strconv"
+	"sync"
 	"time"
 
+	"culvert/app/capture"
 	"culvert/app/engine"
 	"culvert/app/session"
 )
@@ -61,6 +64,9 @@ type (
 type JSON struct {
 	target string
 	lines  *Lines
+
+	mu   sync.Mutex
+	line []byte // room for a request's, used again and again
 }
 
 // NewJSON shows the tunnel to target on out; gone is told when that cannot be
@@ -69,7 +75,7 @@ func NewJSON(out io.Writer, target string, gone func(error)) *JSON {
 	lost := func(n int) []byte {
 		return encode(noticeLine{lineHead: head("notice", time.Now()), Message: lostMessage(n)})
 	}
-	return &JSON{target, NewLines(out, lost, gone)}
+	return &JSON{target: target, lines: NewLines(out, lost, gone)}
 }
 
 // Show implements Console.
@@ -79,11 +85,7 @@ func (j *JSON) Show(event engine.Event) {
 	case engine.StatusChanged:
 		j.status(e.Status, now)
 	case engine.RequestDone:
-		x := e.Exchange
-		_, _ = j.lines.Write(encode(requestLine{
-			head("request", x.Start.Add(x.Duration)), x.ID, x.Method, x.Path, x.Status,
-			x.Duration.Milliseconds(), x.BytesIn, x.BytesOut, x.RemoteAddr,
-		}))
+		j.request(e.Exchange)
 	case engine.Dropped:
 		j.notice(droppedMessage(e.N), now)
 	case engine.Notice:
@@ -91,6 +93,54 @@ func (j *JSON) Show(event engine.Event) {
 	case engine.NoticeReceived: // may be large, and many: not among the important ones
 		_, _ = j.lines.Write(encode(noticeLine{head("notice", now), e.Text, e.Title, e.ID, e.Data}))
 	}
+}
+
+func (j *JSON) request(x *capture.Exchange) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	line := requestLine{
+		head("request", x.Start.Add(x.Duration)), x.ID, x.Method, x.Path, x.Status,
+		x.Duration.Milliseconds(), x.BytesIn, x.BytesOut, x.RemoteAddr,
+	}
+	if j.line = line.append(j.line[:0]); len(j.line) == 0 {
+		j.line = encode(line)
+	}
+	_, _ = j.lines.Write(j.line)
+	if cap(j.line) > keepLine {
+		j.line = nil
+	}
+}
+
+// keepLine is the longest line whose room is kept.
+const keepLine = 8 << 10
+
+// append is encode for lines whose texts need no escapes, as almost all: requests are
+// many, and encode costs several times as much. For others it gives nothing.
+func (l *requestLine) append(b []byte) []byte {
+	for _, text := range [...]string{l.ID, l.Method, l.Path, l.RemoteAddr} {
+		for i := range len(text) {
+			if c := text[i]; c < ' ' || c >= 0x7f || c == '"' || c == '\\' {
+				return nil
+			}
+		}
+	}
+	b = appendText(b, `{"time":"`, l.Time)
+	b = appendText(b, `","event":"`, l.Event)
+	b = appendText(b, `","id":"`, l.ID)
+	b = appendText(b, `","method":"`, l.Method)
+	b = appendText(b, `","path":"`, l.Path)
+	b = appendNumber(b, `","status":`, int64(l.Status))
+	b = appendNumber(b, `,"duration_ms":`, l.DurationMS)
+	b = appendNumber(b, `,"bytes_in":`, l.BytesIn)
+	b = appendNumber(b, `,"bytes_out":`, l.BytesOut)
+	b = appendText(b, `,"remote_addr":"`, l.RemoteAddr)
+	return append(b, "\"}\n"...)
+}
+
+func appendText(b []byte, name, value string) []byte { return append(append(b, name...), value...) }
+
+func appendNumber(b []byte, name string, value int64) []byte {
+	return strconv.AppendInt(append(b, name...), value, 10)
 }
 
 func (j *JSON) status(s session.Status, now time.Time) {

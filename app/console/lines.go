@@ -3,8 +3,8 @@ package console
 import (
 	"context"
 	"io"
-	"slices"
 	"sync"
+	"time"
 )
 
 // maxPending and maxBytes bound the lines that wait for a slow reader: a path may
@@ -26,11 +26,12 @@ type Lines struct {
 	gone func(error)
 
 	mu      sync.Mutex
-	pending [][]byte
-	bytes   int // in pending
-	dropped int // since lost was last written
+	pending []byte // whole lines
+	lines   int    // in pending
+	dropped int    // since lost was last written
 	closed  bool
 	wake    chan struct{} // has room for one
+	closing chan struct{} // closed by Close
 	done    chan struct{}
 }
 
@@ -38,7 +39,7 @@ type Lines struct {
 // lines which were left out; nil for none. gone, if any, is told the first error
 // of out, after which everything is thrown away. Close ends it.
 func NewLines(out io.Writer, lost func(n int) []byte, gone func(error)) *Lines {
-	l := &Lines{out: out, lost: lost, gone: gone, wake: make(chan struct{}, 1), done: make(chan struct{})}
+	l := &Lines{out: out, lost: lost, gone: gone, wake: make(chan struct{}, 1), closing: make(chan struct{}), done: make(chan struct{})}
 	go l.run()
 	return l
 }
@@ -60,12 +61,12 @@ func (l *Lines) add(line []byte, lines, bytes int) {
 	switch {
 	case l.closed:
 		return
-	case len(l.pending) >= lines, l.bytes+len(line) > bytes:
+	case l.lines >= lines, len(l.pending)+len(line) > bytes:
 		l.dropped++
 		return
 	}
-	l.pending = append(l.pending, slices.Clone(line))
-	l.bytes += len(line)
+	l.pending = append(l.pending, line...)
+	l.lines++
 	select {
 	case l.wake <- struct{}{}:
 	default:
@@ -79,6 +80,7 @@ func (l *Lines) Close(ctx context.Context) {
 	l.mu.Lock()
 	if !l.closed {
 		l.closed = true
+		close(l.closing)
 		close(l.wake)
 	}
 	l.mu.Unlock()
@@ -88,14 +90,23 @@ func (l *Lines) Close(ctx context.Context) {
 	}
 }
 
+// pause is how long the goroutine rests after it has written what there was: under load
+// many lines go out with one system call, and a single one goes out at once.
+const pause = 5 * time.Millisecond
+
+// keepBuffer is the largest buffer that is used again.
+const keepBuffer = 1 << 20
+
 func (l *Lines) run() {
 	defer close(l.done)
+	rest := time.NewTimer(pause)
+	defer rest.Stop()
+	var text []byte
 	broken := false
 	for open := true; open; {
 		_, open = <-l.wake
 		for {
-			text := l.take()
-			if len(text) == 0 {
+			if text = l.take(text); len(text) == 0 {
 				break
 			}
 			if broken {
@@ -108,16 +119,24 @@ func (l *Lines) run() {
 				}
 			}
 		}
+		rest.Reset(pause)
+		select {
+		case <-rest.C:
+		case <-l.closing:
+		}
 	}
 }
 
-// take gives all that is pending in one piece: one system call for many lines.
-func (l *Lines) take() []byte {
+// take gives all that is pending in one piece: one system call for many lines. The
+// piece that was written before is for those to come.
+func (l *Lines) take(written []byte) []byte {
+	if cap(written) > keepBuffer {
+		written = nil
+	}
 	l.mu.Lock()
-	lines, dropped := l.pending, l.dropped
-	l.pending, l.bytes, l.dropped = nil, 0, 0
+	text, dropped := l.pending, l.dropped
+	l.pending, l.lines, l.dropped = written[:0], 0, 0
 	l.mu.Unlock()
-	text := slices.Concat(lines...)
 	if dropped > 0 && l.lost != nil {
 		text = append(text, l.lost(dropped)...) // after those that were there before
 	}
