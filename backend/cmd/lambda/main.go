@@ -13,7 +13,6 @@ import (
 	"github.com/aws/aws-lambda-go/lambda"
 
 	"culvert/backend/lambda/host"
-	"culvert/backend/lambda/keys"
 	"culvert/backend/lambda/processor"
 	"culvert/backend/lambda/visitors"
 )
@@ -62,7 +61,7 @@ func compose(getenv func(string) string) (*host.Host, error) {
 	o := host.Options{Config: cfg, Output: os.Stdout, Log: log, Metrics: p.metrics, HTTP: p.clients.HTTP(), Abandon: func() { os.Exit(1) }}
 	switch cfg.Role {
 	case host.RoleKeys:
-		o.Resources, err = keys.NewResource(p.clients.SSM(), cfg.KeysParameter, log)
+		o.Resources, err = p.resource()
 	case host.RoleAgents:
 		o.Agents, err = p.agents()
 	case host.RoleProcessor:

@@ -37,11 +37,27 @@ func (p *parts) shared() (s *store.Store, k *keys.Source, agents *post.Poster, e
 	if err != nil {
 		return nil, nil, nil, err
 	}
-	if k, err = keys.New(keys.Config{Client: p.clients.SSM(), Name: p.cfg.KeysParameter, Tokens: tokens, Logger: p.log}); err != nil {
+	parameters, err := p.ssm()
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	if k, err = keys.New(keys.Config{Client: parameters, Name: p.cfg.KeysParameter, Tokens: tokens, Logger: p.log}); err != nil {
 		return nil, nil, nil, err
 	}
 	agents, err = p.poster(p.cfg.AgentsAPI)
 	return s, k, agents, err
+}
+
+func (p *parts) resource() (*keys.Resource, error) {
+	parameters, err := p.ssm()
+	if err != nil {
+		return nil, err
+	}
+	return keys.NewResource(parameters, p.cfg.KeysParameter, p.log)
+}
+
+func (p *parts) ssm() (*keys.SSM, error) {
+	return keys.NewSSM(keys.SSMConfig{Region: p.cfg.Region, Endpoint: text(p.cfg.SSMEndpoint), Credentials: p.clients.Credentials(), HTTP: p.clients.HTTP()})
 }
 
 // tokens makes what verifies tokens, of the secrets among the keys. What is known of an
@@ -147,7 +163,9 @@ func (p *parts) visitors() (*visitors.Visitors, error) {
 		c.Slots = s.NewSlots(p.cfg.TunnelStreams)
 	}
 	if p.cfg.Bucket != "" {
-		if c.Bodies, err = blob.New(blob.Config{Client: p.clients.S3(), Bucket: p.cfg.Bucket}); err != nil {
+		if c.Bodies, err = blob.New(blob.Config{
+			Bucket: p.cfg.Bucket, Region: p.cfg.Region, Endpoint: text(p.cfg.S3Endpoint), Credentials: p.clients.Credentials(), HTTP: p.clients.HTTP(),
+		}); err != nil {
 			return nil, err
 		}
 	}

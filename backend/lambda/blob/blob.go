@@ -10,18 +10,18 @@
 package blob
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
-	"io"
+	"math/rand/v2"
+	"net/http"
+	"strings"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/service/s3"
-	"github.com/aws/aws-sdk-go-v2/service/s3/types"
-	"github.com/aws/smithy-go"
 
+	"culvert/backend/lambda/signed"
+	"culvert/backend/lambda/timer"
 	"culvert/backend/wire"
 )
 
@@ -38,6 +38,12 @@ const (
 	putWithin = 5 * time.Second
 	// maxKey bounds a key; those of tickets have 16 characters.
 	maxKey = 64
+	// attempts bounds how often a call is made that fails for what passes, with a pause
+	// between that doubles.
+	attempts   = 3
+	firstPause = 100 * time.Millisecond
+	// maxRefusal bounds what the store answers in place of a body.
+	maxRefusal = 64 << 10
 )
 
 // Errors of a Bucket.
@@ -50,27 +56,44 @@ var (
 
 // Config says where the bucket is.
 type Config struct {
-	// Client has the bucket's region and the function's credentials.
-	Client *s3.Client
 	Bucket string
+	// Region is the bucket's.
+	Region string
+	// Endpoint is the base of the store where it is not AWS's own; buckets have no names
+	// of hosts there.
+	Endpoint    string
+	Credentials aws.CredentialsProvider // the function's
+	// HTTP is the client to use; http.DefaultClient by default.
+	HTTP aws.HTTPClient
 }
 
 // Bucket passes bodies. It is safe for use by many goroutines.
 type Bucket struct {
-	client    *s3.Client
-	presigner *s3.PresignClient
-	name      string
+	client *signed.Client
+	name   string
+	url    string
 }
 
 // New makes a Bucket. It calls nobody.
 func New(cfg Config) (*Bucket, error) {
-	if cfg.Client == nil || cfg.Bucket == "" {
-		return nil, errors.New("blob: a client and the bucket's name are needed: see CULVERT_BUCKET")
+	if cfg.Bucket == "" {
+		return nil, errors.New("blob: the bucket's name is needed: see CULVERT_BUCKET")
 	}
-	return &Bucket{
-		client: cfg.Client, name: cfg.Bucket,
-		presigner: s3.NewPresignClient(cfg.Client, s3.WithPresignExpires(Expires)),
-	}, nil
+	client, err := signed.New(signed.Config{Service: "s3", Region: cfg.Region, Credentials: cfg.Credentials, HTTP: cfg.HTTP})
+	if err != nil {
+		return nil, fmt.Errorf("blob: %w", err)
+	}
+	b := &Bucket{client: client, name: cfg.Bucket}
+	host := "s3." + cfg.Region + "." + signed.Domain(cfg.Region)
+	switch {
+	case cfg.Endpoint != "":
+		b.url = strings.TrimSuffix(cfg.Endpoint, "/") + "/" + cfg.Bucket
+	case strings.Contains(cfg.Bucket, "."): // no certificate is for such a host
+		b.url = "https://" + host + "/" + cfg.Bucket
+	default:
+		b.url = "https://" + cfg.Bucket + "." + host
+	}
+	return b, nil
 }
 
 // PutRequest keeps a request's body and gives the URL by which whoever has it gets it.
@@ -80,18 +103,18 @@ func (b *Bucket) PutRequest(ctx context.Context, key string, body []byte) (strin
 	}
 	put, cancel := context.WithTimeout(ctx, putWithin)
 	defer cancel()
-	_, err := b.client.PutObject(put, &s3.PutObjectInput{
-		Bucket: &b.name, Key: aws.String(requests + key), Body: bytes.NewReader(body),
-		ContentLength: aws.Int64(int64(len(body))), ContentType: aws.String("application/octet-stream"),
-	})
+	a, err := b.call(put, http.MethodPut, requests+key, body, maxRefusal)
+	if err == nil {
+		err = refusal(a)
+	}
 	if err != nil {
 		return "", fmt.Errorf("put a request's body: %w", err)
 	}
-	signed, err := b.presigner.PresignGetObject(ctx, &s3.GetObjectInput{Bucket: &b.name, Key: aws.String(requests + key)})
+	text, err := b.client.Presign(ctx, http.MethodGet, b.url+"/"+requests+key, Expires)
 	if err != nil {
 		return "", fmt.Errorf("sign the URL of a request's body: %w", err)
 	}
-	return signed.URL, nil
+	return text, nil
 }
 
 // OfferAnswer makes the form by which one body of 1 to max bytes can be put.
@@ -100,16 +123,12 @@ func (b *Bucket) OfferAnswer(ctx context.Context, key string, max int64) (*wire.
 	if err := checkKey(key); err != nil {
 		return nil, err
 	}
-	// The condition that the key is this one and no other, the presigner adds itself.
-	signed, err := b.presigner.PresignPostObject(ctx, &s3.PutObjectInput{Bucket: &b.name, Key: aws.String(answers + key)},
-		func(o *s3.PresignPostOptions) {
-			o.Expires = Expires
-			o.Conditions = []any{[]any{"content-length-range", 1, max}}
-		})
+	fields, err := b.client.Policy(ctx, time.Now().Add(Expires), map[string]string{"key": answers + key},
+		map[string]string{"bucket": b.name}, []any{"content-length-range", 1, max})
 	if err != nil {
 		return nil, fmt.Errorf("sign the form for an answer's body: %w", err)
 	}
-	return &wire.Upload{URL: signed.URL, Fields: signed.Values, MaxBytes: max}, nil
+	return &wire.Upload{URL: b.url + "/", Fields: fields, MaxBytes: max}, nil
 }
 
 // Answer reads the body that was put, if it is at most max bytes long.
@@ -117,31 +136,56 @@ func (b *Bucket) Answer(ctx context.Context, key string, max int64) ([]byte, err
 	if err := checkKey(key); err != nil {
 		return nil, err
 	}
-	out, err := b.client.GetObject(ctx, &s3.GetObjectInput{Bucket: &b.name, Key: aws.String(answers + key)})
-	var missing *types.NoSuchKey
-	var api smithy.APIError
+	a, err := b.call(ctx, http.MethodGet, answers+key, nil, max)
 	switch {
-	case errors.As(err, &missing):
-		return nil, ErrMissing
-	case errors.As(err, &api) && api.ErrorCode() == "AccessDenied":
-		// What S3 says of a missing key to those who may not list the bucket.
-		return nil, fmt.Errorf("%w, or this function may not read it", ErrMissing)
+	case errors.Is(err, signed.ErrTooLarge):
+		return nil, ErrTooLarge
 	case err != nil:
 		return nil, fmt.Errorf("get an answer's body: %w", err)
-	}
-	defer out.Body.Close()
-	if aws.ToInt64(out.ContentLength) > max {
+	case a.Status == http.StatusOK && int64(len(a.Body)) > max:
 		return nil, ErrTooLarge
+	case a.Status == http.StatusOK:
+		return a.Body, nil
 	}
-	var body bytes.Buffer
-	body.Grow(int(aws.ToInt64(out.ContentLength)) + bytes.MinRead)
-	if _, err := body.ReadFrom(io.LimitReader(out.Body, max+1)); err != nil {
-		return nil, fmt.Errorf("get an answer's body: %w", err)
+	switch code(a) {
+	case "NoSuchKey":
+		return nil, ErrMissing
+	case "AccessDenied":
+		// What S3 says of a missing key to those who may not list the bucket.
+		return nil, fmt.Errorf("%w, or this function may not read it", ErrMissing)
 	}
-	if int64(body.Len()) > max {
-		return nil, ErrTooLarge
+	return nil, fmt.Errorf("get an answer's body: %w", refusal(a))
+}
+
+// call makes a call about an object, and again if it fails for what may have passed:
+// nothing comes of making it twice. An answer has at most so many bytes, or is a refusal.
+func (b *Bucket) call(ctx context.Context, method, key string, body []byte, most int64) (*signed.Answer, error) {
+	var header http.Header
+	if method == http.MethodPut {
+		header = http.Header{"Content-Type": {"application/octet-stream"}}
 	}
-	return body.Bytes(), nil
+	for try, pause := 1, firstPause; ; try, pause = try+1, 2*pause {
+		a, err := b.client.Do(ctx, method, b.url+"/"+key, header, body, max(most, maxRefusal))
+		passes := err != nil && !errors.Is(err, signed.ErrTooLarge) || err == nil && (a.Status >= 500 || a.Status == http.StatusTooManyRequests)
+		if !passes || try == attempts || timer.Wait(ctx, pause/2+rand.N(pause/2)) != nil {
+			return a, err
+		}
+	}
+}
+
+// refusal says why the store did not do what it was asked for, nil if it did.
+func refusal(a *signed.Answer) error {
+	if a.Status == http.StatusOK {
+		return nil
+	}
+	return fmt.Errorf("the store answers with status %d %.80q", a.Status, code(a))
+}
+
+// code names an error of S3's. https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html
+func code(a *signed.Answer) string {
+	_, code, _ := strings.Cut(string(a.Body), "<Code>")
+	code, _, _ = strings.Cut(code, "</Code>")
+	return code
 }
 
 // checkKey wants what is a name in a folder whatever it holds.

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/google/go-cmp/cmp"
 
 	"culvert/backend/wire"
@@ -183,10 +184,51 @@ func TestPutFails(t *testing.T) {
 	}
 }
 
+// A store that is busy for a moment is asked again, and not for ever.
+func TestBusyStore(t *testing.T) {
+	t.Parallel()
+	s := newStore(t)
+	b := s.bucket(t)
+	s.busy.Store(attempts - 1)
+	url, err := b.PutRequest(t.Context(), key, []byte("x"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if status, got := s.get(t, url); status != http.StatusOK || string(got) != "x" {
+		t.Errorf("status %d, %q", status, got)
+	}
+	s.busy.Store(attempts + 1)
+	if _, err := b.PutRequest(t.Context(), key, []byte("x")); err == nil || !strings.Contains(err.Error(), "503") || s.busy.Load() != 1 {
+		t.Errorf("%v, %d more calls are refused", err, s.busy.Load())
+	}
+}
+
+// Without an endpoint of its own the bucket is AWS's, in whatever part of the world.
+func TestHosts(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct{ region, bucket, want string }{
+		{"eu-west-1", "bodies", "https://bodies.s3.eu-west-1.amazonaws.com/"},
+		{"cn-north-1", "bodies", "https://bodies.s3.cn-north-1.amazonaws.com.cn/"},
+		{"eu-west-1", "my.bodies", "https://s3.eu-west-1.amazonaws.com/my.bodies/"},
+	} {
+		b, err := New(Config{Bucket: c.bucket, Region: c.region, Credentials: credentials.NewStaticCredentialsProvider("AKID", "hush", "")})
+		if err != nil {
+			t.Fatal(err)
+		}
+		u, err := b.OfferAnswer(t.Context(), key, 1)
+		if err != nil || u.URL != c.want {
+			t.Errorf("%+v, %v; want %s", u, err, c.want)
+		}
+	}
+}
+
 func TestNew(t *testing.T) {
 	t.Parallel()
 	if _, err := New(Config{}); err == nil {
 		t.Error("a bucket of nothing")
+	}
+	if _, err := New(Config{Bucket: "bodies", Region: "eu-west-1"}); err == nil {
+		t.Error("without credentials")
 	}
 }
 

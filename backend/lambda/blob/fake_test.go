@@ -22,7 +22,6 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
 	"github.com/aws/aws-sdk-go-v2/credentials"
-	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/johannesboyne/gofakes3"
 	"github.com/johannesboyne/gofakes3/backend/s3mem"
 )
@@ -37,7 +36,8 @@ type fakeStore struct {
 	credentials aws.Credentials
 	offset      atomic.Int64 // of the store's clock
 	hideLengths bool
-	refuse      int // status for everything, 0 for none
+	refuse      int          // status for everything, 0 for none
+	busy        atomic.Int32 // how many calls are told to slow down
 }
 
 func newStore(t *testing.T) *fakeStore {
@@ -85,11 +85,10 @@ func newStore(t *testing.T) *fakeStore {
 
 func (s *fakeStore) bucket(t *testing.T) *Bucket {
 	t.Helper()
-	b, err := New(Config{Bucket: bucketName, Client: s3.New(s3.Options{
-		Region: "eu-west-1", BaseEndpoint: aws.String(s.server.URL), UsePathStyle: true,
-		Credentials: credentials.StaticCredentialsProvider{Value: s.credentials}, HTTPClient: s.client,
-		RetryMaxAttempts: 1,
-	})})
+	b, err := New(Config{
+		Bucket: bucketName, Region: "eu-west-1", Endpoint: s.server.URL,
+		Credentials: credentials.StaticCredentialsProvider{Value: s.credentials}, HTTP: s.client,
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -104,6 +103,8 @@ func (s *fakeStore) now() time.Time { return time.Now().Add(time.Duration(s.offs
 // check says what S3 would refuse a request with, 0 for nothing.
 func (s *fakeStore) check(r *http.Request) (status int, why string) {
 	switch {
+	case s.busy.Add(-1) >= 0:
+		return http.StatusServiceUnavailable, "slow down"
 	case s.refuse != 0:
 		return s.refuse, "refused"
 	case r.Method == http.MethodPost:

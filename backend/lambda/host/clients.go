@@ -11,8 +11,6 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/aws/retry"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
-	"github.com/aws/aws-sdk-go-v2/service/s3"
-	"github.com/aws/aws-sdk-go-v2/service/ssm"
 )
 
 // Times for calls of AWS's services. They answer within milliseconds, or one tries
@@ -86,19 +84,6 @@ func (c *Clients) Close() {
 // DynamoDB makes a client of the tables.
 func (c *Clients) DynamoDB() *dynamodb.Client {
 	return dynamodb.NewFromConfig(c.aws, func(o *dynamodb.Options) { o.BaseEndpoint = endpoint(c.cfg.DynamoDBEndpoint) })
-}
-
-// SSM makes a client of the parameter store.
-func (c *Clients) SSM() *ssm.Client {
-	return ssm.NewFromConfig(c.aws, func(o *ssm.Options) { o.BaseEndpoint = endpoint(c.cfg.SSMEndpoint) })
-}
-
-// S3 makes a client of the bucket. Stand-ins for S3 have no name for each bucket.
-func (c *Clients) S3() *s3.Client {
-	return s3.NewFromConfig(c.aws, func(o *s3.Options) {
-		o.BaseEndpoint = endpoint(c.cfg.S3Endpoint)
-		o.UsePathStyle = c.cfg.S3Endpoint != nil
-	})
 }
 
 func endpoint(u *url.URL) *string {

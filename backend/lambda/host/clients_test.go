@@ -14,8 +14,6 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
-	"github.com/aws/aws-sdk-go-v2/service/s3"
-	"github.com/aws/aws-sdk-go-v2/service/ssm"
 )
 
 // service stands in for one of AWS's.
@@ -55,14 +53,12 @@ func (s *service) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	_, _ = w.Write([]byte(s.answer))
 }
 
-// Every service is reached where the environment says, with the function's own
-// credentials, over connections that are kept.
+// The tables are reached where the environment says, with the function's own
+// credentials, over one connection that is kept, and again when they are busy.
 func TestClients(t *testing.T) {
 	t.Parallel()
-	db, parameters, bucket := newService(t, `{}`), newService(t, `{"Parameter":{"Value":"v"}}`, 500, 500), newService(t, "body")
-	c := NewClients(configOf(t, RolePublic, variables{
-		"AWS_ENDPOINT_URL_DYNAMODB": db.URL, "AWS_ENDPOINT_URL_SSM": parameters.URL, "AWS_ENDPOINT_URL_S3": bucket.URL, "CULVERT_BUCKET": "bodies",
-	}))
+	db := newService(t, `{}`, 500, 500)
+	c := NewClients(configOf(t, RolePublic, variables{"AWS_ENDPOINT_URL_DYNAMODB": db.URL}))
 	t.Cleanup(c.Close)
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
@@ -72,41 +68,23 @@ func TestClients(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	out, err := c.SSM().GetParameter(ctx, &ssm.GetParameterInput{Name: aws.String("/culvert/keys")})
-	if err != nil || aws.ToString(out.Parameter.Value) != "v" {
-		t.Fatalf("the third attempt: %v", err)
+	db.mu.Lock()
+	defer db.mu.Unlock()
+	if len(db.requests) != 5 || db.conns != 1 {
+		t.Errorf("%d requests over %d connections", len(db.requests), db.conns)
 	}
-	object, err := c.S3().GetObject(ctx, &s3.GetObjectInput{Bucket: aws.String("bodies"), Key: aws.String("k")})
-	if err != nil {
-		t.Fatal(err)
-	}
-	_ = object.Body.Close()
-	for name, s := range map[string]*service{"dynamodb": db, "ssm": parameters, "s3": bucket} {
-		s.mu.Lock()
-		if len(s.requests) == 0 || s.conns != 1 {
-			t.Errorf("%s: %d requests over %d connections", name, len(s.requests), s.conns)
+	for _, r := range db.requests {
+		if auth := r.Header.Get("Authorization"); !strings.Contains(auth, "Credential=AKID/") || !strings.Contains(auth, "/eu-west-1/dynamodb/") ||
+			r.Header.Get("X-Amz-Security-Token") != "hush too" || r.ProtoMajor != 1 {
+			t.Errorf("%s %v", r.Proto, r.Header)
 		}
-		for _, r := range s.requests {
-			if auth := r.Header.Get("Authorization"); !strings.Contains(auth, "Credential=AKID/") || !strings.Contains(auth, "/eu-west-1/"+name+"/") ||
-				r.Header.Get("X-Amz-Security-Token") != "hush too" || r.ProtoMajor != 1 {
-				t.Errorf("%s: %s %v", name, r.Proto, r.Header)
-			}
-		}
-		s.mu.Unlock()
-	}
-	if path := bucket.requests[0].URL.Path; path != "/bodies/k" {
-		t.Errorf("the bucket is not in the path: %s", path)
 	}
 }
 
-// Without an endpoint of its own, a client is AWS's, with the bucket in the host name.
+// Without an endpoint of its own, a client is AWS's.
 func TestClientsOfAWS(t *testing.T) {
 	t.Parallel()
 	c := NewClients(configOf(t, RolePublic, nil))
-	url, err := s3.NewPresignClient(c.S3()).PresignGetObject(t.Context(), &s3.GetObjectInput{Bucket: aws.String("bodies"), Key: aws.String("k")})
-	if err != nil || !strings.HasPrefix(url.URL, "https://bodies.s3.eu-west-1.amazonaws.com/k?") {
-		t.Errorf("%v, %v", url, err)
-	}
 	if o := c.DynamoDB().Options(); o.BaseEndpoint != nil || o.Region != "eu-west-1" {
 		t.Errorf("%v %s", o.BaseEndpoint, o.Region)
 	}

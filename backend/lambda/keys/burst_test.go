@@ -3,26 +3,19 @@ package keys
 import (
 	"context"
 	"errors"
-	"net/http"
 	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/service/ssm"
-	"github.com/aws/smithy-go"
-	smithyhttp "github.com/aws/smithy-go/transport/http"
 	"golang.org/x/time/rate"
 )
 
 // throttled is what the Systems Manager says of too many calls.
-var throttled = &smithy.GenericAPIError{Code: "ThrottlingException", Message: "Rate exceeded"}
+var throttled = &Refusal{Status: 400, Kind: "ThrottlingException", Message: "Rate exceeded"}
 
 // fault is that it has one.
-var fault = &smithyhttp.ResponseError{
-	Response: &smithyhttp.Response{Response: &http.Response{StatusCode: http.StatusInternalServerError}},
-	Err:      &smithy.GenericAPIError{Code: "InternalServerError"},
-}
+var fault = &Refusal{Status: 500, Kind: "InternalServerError"}
 
 // busy is a Systems Manager that as many use as the account may.
 type busy struct {
@@ -32,14 +25,14 @@ type busy struct {
 	calls int
 }
 
-func (b *busy) GetParameter(ctx context.Context, in *ssm.GetParameterInput, _ ...func(*ssm.Options)) (*ssm.GetParameterOutput, error) {
+func (b *busy) GetParameter(ctx context.Context, of string) (string, error) {
 	b.mu.Lock()
 	b.calls++
 	b.mu.Unlock()
 	if !b.limit.Allow() {
-		return nil, throttled
+		return "", throttled
 	}
-	return b.parameters.GetParameter(ctx, in)
+	return b.parameters.GetParameter(ctx, of)
 }
 
 // A burst of visitors starts hundreds of environments on both sides. Each needs the
@@ -80,7 +73,7 @@ func TestFirstReadInVain(t *testing.T) {
 	}{
 		"too many calls": {throttled, firstPatience, memory},
 		"a fault":        {fault, firstPatience, memory},
-		"no leave":       {&smithy.GenericAPIError{Code: "AccessDeniedException"}, 0, lull},
+		"no leave":       {&Refusal{Status: 400, Kind: "AccessDeniedException"}, 0, lull},
 	} {
 		t.Run(what, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {

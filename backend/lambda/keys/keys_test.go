@@ -15,9 +15,6 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/service/ssm"
-	"github.com/aws/aws-sdk-go-v2/service/ssm/types"
-	"github.com/aws/smithy-go"
 	"github.com/golang-jwt/jwt/v5"
 	"github.com/google/go-cmp/cmp"
 
@@ -34,59 +31,59 @@ type parameters struct {
 	value   *string
 	err     error // of all calls
 	reads   int
-	puts    []*ssm.PutParameterInput
+	puts    int
 	deletes int
 	// beforePut is called before the next put, as if somebody were faster.
 	beforePut func()
 }
 
-func (p *parameters) GetParameter(_ context.Context, in *ssm.GetParameterInput, _ ...func(*ssm.Options)) (*ssm.GetParameterOutput, error) {
+func (p *parameters) GetParameter(_ context.Context, of string) (string, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.reads++
 	switch {
 	case p.err != nil:
-		return nil, p.err
-	case *in.Name != name || !aws.ToBool(in.WithDecryption):
-		return nil, fmt.Errorf("asked for %+v", in)
+		return "", p.err
+	case of != name:
+		return "", fmt.Errorf("asked for %s", of)
 	case p.value == nil:
-		return nil, &types.ParameterNotFound{}
+		return "", ErrMissing
 	}
-	return &ssm.GetParameterOutput{Parameter: &types.Parameter{Value: p.value}}, nil
+	return *p.value, nil
 }
 
-func (p *parameters) PutParameter(_ context.Context, in *ssm.PutParameterInput, _ ...func(*ssm.Options)) (*ssm.PutParameterOutput, error) {
+func (p *parameters) PutParameter(_ context.Context, of, value, _ string, overwrite bool) error {
 	if before := p.beforePut; before != nil {
 		p.beforePut = nil
 		before()
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.puts = append(p.puts, in)
+	p.puts++
 	switch {
 	case p.err != nil:
-		return nil, p.err
-	case *in.Name != name || in.Type != types.ParameterTypeSecureString || in.Tier != types.ParameterTierStandard:
-		return nil, fmt.Errorf("put %s as %s, %s", *in.Name, in.Type, in.Tier)
-	case p.value != nil && !aws.ToBool(in.Overwrite):
-		return nil, &types.ParameterAlreadyExists{}
+		return p.err
+	case of != name:
+		return fmt.Errorf("put %s", of)
+	case p.value != nil && !overwrite:
+		return ErrExists
 	}
-	p.value = in.Value
-	return &ssm.PutParameterOutput{}, nil
+	p.value = &value
+	return nil
 }
 
-func (p *parameters) DeleteParameter(_ context.Context, in *ssm.DeleteParameterInput, _ ...func(*ssm.Options)) (*ssm.DeleteParameterOutput, error) {
+func (p *parameters) DeleteParameter(context.Context, string) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.deletes++
 	switch {
 	case p.err != nil:
-		return nil, p.err
+		return p.err
 	case p.value == nil:
-		return nil, &types.ParameterNotFound{}
+		return ErrMissing
 	}
 	p.value = nil
-	return &ssm.DeleteParameterOutput{}, nil
+	return nil
 }
 
 func (p *parameters) set(v value) *parameters {
@@ -390,8 +387,8 @@ func TestResourceLife(t *testing.T) {
 	if third.Generation != 9 || len(third.Tickets) != 2 || third.Tickets[1] != second.Tickets[0] {
 		t.Error("the third rotation does not keep the second's key alone")
 	}
-	if len(p.puts) != 3 {
-		t.Errorf("%d writes", len(p.puts))
+	if p.puts != 3 {
+		t.Errorf("%d writes", p.puts)
 	}
 	handle(request(event.Delete, "9", "OnDelete", "retain"))
 	if p.value == nil {
@@ -429,7 +426,7 @@ func TestResourceRefuses(t *testing.T) {
 		if o.Err == nil || !strings.Contains(o.Err.Error(), c.want) || strings.Contains(o.Err.Error(), "database") || o.Data != nil {
 			t.Errorf("%s: %+v, want %q", what, o, c.want)
 		}
-		if len(c.p.puts) > 0 {
+		if c.p.puts > 0 {
 			t.Errorf("%s: written", what)
 		}
 		// What CloudFormation deletes after a failure must not be what was there before.
@@ -479,7 +476,7 @@ func TestCreatedTwiceAtOnce(t *testing.T) {
 // At the first deployment the function's role may be too young to have its rights.
 func TestResourceWaitsForItsRights(t *testing.T) {
 	t.Parallel()
-	denied := &smithy.GenericAPIError{Code: "AccessDeniedException", Message: "User: … is not authorized"}
+	denied := &Refusal{Status: 400, Kind: "AccessDeniedException", Message: "User: … is not authorized"}
 	for _, c := range []struct {
 		name  string
 		after time.Duration // until it has them
@@ -491,7 +488,7 @@ func TestResourceWaitsForItsRights(t *testing.T) {
 		{"soon", 5 * time.Second, denied, true, 6 * time.Second},
 		{"never", time.Hour, denied, false, 20 * time.Second},
 		{"too many calls", 5 * time.Second, throttled, true, 6 * time.Second},
-		{"another error", time.Hour, &smithy.GenericAPIError{Code: "ValidationException"}, false, 0},
+		{"another error", time.Hour, &Refusal{Status: 400, Kind: "ValidationException"}, false, 0},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {

@@ -8,20 +8,15 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/service/ssm"
-	"github.com/aws/aws-sdk-go-v2/service/ssm/types"
-	"github.com/aws/smithy-go"
-
 	"culvert/backend/auth"
 	"culvert/backend/lambda/event"
 )
 
-// Keeper is what making and rotating the keys needs of a client of the Systems Manager.
+// Keeper is what making and rotating the keys needs of an *SSM.
 type Keeper interface {
 	Reader
-	PutParameter(context.Context, *ssm.PutParameterInput, ...func(*ssm.Options)) (*ssm.PutParameterOutput, error)
-	DeleteParameter(context.Context, *ssm.DeleteParameterInput, ...func(*ssm.Options)) (*ssm.DeleteParameterOutput, error)
+	PutParameter(ctx context.Context, name, value, description string, overwrite bool) error
+	DeleteParameter(ctx context.Context, name string) error
 }
 
 // Resource is the custom resource of the stack that the keys are. Its properties:
@@ -55,7 +50,10 @@ func (r *Resource) Handle(ctx context.Context, q *event.Resource) event.Outcome 
 	generation, err := r.wanted(q)
 	var v value
 	if err == nil {
-		v, err = r.ensurePatiently(ctx, q.RequestType, generation)
+		err = r.patiently(ctx, func(ctx context.Context) (err error) {
+			v, err = r.ensure(ctx, q.RequestType, generation)
+			return err
+		})
 	}
 	if err != nil {
 		r.log.Error("the keys could not be made", "request", q.RequestType, "error", err)
@@ -100,14 +98,14 @@ const (
 	deniedPause = 2 * time.Second
 )
 
-// ensurePatiently is ensure, once the function has its rights and its turn.
-func (r *Resource) ensurePatiently(ctx context.Context, request string, generation int64) (value, error) {
+// patiently does something once the function has its rights and its turn.
+func (r *Resource) patiently(ctx context.Context, do func(context.Context) error) error {
 	ctx, cancel := context.WithTimeout(ctx, deniedFor)
 	defer cancel()
 	for {
-		v, err := r.ensure(ctx, request, generation)
+		err := do(ctx)
 		if err == nil || !denied(err) && !passing(err) {
-			return v, err
+			return err
 		}
 		r.log.Info("the Systems Manager refuses, perhaps not for long", "error", err)
 		timer := time.NewTimer(deniedPause)
@@ -115,33 +113,31 @@ func (r *Resource) ensurePatiently(ctx context.Context, request string, generati
 		case <-timer.C:
 		case <-ctx.Done():
 			timer.Stop()
-			return v, err
+			return err
 		}
 	}
 }
 
 func denied(err error) bool {
-	var failure smithy.APIError
-	return errors.As(err, &failure) && failure.ErrorCode() == "AccessDeniedException"
+	var refused *Refusal
+	return errors.As(err, &refused) && refused.Kind == "AccessDeniedException"
 }
 
 // ensure sees to it that there are keys of the generation, or a later one. Keys that
 // an earlier stack has left are kept as they are.
 func (r *Resource) ensure(ctx context.Context, request string, generation int64) (value, error) {
-	text, err := readParameter(ctx, r.client, r.name)
-	var missing *types.ParameterNotFound
-	if errors.As(err, &missing) {
+	text, err := r.client.GetParameter(ctx, r.name)
+	if errors.Is(err, ErrMissing) {
 		next := fresh(nil, generation)
 		err = r.put(ctx, next, false)
-		var exists *types.ParameterAlreadyExists
 		if err == nil {
 			r.log.Info("keys made", "generation", generation)
 			return next, nil
-		} else if !errors.As(err, &exists) {
+		} else if !errors.Is(err, ErrExists) {
 			return value{}, err
 		}
 		// Another invocation, for the same request, was faster.
-		text, err = readParameter(ctx, r.client, r.name)
+		text, err = r.client.GetParameter(ctx, r.name)
 	}
 	if err != nil {
 		return value{}, fmt.Errorf("it cannot be read: %w", err)
@@ -166,12 +162,8 @@ func (r *Resource) ensure(ctx context.Context, request string, generation int64)
 }
 
 func (r *Resource) put(ctx context.Context, v value, overwrite bool) error {
-	_, err := r.client.PutParameter(ctx, &ssm.PutParameterInput{
-		Name: &r.name, Value: aws.String(v.text()), Type: types.ParameterTypeSecureString, Tier: types.ParameterTierStandard,
-		Overwrite:   &overwrite,
-		Description: aws.String("Culvert's keys. Whoever can read them can be any agent; rotate them by the stack's KeysGeneration."),
-	})
-	if err != nil {
+	const description = "Culvert's keys. Whoever can read them can be any agent; rotate them by the stack's KeysGeneration."
+	if err := r.client.PutParameter(ctx, r.name, v.text(), description, overwrite); err != nil {
 		return fmt.Errorf("it cannot be written: %w", err)
 	}
 	return nil
@@ -184,9 +176,8 @@ func (r *Resource) delete(ctx context.Context, q *event.Resource) error {
 		r.log.Info("keys left alone", "request", q.RequestType)
 		return nil
 	}
-	_, err := r.client.DeleteParameter(ctx, &ssm.DeleteParameterInput{Name: &r.name})
-	var missing *types.ParameterNotFound
-	if err != nil && !errors.As(err, &missing) {
+	err := r.patiently(ctx, func(ctx context.Context) error { return r.client.DeleteParameter(ctx, r.name) })
+	if err != nil && !errors.Is(err, ErrMissing) {
 		return fmt.Errorf("keys in parameter %s cannot be deleted: %w", r.name, err)
 	}
 	r.log.Info("keys deleted")

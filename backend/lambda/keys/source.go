@@ -9,17 +9,12 @@ import (
 	"sync"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/aws/retry"
-	"github.com/aws/aws-sdk-go-v2/service/ssm"
-	"github.com/aws/aws-sdk-go-v2/service/ssm/types"
-
 	"culvert/backend/auth"
 )
 
-// Reader is what reading the keys needs of a client of the Systems Manager.
+// Reader is what reading the keys needs of an *SSM.
 type Reader interface {
-	GetParameter(context.Context, *ssm.GetParameterInput, ...func(*ssm.Options)) (*ssm.GetParameterOutput, error)
+	GetParameter(ctx context.Context, name string) (value string, err error)
 }
 
 // ErrNone says that there are no keys, and so no agents: without keys nobody's
@@ -180,7 +175,7 @@ func (s *Source) fetch(ctx context.Context) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	for pause := firstPause; ; pause = min(2*pause, longestPause) {
-		text, err := readParameter(ctx, s.cfg.Client, s.cfg.Name, once)
+		text, err := s.cfg.Client.GetParameter(ctx, s.cfg.Name)
 		if err == nil || !passing(err) {
 			return text, err
 		}
@@ -194,32 +189,18 @@ func (s *Source) fetch(ctx context.Context) (string, error) {
 	}
 }
 
-// once keeps the client from trying again by itself.
-func once(o *ssm.Options) { o.Retryer = aws.NopRetryer{} }
-
 // passing says of an error that it may be gone soon: too many calls, a fault on the
 // other side or on the way, or that there was no time.
 func passing(err error) bool {
-	return retry.NewStandard().IsErrorRetryable(err) || errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled)
-}
-
-// readParameter reads the keys' text.
-func readParameter(ctx context.Context, client Reader, name string, options ...func(*ssm.Options)) (string, error) {
-	out, err := client.GetParameter(ctx, &ssm.GetParameterInput{Name: &name, WithDecryption: aws.Bool(true)}, options...)
-	if err != nil {
-		return "", err
-	}
-	if out.Parameter == nil {
-		return "", errMalformed
-	}
-	return aws.ToString(out.Parameter.Value), nil
+	var refused *Refusal
+	return errors.As(err, &refused) && refused.passes() ||
+		errors.Is(err, errNoAnswer) || errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled)
 }
 
 // explained adds what to do about an error.
 func explained(err error) error {
-	var missing *types.ParameterNotFound
 	switch {
-	case errors.As(err, &missing):
+	case errors.Is(err, ErrMissing):
 		return errors.New("it does not exist: deploy the stack again with a higher KeysGeneration, which makes it anew")
 	case errors.Is(err, errMalformed):
 		return fmt.Errorf("%w: delete it and deploy the stack again with a higher KeysGeneration", err)

@@ -51,7 +51,7 @@ func NewInvoker(cfg InvokerConfig) (*Invoker, error) {
 	}
 	base := strings.TrimSuffix(cfg.Endpoint, "/")
 	if base == "" {
-		base = "https://lambda." + cfg.Region + "." + domain(cfg.Region)
+		base = "https://lambda." + cfg.Region + "." + signed.Domain(cfg.Region)
 	}
 	i := &Invoker{client: client, now: cfg.Now,
 		// An ARN has colons, which the signature has escaped.
@@ -60,14 +60,6 @@ func NewInvoker(cfg InvokerConfig) (*Invoker, error) {
 		i.now = time.Now
 	}
 	return i, nil
-}
-
-// domain is where the services of a region are.
-func domain(region string) string {
-	if strings.HasPrefix(region, "cn-") {
-		return "amazonaws.com.cn"
-	}
-	return "amazonaws.com"
 }
 
 const (

@@ -2,20 +2,26 @@
 // alone: @connections of API Gateway, objects of S3, parameters of the Systems Manager,
 // Lambda's Invoke and SQS's SendMessageBatch. A call is one HTTP request with a signature
 // (https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv.html), and the SDK's
-// signer makes it. The SDK's clients know every operation of their services: they make
-// the program a third larger, build tables of all that at each start, and take several
+// signer makes it. The SDK's clients know every operation of their services: these make
+// the program larger by a quarter, build tables of all that at each start, and take several
 // times as long for one call, of which each request needs two.
 package signed
 
 import (
 	"bytes"
 	"context"
+	"crypto/hmac"
 	"crypto/sha256"
+	"encoding/base64"
 	"encoding/hex"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
+	"slices"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -64,6 +70,14 @@ func New(cfg Config) (*Client, error) {
 	return &Client{cfg: cfg, signer: v4.NewSigner()}, nil
 }
 
+// Domain is where the services of a region are.
+func Domain(region string) string {
+	if strings.HasPrefix(region, "cn-") {
+		return "amazonaws.com.cn"
+	}
+	return "amazonaws.com"
+}
+
 // Answer is what the service answered, whatever its status.
 type Answer struct {
 	Status int
@@ -100,7 +114,7 @@ func (c *Client) Do(ctx context.Context, method, to string, header http.Header, 
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrNotSent, err)
 	}
-	if len(body) > 0 || method == http.MethodPost || method == http.MethodPut {
+	if len(body) > 0 {
 		r.ContentLength = int64(len(body))
 		r.GetBody = func() (io.ReadCloser, error) { return text.reader(body), nil }
 		r.Body = text.reader(body)
@@ -113,7 +127,7 @@ func (c *Client) Do(ctx context.Context, method, to string, header http.Header, 
 	}
 	res, err := c.cfg.HTTP.Do(r)
 	if err != nil {
-		if r.Body != nil && !text.begun.Load() {
+		if len(body) > 0 && !text.begun.Load() {
 			err = fmt.Errorf("%w: %w", ErrNotSent, err)
 		}
 		return nil, err
@@ -138,6 +152,61 @@ func (c *Client) sign(ctx context.Context, r *http.Request, body []byte) error {
 		r.Header.Set("X-Amz-Content-Sha256", hash)
 	}
 	return c.signer.SignHTTP(ctx, credentials, r, hash, c.cfg.Service, c.cfg.Region, c.cfg.Now().UTC())
+}
+
+// Presign signs a URL by which whoever has it may make one request, with whatever body,
+// for as long as it lasts. What is in its query is signed, too.
+func (c *Client) Presign(ctx context.Context, method, to string, lasts time.Duration) (string, error) {
+	r, err := http.NewRequestWithContext(ctx, method, to, nil)
+	if err != nil {
+		return "", err
+	}
+	credentials, err := c.cfg.Credentials.Retrieve(ctx)
+	if err != nil {
+		return "", err
+	}
+	query := r.URL.Query()
+	query.Set("X-Amz-Expires", strconv.Itoa(int(lasts/time.Second)))
+	r.URL.RawQuery = query.Encode()
+	text, _, err := c.signer.PresignHTTP(ctx, credentials, r, "UNSIGNED-PAYLOAD", c.cfg.Service, c.cfg.Region, c.cfg.Now().UTC())
+	return text, err
+}
+
+// Policy gives the fields by which a form that obeys the policy may be posted: the
+// policy with what has to be in it of them, and its signature.
+//
+// https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-UsingHTTPPOST.html
+func (c *Client) Policy(ctx context.Context, expires time.Time, fields map[string]string, conditions ...any) (map[string]string, error) {
+	credentials, err := c.cfg.Credentials.Retrieve(ctx)
+	if err != nil {
+		return nil, err
+	}
+	const algorithm = "AWS4-HMAC-SHA256"
+	now := c.cfg.Now().UTC()
+	scope := []string{now.Format("20060102"), c.cfg.Region, c.cfg.Service, "aws4_request"}
+	form := map[string]string{
+		"X-Amz-Algorithm": algorithm, "X-Amz-Credential": credentials.AccessKeyID + "/" + strings.Join(scope, "/"), "X-Amz-Date": now.Format("20060102T150405Z"),
+	}
+	if credentials.SessionToken != "" {
+		form["X-Amz-Security-Token"] = credentials.SessionToken
+	}
+	maps.Copy(form, fields)
+	for _, name := range slices.Sorted(maps.Keys(form)) {
+		conditions = append(conditions, map[string]string{name: form[name]})
+	}
+	text, err := json.Marshal(map[string]any{"expiration": expires.UTC().Format("2006-01-02T15:04:05.000Z"), "conditions": conditions})
+	if err != nil {
+		return nil, err
+	}
+	policy := base64.StdEncoding.EncodeToString(text)
+	key := []byte("AWS4" + credentials.SecretAccessKey)
+	for _, part := range append(scope, policy) {
+		mac := hmac.New(sha256.New, key)
+		mac.Write([]byte(part))
+		key = mac.Sum(nil)
+	}
+	form["policy"], form["X-Amz-Signature"] = policy, hex.EncodeToString(key)
+	return form, nil
 }
 
 // read reads a body of at most so many bytes, whose length the answer may tell.
