@@ -3,8 +3,8 @@ package engine
 import (
 	"crypto/sha256"
 	"encoding/binary"
+	"encoding/hex"
 	"errors"
-	"fmt"
 	"net/url"
 	"strings"
 
@@ -64,15 +64,23 @@ func explain(err error) (plain, detail string, noTarget bool) {
 // exchangeID is a UUID that follows from what makes the exchange unique: this process,
 // its tunnel, and the name and the moment that it has there (RFC 9562, 5.8).
 func (t *Tunnel) exchangeID(x *capture.Exchange) string {
-	h := sha256.New()
-	fmt.Fprintf(h, "%s\n%s\n%s\n", t.engine.process, t.key, x.ID)
-	var at [8]byte
-	binary.BigEndian.PutUint64(at[:], uint64(x.Start.UnixNano()))
-	h.Write(at[:])
-	id := h.Sum(nil)[:16]
+	var room [128]byte
+	text := room[:0]
+	for _, part := range [...]string{t.engine.process, t.key, x.ID} {
+		text = append(append(text, part...), '\n')
+	}
+	text = binary.BigEndian.AppendUint64(text, uint64(x.Start.UnixNano()))
+	id := sha256.Sum256(text)
 	id[6] = id[6]&0x0f | 0x80
 	id[8] = id[8]&0x3f | 0x80
-	return fmt.Sprintf("%x-%x-%x-%x-%x", id[:4], id[4:6], id[6:8], id[8:10], id[10:])
+	written := room[:0]
+	for i, part := range [...][]byte{id[:4], id[4:6], id[6:8], id[8:10], id[10:16]} {
+		if i > 0 {
+			written = append(written, '-')
+		}
+		written = hex.AppendEncode(written, part)
+	}
+	return string(written)
 }
 
 // publicURL is what the visitor asked for, or "" if it came from no visitor.
@@ -80,22 +88,25 @@ func (t *Tunnel) publicURL(x *capture.Exchange) string {
 	if x.Host == "" || x.ReplayOf != "" || !strings.HasPrefix(x.Path, "/") {
 		return ""
 	}
-	scheme := strings.ToLower(first(x.RequestHeader.Get("X-Forwarded-Proto")))
+	scheme := strings.ToLower(first(x.RequestHeader["X-Forwarded-Proto"]))
 	if scheme != "http" && scheme != "https" {
 		scheme = "https"
 		if u, err := url.Parse(t.Status().Established.PublicURL); err == nil && u.Scheme != "" {
 			scheme = u.Scheme
 		}
 	}
-	host := first(x.RequestHeader.Get("X-Forwarded-Host"))
+	host := first(x.RequestHeader["X-Forwarded-Host"])
 	if host == "" {
 		host = x.Host
 	}
 	return scheme + "://" + host + x.Prefix + x.Path
 }
 
-// first is the first element of a list field.
-func first(value string) string {
-	element, _, _ := strings.Cut(value, ",")
+// first is the first element of a list field with these values.
+func first(values []string) string {
+	if len(values) == 0 {
+		return ""
+	}
+	element, _, _ := strings.Cut(values[0], ",")
 	return strings.TrimSpace(element)
 }

@@ -3,6 +3,7 @@ package control
 import (
 	"mime"
 	"net/http"
+	"strings"
 
 	"culvert/app/exchange"
 	"culvert/app/history"
@@ -46,7 +47,11 @@ func streamKind(status int, contentType string) model.StreamKind {
 	if status == http.StatusSwitchingProtocols {
 		return model.WebSocketStream
 	}
-	if kind, _, err := mime.ParseMediaType(contentType); err == nil && kind == "text/event-stream" {
+	const events = "text/event-stream"
+	if before, _, _ := strings.Cut(contentType, ";"); !strings.EqualFold(strings.TrimSpace(before), events) {
+		return model.NoStream // as most
+	}
+	if kind, _, err := mime.ParseMediaType(contentType); err == nil && kind == events {
 		return model.EventStream
 	}
 	return model.NoStream

@@ -144,6 +144,12 @@ func (l *log) at(i int) *Request { return l.ring[(l.head+i)%len(l.ring)] }
 
 // search is the index of the first row with at least that ID.
 func (l *log) search(id uint64) int {
+	if n := len(l.ring); n > 0 && l.at(n-1).ID <= id { // mostly it is the newest
+		if l.at(n-1).ID == id {
+			return n - 1
+		}
+		return n
+	}
 	return sort.Search(len(l.ring), func(i int) bool { return l.at(i).ID >= id })
 }
 

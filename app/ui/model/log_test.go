@@ -323,10 +323,17 @@ func TestRowsAreBounded(t *testing.T) {
 // What stays of a long text keeps none of the rest in memory.
 func TestRowsHoldNothingLarge(t *testing.T) {
 	t.Parallel()
-	head := strings.Repeat("x", 1<<20)
-	for _, most := range []int{8, 2 << 20} {
-		if got := start(head[:16], most); unsafe.StringData(got) == unsafe.StringData(head) {
-			t.Errorf("16 bytes cut to %d share the memory of a megabyte", most)
+	whole := strings.Repeat("x", 1<<20)
+	for _, n := range []int{1, 16, maxPath + 1} {
+		head := whole[:n]
+		r := &Request{Path: head, Method: head, Visitor: head, Name: head, Err: head, Detail: head}
+		r.bound()
+		for name, text := range map[string]string{
+			"path": r.Path, "method": r.Method, "visitor": r.Visitor, "name": r.Name, "error": r.Err, "detail": r.Detail,
+		} {
+			if unsafe.StringData(text) == unsafe.StringData(whole) || !strings.HasPrefix(text, "x") {
+				t.Errorf("%s of %d bytes shares the memory of a megabyte", name, n)
+			}
 		}
 	}
 }

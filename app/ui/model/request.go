@@ -49,18 +49,34 @@ const (
 	maxWord   = 128 // of Method, Visitor, and Name
 )
 
-// bound keeps the beginnings of long texts, which belong to nothing larger.
+// bound keeps the beginnings of long texts, which belong to nothing larger: they are
+// copies, together in one piece, as there are many rows.
 func (r *Request) bound() {
-	r.Path = start(r.Path, maxPath)
-	r.Err, r.Detail = start(r.Err, maxReason), start(r.Detail, maxReason)
-	r.Method, r.Visitor, r.Name = start(r.Method, maxWord), start(r.Visitor, maxWord), start(r.Name, maxWord)
+	texts := [...]struct {
+		text *string
+		most int
+	}{{&r.Path, maxPath}, {&r.Method, maxWord}, {&r.Visitor, maxWord}, {&r.Name, maxWord}, {&r.Err, maxReason}, {&r.Detail, maxReason}}
+	size := 0
+	for _, t := range texts {
+		*t.text = start(*t.text, t.most)
+		size += len(*t.text)
+	}
+	var b strings.Builder
+	b.Grow(size)
+	for _, t := range texts {
+		b.WriteString(*t.text)
+	}
+	all := b.String()
+	for _, t := range texts {
+		*t.text, all = all[:len(*t.text)], all[len(*t.text):]
+	}
 }
 
-// start is a copy of so many bytes of a text, the last of which are an ellipsis if that
-// is not all of it.
+// start is so many bytes of a text, the last of which are an ellipsis if that is not all
+// of it.
 func start(text string, most int) string {
 	if len(text) <= most {
-		return strings.Clone(text)
+		return text
 	}
 	const more = "…"
 	n := most - len(more)
