@@ -32,7 +32,6 @@ func agentsPart(ctx context.Context, args []string) (err error) {
 	backend := f.String("backend", "", "URL of the relay")
 	local := f.String("target", "", "the local service")
 	count := f.Int("count", 1, "how many tunnels")
-	folder := f.String("folder", "", "for the engines' config folders")
 	if err := f.Parse(args); err != nil {
 		return err
 	}
@@ -44,13 +43,17 @@ func agentsPart(ctx context.Context, args []string) (err error) {
 	if err != nil {
 		return err
 	}
+	own, err := os.Getwd() // each process has been given a folder of its own
+	if err != nil {
+		return err
+	}
 	var all crowdOfAgents
 	defer func() { err = errors.Join(err, all.close()) }()
 	pace := time.NewTicker(handshakeEvery)
 	defer pace.Stop()
 	for i := range *count {
 		if i%engine.MaxTunnels == 0 { // as many as an engine takes, and a relay from one owner
-			if err := all.add(filepath.Join(*folder, fmt.Sprint(i))); err != nil {
+			if err := all.add(filepath.Join(own, fmt.Sprint(i))); err != nil {
 				return err
 			}
 		}

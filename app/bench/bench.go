@@ -15,7 +15,6 @@ import (
 type bench struct {
 	options
 	self     string // this program, for its parts
-	culvert  string
 	dir      string // temporary, with everything that the programs leave
 	stdout   io.Writer
 	progress io.Writer
@@ -30,12 +29,13 @@ type bench struct {
 const mostRepeats = 40
 
 func newBench(o options, stdout, progress io.Writer) (_ *bench, err error) {
-	b := &bench{options: o, stdout: stdout, progress: progress, begun: time.Now(), repeats: o.fewer(mostRepeats, 0)}
-	if b.culvert, err = filepath.Abs(o.culvert); err != nil {
+	named := o.culvert
+	if o.culvert, err = filepath.Abs(named); err != nil {
 		return nil, err
 	}
+	b := &bench{options: o, stdout: stdout, progress: progress, begun: time.Now(), repeats: o.fewer(mostRepeats, 0)}
 	if b.machine, err = describe(b.culvert); err != nil {
-		return nil, fmt.Errorf("%s is no program to measure: `make bench` builds it, or name one with -culvert: %w", o.culvert, err)
+		return nil, fmt.Errorf("%s is no program to measure: `make bench` builds it, or name one with -culvert: %w", named, err)
 	}
 	if b.self, err = os.Executable(); err != nil {
 		return nil, err

@@ -65,7 +65,7 @@ func (f *fleet) measure(ctx context.Context, t *target, p plan) (m measured, err
 			t.name, m.Failed, m.Requests, m.Error, t.complaints())
 	}
 	m.cpu = after.tunnel - before.tunnel
-	m.others = others(before, after, f.bench.machine.Cores)
+	m.others = others(before, after)
 	return m, nil
 }
 
@@ -91,6 +91,7 @@ func (f *fleet) measureQuietly(ctx context.Context, t *target, p plan) (measured
 type look struct {
 	at                    time.Time
 	tunnel, ours, machine time.Duration
+	processors            int
 }
 
 func (f *fleet) look(t *target, everybody []*process) (l look, err error) {
@@ -113,15 +114,15 @@ func (f *fleet) look(t *target, everybody []*process) (l look, err error) {
 		return l, err
 	}
 	l.ours += own
-	l.machine, err = machineTime()
+	l.machine, l.processors, err = machineTime()
 	l.at = time.Now()
 	return l, err
 }
 
 // others is the share of the machine that is neither idle nor ours. The machine's own
 // clock has ticks of 10 ms.
-func others(before, after look, cores int) float64 {
-	wall := after.at.Sub(before.at) * time.Duration(cores)
+func others(before, after look) float64 {
+	wall := after.at.Sub(before.at) * time.Duration(after.processors)
 	used := after.machine - before.machine - (after.ours - before.ours)
 	return max(0, used.Seconds()/wall.Seconds())
 }

@@ -15,21 +15,26 @@ import (
 // space on every architecture that Go knows (USER_HZ, see proc_stat(5)).
 const clockTicks = 100
 
-// machineTime is what all processors have done so far, whoever had them: a virtual
-// machine's neighbours, too (steal).
-func machineTime() (time.Duration, error) {
+// machineTime is what all processors have done so far, whoever had them (a virtual
+// machine's neighbours, too: steal), and how many processors that are: in a container
+// more than its own.
+func machineTime() (used time.Duration, processors int, err error) {
 	text, err := os.ReadFile("/proc/stat")
 	if err != nil {
-		return 0, err
+		return 0, 0, err
 	}
 	return parseMachineTime(text)
 }
 
-func parseMachineTime(text []byte) (time.Duration, error) {
-	line, _, _ := bytes.Cut(text, []byte("\n"))
+func parseMachineTime(text []byte) (used time.Duration, processors int, err error) {
+	line, rest, _ := bytes.Cut(text, []byte("\n"))
 	fields := strings.Fields(string(line))
-	if len(fields) < 9 || fields[0] != "cpu" {
-		return 0, fmt.Errorf("/proc/stat begins with %.60q", line)
+	for bytes.HasPrefix(rest, []byte("cpu")) {
+		processors++
+		_, rest, _ = bytes.Cut(rest, []byte("\n"))
+	}
+	if len(fields) < 9 || fields[0] != "cpu" || processors == 0 {
+		return 0, 0, fmt.Errorf("/proc/stat begins with %.60q", line)
 	}
 	var ticks int64
 	for i, f := range fields[1:9] {
@@ -38,11 +43,11 @@ func parseMachineTime(text []byte) (time.Duration, error) {
 		}
 		n, err := strconv.ParseInt(f, 10, 64)
 		if err != nil {
-			return 0, fmt.Errorf("/proc/stat: %w", err)
+			return 0, 0, fmt.Errorf("/proc/stat: %w", err)
 		}
 		ticks += n
 	}
-	return time.Duration(ticks) * time.Second / clockTicks, nil
+	return time.Duration(ticks) * time.Second / clockTicks, processors, nil
 }
 
 // memory reads a figure of /proc/PID/status, in bytes: VmRSS is what is resident now,
@@ -67,7 +72,10 @@ func parseMemory(text, field string) (int64, error) {
 
 // resetPeak has VmHWM begin anew (proc_pid_clear_refs(5)).
 func resetPeak(pid int) error {
-	return os.WriteFile(fmt.Sprintf("/proc/%d/clear_refs", pid), []byte("5"), 0)
+	if err := os.WriteFile(fmt.Sprintf("/proc/%d/clear_refs", pid), []byte("5"), 0); err != nil {
+		return fmt.Errorf("this kernel does not tell the most memory that a process has: leave the section bodies out (%w)", err)
+	}
+	return nil
 }
 
 // machine is where the figures were taken, and of which program.

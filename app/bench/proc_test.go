@@ -7,13 +7,13 @@ import (
 
 func TestParseMachineTime(t *testing.T) {
 	t.Parallel()
-	const stat = "cpu  100 20 3 5000 600 7 8 90 40 0\ncpu0 1 1 1 1 1 1 1 1 0 0\n"
+	const stat = "cpu  100 20 3 5000 600 7 8 90 40 0\ncpu0 1 1 1 1 1 1 1 1 0 0\ncpu1 1\nintr 1 2 3\n"
 	// Guests (40) are in the first figure already.
-	if got, err := parseMachineTime([]byte(stat)); err != nil || got != 2280*time.Millisecond {
-		t.Errorf("%v, %v", got, err)
+	if got, n, err := parseMachineTime([]byte(stat)); err != nil || got != 2280*time.Millisecond || n != 2 {
+		t.Errorf("%v of %d, %v", got, n, err)
 	}
-	for _, broken := range []string{"", "cpu 1 2 3\n", "cpu0 1 2 3 4 5 6 7 8 9\n", "cpu a 2 3 4 5 6 7 8 9\n"} {
-		if got, err := parseMachineTime([]byte(broken)); err == nil {
+	for _, broken := range []string{"", "cpu 1 2 3\ncpu0\n", "cpu0 1 2 3 4 5 6 7 8 9\ncpu1\n", "cpu a 2 3 4 5 6 7 8 9\ncpu0\n", "cpu 1 2 3 4 5 6 7 8 9\n"} {
+		if got, _, err := parseMachineTime([]byte(broken)); err == nil {
 			t.Errorf("%q: %v", broken, got)
 		}
 	}
@@ -34,12 +34,12 @@ func TestOthers(t *testing.T) {
 	t.Parallel()
 	now := time.Now()
 	before := look{at: now, ours: time.Second, machine: 10 * time.Second}
-	after := look{at: now.Add(2 * time.Second), ours: 3 * time.Second, machine: 13 * time.Second}
-	if got := others(before, after, 2); got != .25 {
+	after := look{at: now.Add(2 * time.Second), ours: 3 * time.Second, machine: 13 * time.Second, processors: 2}
+	if got := others(before, after); got != .25 {
 		t.Errorf("got %v", got)
 	}
 	after.machine = before.machine // ticks may lag behind
-	if got := others(before, after, 2); got != 0 {
+	if got := others(before, after); got != 0 {
 		t.Errorf("got %v", got)
 	}
 }

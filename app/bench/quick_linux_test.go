@@ -25,6 +25,7 @@ func TestQuick(t *testing.T) {
 	if err := run(t.Context(), []string{"-quick", "-culvert", culvert, "-json", raw}, &out, &progress); err != nil {
 		t.Fatalf("%v\n%s", err, &progress)
 	}
+	t.Log(&progress)
 	left()
 	all := readSamples(t, raw)
 	for _, row := range loadRows() {

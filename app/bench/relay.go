@@ -7,6 +7,8 @@ import (
 	"flag"
 	"net"
 	"net/url"
+	"os"
+	"path/filepath"
 	"time"
 
 	"culvert/backend/relay"
@@ -19,7 +21,6 @@ func relayPart(ctx context.Context, args []string) error {
 	f := flag.NewFlagSet("relay", flag.ContinueOnError)
 	certFile := f.String("cert", "", "certificate")
 	keyFile := f.String("key", "", "its key")
-	state := f.String("state", "", "folder to keep")
 	if err := f.Parse(args); err != nil {
 		return err
 	}
@@ -37,7 +38,11 @@ func relayPart(ctx context.Context, args []string) error {
 		return err
 	}
 	defer secure.Close()
-	server, err := relay.New(relay.Config{PublicURL: &url.URL{Scheme: "http", Host: plain.Addr().String()}, StateDir: *state})
+	own, err := os.Getwd() // each process has been given a folder of its own
+	if err != nil {
+		return err
+	}
+	server, err := relay.New(relay.Config{PublicURL: &url.URL{Scheme: "http", Host: plain.Addr().String()}, StateDir: filepath.Join(own, "relay")})
 	if err != nil {
 		return err
 	}

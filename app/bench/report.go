@@ -105,16 +105,6 @@ func (s spread) plainCell(digits int) string {
 	return number(s.median, digits)
 }
 
-// names are the targets of a row, in the order in which they were first measured.
-func (all samples) names(section, row string) (names []string) {
-	for _, s := range all {
-		if s.Section == section && s.Row == row && !slices.Contains(names, s.Target) {
-			names = append(names, s.Target)
-		}
-	}
-	return names
-}
-
 // rows are what was asked of a target, the fewest first.
 func (all samples) rows(section, target string) (rows []string) {
 	for _, s := range all {

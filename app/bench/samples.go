@@ -95,5 +95,3 @@ func spreadOf(all []float64) spread {
 	n := len(all)
 	return spread{median: (all[(n-1)/2] + all[n/2]) / 2, least: all[0], most: all[n-1], n: n}
 }
-
-func (s series) median() float64 { return s.spread().median }

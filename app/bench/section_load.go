@@ -95,7 +95,7 @@ func (f *fleet) links(ctx context.Context) ([]*target, error) {
 	if err := f.certificate(); err != nil {
 		return nil, err
 	}
-	relay, err := f.start(ctx, "relay", nil, f.bench.self, "relay", "-cert", f.cert, "-key", f.key, "-state", f.dir+"/relay")
+	relay, err := f.start(ctx, "relay", nil, f.bench.self, "relay", "-cert", f.cert, "-key", f.key)
 	if err != nil {
 		return nil, err
 	}

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -208,7 +207,7 @@ func (f *fleet) crowd(ctx context.Context, name string, tunnels int, env []strin
 
 // crowdOn gives a relay its tunnels.
 func (f *fleet) crowdOn(ctx context.Context, t *target, tunnels int) error {
-	p, err := f.start(ctx, t.name+": agents", nil, f.bench.self, "agents", "-backend", "http://"+t.addr, "-target", f.upstream, "-count", fmt.Sprint(tunnels), "-folder", filepath.Join(f.dir, t.name))
+	p, err := f.start(ctx, t.name+": agents", nil, f.bench.self, "agents", "-backend", "http://"+t.addr, "-target", f.upstream, "-count", fmt.Sprint(tunnels))
 	if err != nil {
 		return err
 	}
