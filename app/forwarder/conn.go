@@ -9,17 +9,28 @@ import (
 	"time"
 )
 
-// readBuffer holds most answers' heads, and the small ones whole.
-const readBuffer = 8 << 10
+// readBuffer is how much is read at once, in bytes: as much as one DATA frame holds.
+const readBuffer = 64 << 10
+
+// reading is what an answer is read with. Connections that are kept have none: only
+// exchanges take memory.
+type reading struct {
+	br   *bufio.Reader
+	text *textproto.Reader
+}
+
+func newReading() *reading {
+	br := bufio.NewReaderSize(nil, readBuffer)
+	return &reading{br, textproto.NewReader(br)}
+}
 
 // conn is one connection to the local service. One exchange uses it at a time.
 type conn struct {
 	net.Conn                  // TCP, TLS on top of it, or a connection within this process
 	tcp       *net.TCPConn    // below Conn; nil within this process
 	raw       syscall.RawConn // of tcp
-	br        *bufio.Reader   // reads from Conn, within the bound
-	text      *textproto.Reader
-	bound     int64 // how many more bytes may be read
+	*reading                  // how Conn is read, within the bound; nil while nobody uses it
+	bound     int64           // how many more bytes may be read
 	watch     watch
 	reused    bool          // it has carried an exchange before
 	keep      time.Duration // how long it may be idle
@@ -37,9 +48,32 @@ func newConn(c net.Conn, tcp *net.TCPConn, timeout time.Duration) (*conn, error)
 		lc.raw = raw
 	}
 	lc.watch.timeout, lc.watch.abort = timeout, lc.abort
-	lc.br = bufio.NewReaderSize(boundedReader{lc}, readBuffer)
-	lc.text = textproto.NewReader(lc.br)
 	return lc, nil
+}
+
+// attach makes c be read with r, detach ends that.
+func (c *conn) attach(r *reading) {
+	r.br.Reset(boundedReader{c})
+	c.reading = r
+}
+
+func (c *conn) detach() { c.reading = nil }
+
+// next gives what has come, at least a byte and, unless it is negative, at most so many.
+// It is valid until the next call.
+func (c *conn) next(most int64) ([]byte, error) {
+	if c.br.Buffered() == 0 {
+		if _, err := c.br.Peek(1); err != nil {
+			return nil, err
+		}
+	}
+	n := c.br.Buffered()
+	if most >= 0 {
+		n = int(min(int64(n), most))
+	}
+	data, _ := c.br.Peek(n) // it is there
+	c.br.Discard(n)
+	return data, nil
 }
 
 // boundedReader is how the buffer of a conn reads from it.

@@ -25,6 +25,7 @@ type exchange struct {
 	c    *conn       // nil before it was found, and after release
 	stop func() bool // detaches c from the exchange's context
 	last bool        // c is not to be used again
+	in   *reading    // of c
 
 	sent     chan error   // gets the outcome of the body, once; nil if there is none to wait for
 	proceed  chan bool    // says whether the body is wanted; nil if nobody asked
@@ -37,9 +38,14 @@ const stallTimeout = 30 * time.Second
 
 // run serves the exchange. If it returns an error, the exchange was reset.
 func (e *exchange) run() error {
+	e.in = e.f.reading()
+	defer func() {
+		e.in.br.Reset(nil)
+		e.f.readings.Put(e.in)
+	}()
 	buf := e.f.buffers.get()
-	defer e.f.buffers.put(buf)
 	err := e.send(*buf)
+	e.f.buffers.put(buf)
 	if err == nil {
 		err = e.answer()
 	}
@@ -146,6 +152,7 @@ func (e *exchange) write(out []byte) error {
 		stop := context.AfterFunc(ctx, c.abort)
 		n, err := c.Write(out)
 		if err == nil {
+			c.attach(e.in)
 			e.c, e.stop = c, stop
 			return nil
 		}
@@ -238,6 +245,7 @@ func (e *exchange) release() {
 	case e.last || c.br.Buffered() > 0:
 		c.close()
 	default:
+		c.detach()
 		e.f.pool.put(c)
 	}
 }
@@ -249,6 +257,7 @@ func (e *exchange) finishBody() {
 	stopped := e.stop()
 	switch {
 	case err == nil && stopped && !e.last && e.c.br.Buffered() == 0:
+		e.c.detach()
 		e.f.pool.put(e.c)
 	case err == nil || err == errBodyUnwanted:
 		e.c.close()

@@ -70,6 +70,7 @@ type Forwarder struct {
 	dialer      *dialer
 	pool        pool
 	buffers     buffers
+	readings    sync.Pool // of *reading
 
 	continueTimeout, stallTimeout time.Duration // as the constants say; tests change them
 }
@@ -134,6 +135,13 @@ func (f *Forwarder) serve(x wire.Exchange, repeats string) {
 	e.rec.End(err)
 }
 
+func (f *Forwarder) reading() *reading {
+	if r, ok := f.readings.Get().(*reading); ok {
+		return r
+	}
+	return newReading()
+}
+
 // errUnfinished is how an exchange ends that a panic has broken off.
 var errUnfinished = errors.New("the agent failed")
 
@@ -161,7 +169,7 @@ func (f *Forwarder) Close() {
 	f.dialer.close()
 }
 
-// bufferSize is how much of a body is read at once. A DATA frame holds twice that.
+// bufferSize is how much of a request's body is read at once. A DATA frame holds twice that.
 const bufferSize = 32 << 10
 
 // buffers keeps buffers of bufferSize between exchanges.

@@ -31,6 +31,7 @@ func exchangeReading(t testing.TB, answer, method string) (*exchange, *visit) {
 		t.Fatal(err)
 	}
 	t.Cleanup(c.close)
+	c.attach(newReading())
 	f := forwarderTo(t, ln.Addr().String(), nil)
 	v := newVisit(t, method, "/")
 	return &exchange{f: f, x: v, head: &v.head, c: c, stop: func() bool { return true }}, v

@@ -220,34 +220,18 @@ func (e *exchange) sendAnswer(a *answer) error {
 	if a.body == noBody {
 		return nil
 	}
-	buf := e.f.buffers.get()
-	defer e.f.buffers.put(buf)
-	var chunks io.Reader
+	body := bodyReader{c: e.c, framing: a.body, left: a.ContentLength}
 	if a.body == byChunks {
-		chunks = httputil.NewChunkedReader(e.c.br)
+		body.chunks = httputil.NewChunkedReader(e.c.br)
+		body.buf = e.f.buffers.get()
+		defer e.f.buffers.put(body.buf)
 	}
-	left := a.ContentLength
 	for {
-		var n int
-		var err error
-		switch a.body {
-		case byLength:
-			n, err = e.c.br.Read((*buf)[:min(int64(len(*buf)), left)])
-			if left -= int64(n); left == 0 {
-				err = io.EOF
-			} else if err == io.EOF {
-				err = io.ErrUnexpectedEOF
-			}
-		case byChunks:
-			n, err = chunks.Read(*buf)
-		case byClose:
-			n, err = e.c.br.Read(*buf)
-		}
-		data := (*buf)[:n]
+		data, err := body.next()
 		e.rec.ResponseBody(data)
 		switch {
 		case err == nil:
-			if n > 0 {
+			if len(data) > 0 {
 				_, err = e.x.Write(data)
 			}
 			if err != nil {
@@ -257,12 +241,42 @@ func (e *exchange) sendAnswer(a *answer) error {
 			return e.endAnswer(a, data)
 		default:
 			// What has come still goes to the visitor, before the cut.
-			if n > 0 {
+			if len(data) > 0 {
 				e.x.Write(data)
 			}
 			return err
 		}
 	}
+}
+
+// bodyReader reads an answer's body piece by piece.
+type bodyReader struct {
+	c       *conn
+	framing framing
+	left    int64     // of a body of known length
+	chunks  io.Reader // of one in chunks, with the buffer to read it into
+	buf     *[]byte
+}
+
+// next gives the next piece, the last one perhaps together with io.EOF. It is valid
+// until the next call.
+func (b *bodyReader) next() (data []byte, err error) {
+	switch b.framing {
+	case byLength:
+		data, err = b.c.next(b.left)
+		if b.left -= int64(len(data)); b.left == 0 {
+			err = io.EOF
+		} else if err == io.EOF {
+			err = io.ErrUnexpectedEOF
+		}
+	case byChunks:
+		var n int
+		n, err = b.chunks.Read(*b.buf)
+		data = (*b.buf)[:n]
+	case byClose:
+		data, err = b.c.next(-1)
+	}
+	return data, err
 }
 
 // endAnswer sends the last data of the body, and its trailer.

@@ -10,14 +10,12 @@ import (
 	"net"
 	"net/http"
 	"net/url"
-	"sync"
 	"time"
 
 	"github.com/gorilla/websocket"
 	"golang.org/x/net/http/httpproxy"
 	"golang.org/x/net/proxy"
 
-	"culvert/backend/mux"
 	"culvert/backend/wire"
 )
 
@@ -106,6 +104,9 @@ const (
 	defaultHelloTimeout = 15 * time.Second
 )
 
+// readBuffer is how much is read at once of a WebSocket that gorilla reads.
+const readBuffer = 32 << 10
+
 // dialer is one attempt to get a WebSocket.
 type dialer struct {
 	config *Config
@@ -124,7 +125,7 @@ func (d *dialer) upgrade(ctx context.Context, subprotocols []string) (*websocket
 	wd := websocket.Dialer{
 		NetDialContext:   d.connect,
 		HandshakeTimeout: orDefault(c.DialTimeout, defaultDialTimeout),
-		ReadBufferSize:   mux.BufferSize,
+		ReadBufferSize:   readBuffer,
 		WriteBufferSize:  gatewayFrame,
 		Subprotocols:     subprotocols,
 		TLSClientConfig: &tls.Config{
@@ -134,7 +135,7 @@ func (d *dialer) upgrade(ctx context.Context, subprotocols []string) (*websocket
 		},
 	}
 	if !c.gateway() {
-		wd.WriteBufferSize, wd.WriteBufferPool = mux.BufferSize, &sync.Pool{}
+		d.prepareFrames(&wd)
 	}
 	header := http.Header{}
 	if d.token != "" {

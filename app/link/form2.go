@@ -7,6 +7,7 @@ import (
 
 	"culvert/backend/mux"
 	"culvert/backend/wire"
+	"culvert/backend/wsframe"
 )
 
 // form2 serves binary frames: every request is a stream. Package mux does the
@@ -16,9 +17,9 @@ type form2 struct {
 	conn *mux.Conn
 }
 
-func newForm2(l *Link) *form2 {
+func newForm2(l *Link, frames *wsframe.Conn) *form2 {
 	f := &form2{link: l}
-	f.conn = mux.New(l.ws, mux.Config{
+	f.conn = mux.New(frames, mux.Config{
 		Handler: func(s *mux.Stream) { l.serve(s) },
 		OnText:  f.onText,
 	})

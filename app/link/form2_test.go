@@ -14,6 +14,7 @@ import (
 
 	"culvert/backend/mux"
 	"culvert/backend/wire"
+	"culvert/backend/wsframe"
 )
 
 // frameBackend is a backend that speaks form 2, for one agent.
@@ -37,7 +38,7 @@ func newFrameBackend(t *testing.T, greeting string) *frameBackend {
 			t.Errorf("first message %s: %v", text, err)
 		}
 		_ = ws.WriteMessage(websocket.TextMessage, []byte(greeting))
-		conn := mux.New(ws, mux.Config{})
+		conn := mux.New(wsframe.New(ws.NetConn(), nil, false, wire.MaxMessage), mux.Config{})
 		b.conns <- conn
 		b.ended <- conn.Run(context.Background())
 	}))

@@ -15,6 +15,7 @@ import (
 	"github.com/gorilla/websocket"
 
 	"culvert/backend/wire"
+	"culvert/backend/wsframe"
 )
 
 // defaultGatewayAge is API Gateway's limit for every connection, whether the
@@ -93,22 +94,30 @@ func (l *Link) greet(h Hello, challenge string) error {
 		return err
 	}
 	limit := l.messageLimit()
+	var greeting talk = plainTalk{l.ws}
+	var frames *wsframe.Conn
+	if l.form2() {
+		if frames, err = takeFrames(l.ws, int64(limit)); err != nil {
+			return err
+		}
+		greeting = framedTalk{frames}
+	}
 	l.ws.SetReadLimit(int64(limit))
 	wait := orDefault(l.cfg.HelloTimeout, defaultHelloTimeout)
 	_ = l.ws.SetWriteDeadline(time.Now().Add(wait))
 	_ = l.ws.SetReadDeadline(time.Now().Add(wait))
-	if err := l.ws.WriteMessage(websocket.TextMessage, text); err != nil {
+	if err := greeting.say(text); err != nil {
 		return err
 	}
 	for l.est.PublicURL == "" {
-		kind, text, err := l.ws.ReadMessage()
+		text, err := greeting.hear()
 		var timeout net.Error
 		switch {
 		case errors.As(err, &timeout) && timeout.Timeout():
 			return &dialError{fmt.Sprintf("%s opened a WebSocket, but did not greet within %v: is it a tunnel backend?", hostPort(l.cfg.address()), wait), err}
 		case err != nil:
 			return l.greetingFailed(err)
-		case kind != websocket.TextMessage:
+		case text == nil:
 			continue
 		}
 		if err := l.onGreeting(text, limit); err != nil {
@@ -121,7 +130,7 @@ func (l *Link) greet(h Hello, challenge string) error {
 		l.est.MaxAgeMS = defaultGatewayAge.Milliseconds()
 	}
 	if l.form2() {
-		l.carrier = newForm2(l)
+		l.carrier = newForm2(l, frames)
 	} else {
 		l.carrier = newForm1(l)
 	}

@@ -72,6 +72,20 @@ func (b *buffer) copyIn(p []byte) {
 	}
 }
 
+// take gives the first chunk away, or nil.
+func (b *buffer) take() *chunk {
+	k := b.first
+	if k == nil {
+		return nil
+	}
+	if b.first = k.next; b.first == nil {
+		b.last = nil
+	}
+	b.size -= k.w - k.r
+	k.next = nil
+	return k
+}
+
 // copyOut fills p with what there is.
 func (b *buffer) copyOut(p []byte) (n int) {
 	for n < len(p) && b.first != nil {

@@ -27,7 +27,7 @@ func FuzzMessages(f *testing.F) {
 	f.Add(append(responseFrame(f, 1, 101, false), frame(1, wire.FrameTrailers, false, []byte{1, 1, 'A', 0})...))
 	f.Fuzz(func(t *testing.T, message []byte) {
 		for _, handler := range []func(*Stream){nil, echo} {
-			c := New(offline(t), Config{Handler: handler, MaxStreams: 3})
+			c := New(framed(offline(t), false), Config{Handler: handler, MaxStreams: 3})
 			var s *Stream
 			if handler == nil {
 				var err error

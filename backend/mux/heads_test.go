@@ -24,7 +24,7 @@ func TestNoMoreRequestsForAnAgentThatTakesNone(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b, a := pipes(t)
 		defer a.Close()
-		backend := bubble(New(b, Config{}))
+		backend := bubble(New(framed(b, false), Config{}))
 		opened := 0
 		head := get("/")
 		head.Header = large()
@@ -53,7 +53,7 @@ func TestAnswersWaitForABackendThatTakesNone(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b, a := pipes(t)
 		var written atomic.Int32
-		agent := bubble(New(a, Config{Handler: func(s *Stream) {
+		agent := bubble(New(framed(a, true), Config{Handler: func(s *Stream) {
 			if err := s.WriteHead(&wire.ResponseHead{Status: 200, ContentLength: -1, Header: large()}, true); err != nil {
 				t.Error(err)
 			}

@@ -5,8 +5,6 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
-
-	"github.com/gorilla/websocket"
 )
 
 // life remembers when the peer gave the last sign of life. Times count from the
@@ -83,7 +81,7 @@ func (c *Conn) watch(ctx context.Context, over <-chan struct{}) {
 		case <-timer.C:
 		case <-cancelled:
 			cancelled = nil
-			c.end(ending{err: context.Cause(ctx), graceful: true, code: websocket.CloseGoingAway})
+			c.end(ending{err: context.Cause(ctx), graceful: true, code: closeGoingAway})
 			continue
 		case <-c.done:
 			if c.ended().graceful {
@@ -94,7 +92,7 @@ func (c *Conn) watch(ctx context.Context, over <-chan struct{}) {
 				case <-grace.C:
 				}
 			}
-			c.ws.Close()
+			c.ws.NetConn().Close()
 			return
 		}
 		ping, dead, wait := quiet.check(c.life.now(), time.Duration(c.life.last.Load()))

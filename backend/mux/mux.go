@@ -23,18 +23,14 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
 
-	"github.com/gorilla/websocket"
-
 	"culvert/backend/wire"
+	"culvert/backend/wsframe"
 )
-
-// BufferSize is the size, in bytes, of read and write buffers that suits the
-// WebSocket under a Conn.
-const BufferSize = 32 << 10
 
 // Defaults of Config, and bounds that are nobody's choice.
 const (
@@ -45,11 +41,23 @@ const (
 	// maxStreamWindow is what a busy stream's window may grow to, in bytes, as
 	// long as the growth of all windows of the connection is within windowBudget.
 	maxStreamWindow = 1 << 20
+	// promptWindow is what a stream's window grows to as soon as it is known how much
+	// is to come.
+	promptWindow = 256 << 10
 	windowBudget    = 32 << 20
 
 	// closeGrace bounds what Close still waits for: the pending data, and the
 	// peer's answer to our close frame.
 	closeGrace = 2 * time.Second
+)
+
+// Close codes (RFC 6455, section 7.4.1).
+const (
+	closeNormal        = 1000
+	closeGoingAway     = 1001
+	closeProtocolError = 1002
+	closeNoStatus      = 1005
+	closeTooBig        = 1009
 )
 
 // What a connection's end, or an Open that is refused, gives.
@@ -96,7 +104,7 @@ type Config struct {
 // Conn is one connection with its streams. Its methods may be used by any goroutine.
 type Conn struct {
 	cfg    Config
-	ws     *websocket.Conn
+	ws     *wsframe.Conn
 	name   string // begins the IDs of its streams
 	w      writer
 	chunks chunkPool
@@ -124,9 +132,8 @@ type ending struct {
 	reason   string
 }
 
-// New takes over ws, on which the handshake is done. The caller must not use ws
-// any more, and must call Run.
-func New(ws *websocket.Conn, cfg Config) *Conn {
+// New takes over ws. The caller must not use ws any more, and must call Run.
+func New(ws *wsframe.Conn, cfg Config) *Conn {
 	if cfg.MaxStreams <= 0 {
 		cfg.MaxStreams = defaultMaxStreams
 	}
@@ -153,18 +160,11 @@ func New(ws *websocket.Conn, cfg Config) *Conn {
 	c.w.init()
 	ws.SetReadLimit(wire.MaxMessage)
 	ws.NetConn().SetDeadline(time.Time{}) // the handshake's is not ours
-	// The library would answer pings and closes from the reader, with a write
-	// deadline of a second, which kills a connection that is merely slow.
-	ws.SetPingHandler(func(data string) error {
+	ws.OnPing = func(data []byte) {
 		c.life.seen()
-		c.w.pong([]byte(data))
-		return nil
-	})
-	ws.SetPongHandler(func(string) error {
-		c.life.seen()
-		return nil
-	})
-	ws.SetCloseHandler(func(int, string) error { return nil })
+		c.w.pong(slices.Clone(data))
+	}
+	ws.OnPong = func([]byte) { c.life.seen() }
 	return c
 }
 
@@ -237,9 +237,8 @@ func (c *Conn) end(e ending) {
 	}
 	close(c.done)
 	if !running { // nobody else will
-		deadline := time.Now().Add(closeGrace)
-		c.ws.WriteControl(websocket.CloseMessage, closeMessage(&e), deadline)
-		c.ws.Close()
+		c.ws.WriteSmall(wsframe.Close, closeMessage(&e), closeGrace)
+		c.ws.NetConn().Close()
 		c.w.stop()
 	}
 }

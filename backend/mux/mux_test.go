@@ -7,7 +7,6 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -15,6 +14,7 @@ import (
 	"go.uber.org/goleak"
 
 	"culvert/backend/wire"
+	"culvert/backend/wsframe"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -25,8 +25,7 @@ func sockets(t testing.TB) (backend, agent *websocket.Conn) {
 	t.Helper()
 	accepted := make(chan *websocket.Conn, 1)
 	up := websocket.Upgrader{
-		Subprotocols:   []string{wire.Subprotocol},
-		ReadBufferSize: BufferSize, WriteBufferSize: BufferSize, WriteBufferPool: &sync.Pool{},
+		Subprotocols: []string{wire.Subprotocol},
 	}
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		ws, err := up.Upgrade(w, r, nil)
@@ -39,8 +38,7 @@ func sockets(t testing.TB) (backend, agent *websocket.Conn) {
 	}))
 	t.Cleanup(srv.Close)
 	d := websocket.Dialer{
-		Subprotocols:   []string{wire.Subprotocol},
-		ReadBufferSize: BufferSize, WriteBufferSize: BufferSize, WriteBufferPool: &sync.Pool{},
+		Subprotocols: []string{wire.Subprotocol},
 	}
 	agent, _, err := d.DialContext(t.Context(), "ws"+strings.TrimPrefix(srv.URL, "http"), nil)
 	if err != nil {
@@ -52,6 +50,11 @@ func sockets(t testing.TB) (backend, agent *websocket.Conn) {
 	}
 	t.Cleanup(func() { agent.Close(); backend.Close() })
 	return backend, agent
+}
+
+// framed takes a WebSocket over from gorilla, which has read nothing beyond the handshake.
+func framed(ws *websocket.Conn, client bool) *wsframe.Conn {
+	return wsframe.New(ws.NetConn(), nil, client, wire.MaxMessage)
 }
 
 // running is a Conn under Run.
@@ -95,7 +98,7 @@ func pair(t testing.TB, handler func(*Stream)) (backend, agent *running) {
 func pairConfig(t testing.TB, forBackend, forAgent Config) (backend, agent *running) {
 	t.Helper()
 	b, a := sockets(t)
-	return run(t, New(b, forBackend)), run(t, New(a, forAgent))
+	return run(t, New(framed(b, false), forBackend)), run(t, New(framed(a, true), forAgent))
 }
 
 func get(target string) *wire.RequestHead {

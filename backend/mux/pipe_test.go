@@ -72,7 +72,7 @@ func TestSilentPeerIsNoticed(t *testing.T) {
 		// The peer takes everything and says nothing, not even a pong.
 		go io.Copy(io.Discard, a.NetConn())
 		start := time.Now()
-		backend := bubble(New(b, Config{}))
+		backend := bubble(New(framed(b, false), Config{}))
 		s := open(t, backend, get("/"), true)
 		_, err := s.ReadHead(t.Context())
 		if err != ErrDead {
@@ -94,7 +94,7 @@ func TestStuckPeerIsNoticed(t *testing.T) {
 		b, a := pipes(t)
 		defer a.Close()
 		start := time.Now()
-		backend := bubble(New(b, Config{}))
+		backend := bubble(New(framed(b, false), Config{}))
 		s := open(t, backend, post("/"), false)
 		if _, err := s.Write(make([]byte, 1<<20)); !errors.Is(err, ErrDead) {
 			t.Errorf("Write: %v", err)
@@ -112,7 +112,7 @@ func TestIdlePeersStayConnected(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		b, a := pipes(t)
-		backend, agent := bubble(New(b, Config{})), bubble(New(a, Config{Handler: echo}))
+		backend, agent := bubble(New(framed(b, false), Config{})), bubble(New(framed(a, true), Config{Handler: echo}))
 		time.Sleep(3 * time.Hour)
 		s := open(t, backend, post("/"), false)
 		s.WriteLast([]byte("hello"))
@@ -136,7 +136,7 @@ func TestLatePongsAreSignsOfLife(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		b, a := pipes(t)
-		backend := bubble(New(b, Config{}))
+		backend := bubble(New(framed(b, false), Config{}))
 		a.SetPingHandler(func(data string) error {
 			time.Sleep(14 * time.Second) // and 10 s of silence before the ping
 			return a.WriteControl(websocket.PongMessage, []byte(data), time.Now().Add(time.Second))
@@ -165,7 +165,7 @@ func TestPingIsAnsweredAtOnce(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		b, a := pipes(t)
-		agent := bubble(New(a, Config{Handler: echo}))
+		agent := bubble(New(framed(a, true), Config{Handler: echo}))
 		pongs := make(chan string, 1)
 		b.SetPongHandler(func(data string) error { pongs <- data; return nil })
 		go func() {
@@ -190,7 +190,7 @@ func TestProbe(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		b, a := pipes(t)
-		backend, agent := bubble(New(b, Config{})), bubble(New(a, Config{Handler: echo}))
+		backend, agent := bubble(New(framed(b, false), Config{})), bubble(New(framed(a, true), Config{Handler: echo}))
 		if err := backend.Probe(t.Context()); err != nil {
 			t.Errorf("Probe: %v", err)
 		}
@@ -203,7 +203,7 @@ func TestProbe(t *testing.T) {
 
 		b, a = pipes(t)
 		go io.Copy(io.Discard, a.NetConn())
-		backend = bubble(New(b, Config{}))
+		backend = bubble(New(framed(b, false), Config{}))
 		ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
 		defer cancel()
 		start := time.Now()
@@ -224,7 +224,7 @@ func TestCloseDoesNotWaitForStuckPeer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b, a := pipes(t)
 		defer a.Close()
-		backend := bubble(New(b, Config{}))
+		backend := bubble(New(framed(b, false), Config{}))
 		s := open(t, backend, post("/"), false)
 		wrote := make(chan error, 1)
 		go func() {
@@ -253,10 +253,10 @@ func TestCancelledContextEndsRun(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		b, a := pipes(t)
-		agent := bubble(New(a, Config{Handler: echo}))
+		agent := bubble(New(framed(a, true), Config{Handler: echo}))
 		cause := errors.New("shutting down")
 		ctx, cancel := context.WithCancelCause(t.Context())
-		backend := New(b, Config{})
+		backend := New(framed(b, false), Config{})
 		result := make(chan error, 1)
 		go func() { result <- backend.Run(ctx) }()
 		synctest.Wait()
@@ -275,8 +275,8 @@ func TestRunWaitsForHandlers(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		b, a := pipes(t)
-		backend := bubble(New(b, Config{}))
-		agent := bubble(New(a, Config{Handler: func(s *Stream) {
+		backend := bubble(New(framed(b, false), Config{}))
+		agent := bubble(New(framed(a, true), Config{Handler: func(s *Stream) {
 			<-s.Context().Done()
 			time.Sleep(time.Minute)
 		}}))
@@ -297,7 +297,7 @@ func TestCloseBeforeRun(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b, a := pipes(t)
 		go io.Copy(io.Discard, a.NetConn())
-		c := New(b, Config{})
+		c := New(framed(b, false), Config{})
 		c.Close(websocket.CloseNormalClosure, "")
 		<-c.Done()
 		if err := c.Run(t.Context()); err != ErrClosed {
@@ -314,9 +314,9 @@ func TestResetWakesOwnSide(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		b, a := pipes(t)
-		backend := bubble(New(b, Config{}))
+		backend := bubble(New(framed(b, false), Config{}))
 		var errs [2]error
-		agent := bubble(New(a, Config{Handler: func(s *Stream) {
+		agent := bubble(New(framed(a, true), Config{Handler: func(s *Stream) {
 			s.WriteHead(ok(), false)
 			var wg sync.WaitGroup
 			wg.Go(func() { _, errs[0] = s.Read(make([]byte, 1)) })
@@ -346,7 +346,7 @@ func TestAnswersThatNobodyTakesAreBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b, a := pipes(t)
 		defer b.Close()
-		agent := bubble(New(a, Config{Handler: echo}))
+		agent := bubble(New(framed(a, true), Config{Handler: echo}))
 		text := string(make([]byte, wire.MaxResetMessage))
 		n := 0
 		for ; agent.Err() == nil; n += len(text) {
@@ -365,7 +365,7 @@ func TestTextsThatNobodyTakesAreBounded(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		b, a := pipes(t)
-		agent := bubble(New(a, Config{Handler: echo}))
+		agent := bubble(New(framed(a, true), Config{Handler: echo}))
 		var err error
 		for n := 0; err == nil; n += wire.MaxControlMessage {
 			err = agent.SendText(make([]byte, wire.MaxControlMessage))
@@ -387,7 +387,7 @@ func TestPendingDataIsBounded(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		b, a := pipes(t)
-		backend := bubble(New(b, Config{}))
+		backend := bubble(New(framed(b, false), Config{}))
 		const streams = 20
 		results := make([]chan error, streams)
 		opened := make([]*Stream, streams)
@@ -429,7 +429,7 @@ func TestHandshakeDeadlinesAreCleared(t *testing.T) {
 		b, a := pipes(t)
 		b.NetConn().SetDeadline(time.Now().Add(time.Second))
 		b.SetWriteDeadline(time.Now().Add(time.Second))
-		backend, agent := bubble(New(b, Config{})), bubble(New(a, Config{Handler: echo}))
+		backend, agent := bubble(New(framed(b, false), Config{})), bubble(New(framed(a, true), Config{Handler: echo}))
 		time.Sleep(5 * time.Second)
 		if err := backend.Probe(t.Context()); err != nil {
 			t.Errorf("Probe: %v", err)
@@ -473,7 +473,7 @@ func TestSmallAnswerIsOneMessage(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		b, a := pipes(t)
-		agent := bubble(New(a, Config{Handler: func(s *Stream) {
+		agent := bubble(New(framed(a, true), Config{Handler: func(s *Stream) {
 			s.WriteHead(ok(), false)
 			if s.Request().Target == "/late" {
 				<-s.Context().Done()

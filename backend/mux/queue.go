@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"culvert/backend/wire"
+	"culvert/backend/wsframe"
 )
 
 const (
@@ -24,9 +25,6 @@ const (
 	// headDelay is how long a head that promises a body waits for its first part,
 	// so that small answers leave in one message.
 	headDelay = 500 * time.Microsecond
-	// writeStep is how much is written under one deadline: a peer that takes less
-	// than this in Config.PingTimeout is dead, one that takes it is only slow.
-	writeStep = 64 << 10
 	// keepBuffer is the largest pending buffer that is kept for reuse.
 	keepBuffer = 1 << 20
 )
@@ -38,7 +36,7 @@ type writer struct {
 	mu        sync.Mutex
 	room      sync.Cond // pending was taken, or a stream or the connection failed
 	waiting   int       // those who wait for room
-	pending   []byte    // whole frames
+	pending   []byte    // room for a WebSocket header, and whole frames
 	holder    *[]byte   // what buffers gave pending in, for giving it back
 	texts     [][]byte
 	textBytes int
@@ -144,10 +142,10 @@ func (w *writer) buffer() {
 		return
 	}
 	if b, ok := w.buffers.Get().(*[]byte); ok {
-		w.pending, w.holder = (*b)[:0], b
+		w.pending, w.holder = (*b)[:wsframe.Headroom], b
 		return
 	}
-	w.pending, w.holder = make([]byte, 0, 4<<10), new([]byte)
+	w.pending, w.holder = make([]byte, wsframe.Headroom, 4<<10), new([]byte)
 }
 
 func (w *writer) take() batch {

@@ -5,9 +5,8 @@ import (
 	"fmt"
 	"io"
 
-	"github.com/gorilla/websocket"
-
 	"culvert/backend/wire"
+	"culvert/backend/wsframe"
 )
 
 const (
@@ -30,15 +29,14 @@ type reader struct {
 
 // readLoop reads until the connection ends and says how it did.
 func (c *Conn) readLoop() ending {
-	r := &reader{c: c}
+	r := &reader{c: c, message: c.ws}
 	for {
-		typ, message, err := c.ws.NextReader()
+		op, err := c.ws.Next()
 		if err != nil {
 			return readEnding(err)
 		}
 		c.life.seen()
-		r.message = message
-		if typ == websocket.TextMessage {
+		if op == wsframe.Text {
 			err = r.text()
 		} else {
 			err = r.frames()
@@ -52,16 +50,20 @@ func (c *Conn) readLoop() ending {
 // readEnding tells what ended the reading: the peer in good order, the peer by a
 // mistake, which it is told, or the network.
 func readEnding(err error) ending {
-	var closed *websocket.CloseError
+	var closed *wsframe.CloseError
 	switch {
-	case errors.As(err, &closed) && closed.Code != websocket.CloseAbnormalClosure:
-		return ending{err: &CloseError{Code: closed.Code, Reason: closed.Text}, graceful: true, code: closed.Code}
-	case errors.Is(err, websocket.ErrReadLimit):
-		return ending{err: fmt.Errorf("%w: a message is over %d", wire.ErrTooLarge, wire.MaxMessage)}
+	case errors.As(err, &closed):
+		return ending{err: &CloseError{Code: closed.Code, Reason: closed.Reason}, graceful: true, code: closed.Code}
+	case errors.Is(err, wsframe.ErrReadLimit):
+		err = fmt.Errorf("%w: a message is over %d", wire.ErrTooLarge, wire.MaxMessage)
+		return ending{err: err, graceful: true, code: closeTooBig, reason: err.Error()}
+	case errors.Is(err, wsframe.ErrProtocol):
+		err = fmt.Errorf("%w: %w", wire.ErrProtocol, err)
+		return ending{err: err, graceful: true, code: closeProtocolError, reason: err.Error()}
 	case errors.Is(err, wire.ErrTooLarge):
-		return ending{err: err, graceful: true, code: websocket.CloseMessageTooBig, reason: err.Error()}
+		return ending{err: err, graceful: true, code: closeTooBig, reason: err.Error()}
 	case errors.Is(err, wire.ErrProtocol):
-		return ending{err: err, graceful: true, code: websocket.CloseProtocolError, reason: err.Error()}
+		return ending{err: err, graceful: true, code: closeProtocolError, reason: err.Error()}
 	default:
 		return ending{err: fmt.Errorf("connection lost: %w", err)}
 	}
@@ -226,8 +228,13 @@ func (r *reader) request(h wire.FrameHeader, p []byte) error {
 	}
 	s := newStream(c, head)
 	s.id, s.gotHead, s.recvEnd = h.Stream, true, h.End
-	if !c.accept(s) {
+	grant := s.announced(head.ContentLength)
+	switch {
+	case !c.accept(s):
+		s.returnBudget()
 		c.sendReset(h.Stream, wire.ResetBusy, "the agent has no room for another request")
+	case grant > 0:
+		c.sendWindow(h.Stream, grant)
 	}
 	return nil
 }

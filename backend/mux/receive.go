@@ -62,8 +62,14 @@ func (s *Stream) receiveHead(h *wire.ResponseHead, end bool) (violation string) 
 	if s.readErr == nil {
 		s.heads = append(s.heads, h)
 	}
-	s.gotHead = final
+	grant := 0
+	if s.gotHead = final; final && !end && s.readErr == nil {
+		grant = s.announced(h.ContentLength)
+	}
 	s.received(end)
+	if grant > 0 {
+		s.c.sendWindow(s.id, grant)
+	}
 	return ""
 }
 

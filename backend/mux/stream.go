@@ -54,6 +54,9 @@ type Stream struct {
 	// What the peer may send: allowed + in.size + consumed == window, but for the
 	// payload that is being read from the socket.
 	window, allowed, consumed int
+	// toCome is what is left of the length that the peer has announced; it means
+	// nothing unless it is positive.
+	toCome int64
 
 	ctx    context.Context // made when asked for
 	cancel context.CancelCauseFunc
@@ -243,16 +246,57 @@ func (s *Stream) Read(p []byte) (int, error) {
 func (s *Stream) read(p []byte) (n, grant int, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	n = s.in.copyOut(p)
-	switch {
-	case n > 0:
+	if n = s.in.copyOut(p); n > 0 {
 		return n, s.consume(n), nil
-	case s.readErr != nil:
-		return 0, 0, s.readErr
-	case s.recvEnd:
-		return 0, 0, io.EOF
 	}
-	return 0, 0, nil
+	return 0, 0, s.readEnd()
+}
+
+// Part is a piece of a body that was taken out of a stream.
+type Part struct {
+	k    *chunk
+	pool *chunkPool
+}
+
+// Bytes is the piece, valid until Release.
+func (p Part) Bytes() []byte { return p.k.buf[p.k.r:p.k.w] }
+
+// Release gives the memory of the piece back. It must be called once.
+func (p Part) Release() { p.pool.put(p.k) }
+
+// ReadPart is Read without a copy: it gives a piece of the body as it has come.
+func (s *Stream) ReadPart() (Part, error) {
+	for {
+		k, grant, err := s.readPart()
+		if grant > 0 {
+			s.c.sendWindow(s.id, grant)
+		}
+		if k != nil || err != nil {
+			return Part{k, &s.c.chunks}, err
+		}
+		<-s.readable
+	}
+}
+
+func (s *Stream) readPart() (k *chunk, grant int, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if k = s.in.take(); k != nil {
+		return k, s.consume(k.w - k.r), nil
+	}
+	return nil, 0, s.readEnd()
+}
+
+// readEnd is what reading gives when nothing is there: nil if something may still come.
+// s.mu is held.
+func (s *Stream) readEnd() error {
+	switch {
+	case s.readErr != nil:
+		return s.readErr
+	case s.recvEnd:
+		return io.EOF
+	}
+	return nil
 }
 
 // Buffered says how many bytes Read would give at once, and whether the peer has

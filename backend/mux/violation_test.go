@@ -82,7 +82,7 @@ func TestViolationsEndOnlyTheStream(t *testing.T) {
 			t.Parallel()
 			b, a := sockets(t)
 			defer b.Close()
-			run(t, New(a, Config{Handler: func(s *Stream) {
+			run(t, New(framed(a, true), Config{Handler: func(s *Stream) {
 				if s.Request().Target == "/wait" {
 					<-s.Context().Done()
 					return
@@ -128,7 +128,7 @@ func TestAgentsViolationsEndOnlyTheStream(t *testing.T) {
 			t.Parallel()
 			b, a := sockets(t)
 			defer a.Close()
-			backend := run(t, New(b, Config{}))
+			backend := run(t, New(framed(b, false), Config{}))
 			s := open(t, backend, post("/"), false)
 			a.WriteMessage(websocket.BinaryMessage, message)
 			<-s.Context().Done()
@@ -187,7 +187,7 @@ func TestViolationsThatEndTheConnection(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			b, a := sockets(t)
-			agent := run(t, New(a, Config{Handler: echo}))
+			agent := run(t, New(framed(a, true), Config{Handler: echo}))
 			if err := b.WriteMessage(c.typ, c.message); err != nil {
 				t.Fatal(err)
 			}
@@ -207,7 +207,7 @@ func TestViolationsThatEndTheConnection(t *testing.T) {
 func TestAgentMayNotOpen(t *testing.T) {
 	t.Parallel()
 	b, a := sockets(t)
-	backend := run(t, New(b, Config{}))
+	backend := run(t, New(framed(b, false), Config{}))
 	a.WriteMessage(websocket.BinaryMessage, requestFrame(t, 1, get("/"), true))
 	if err := backend.wait(t); !errors.Is(err, wire.ErrProtocol) || !strings.Contains(err.Error(), "REQUEST") {
 		t.Errorf("Run: %v", err)
@@ -219,7 +219,7 @@ func TestLateFramesAreIgnored(t *testing.T) {
 	t.Parallel()
 	b, a := sockets(t)
 	defer b.Close()
-	run(t, New(a, Config{Handler: func(s *Stream) { s.WriteHead(ok(), true) }}))
+	run(t, New(framed(a, true), Config{Handler: func(s *Stream) { s.WriteHead(ok(), true) }}))
 	var m []byte
 	m = append(m, frame(9, wire.FrameData, true, make([]byte, 5000))...)
 	m = append(m, frame(9, wire.FrameData, false, nil)...)
@@ -241,7 +241,7 @@ func TestSingleBytes(t *testing.T) {
 	b, a := sockets(t)
 	defer b.Close()
 	got := make(chan []byte, 1)
-	run(t, New(a, Config{Handler: func(s *Stream) {
+	run(t, New(framed(a, true), Config{Handler: func(s *Stream) {
 		body, err := io.ReadAll(s)
 		if err != nil {
 			t.Error(err)

@@ -56,7 +56,22 @@ func (s *Stream) admit(n int) (violation string) {
 		return "DATA frame over the window"
 	}
 	s.allowed -= n
+	s.toCome -= int64(n)
 	return ""
+}
+
+// announced takes note of the length of the body that comes, or -1, and gives what the
+// peer may be granted at once: a body of moderate size comes without a pause then. s.mu
+// is held, or nobody else has s.
+func (s *Stream) announced(length int64) (grant int) {
+	s.toCome = length
+	more := int(min(length, promptWindow)) - s.window
+	if more <= 0 || s.recvEnd || !s.c.takeBudget(more) {
+		return 0
+	}
+	s.window += more
+	s.allowed += more
+	return more
 }
 
 // consume counts what was read, and gives what the peer may be granted now: in
@@ -70,7 +85,7 @@ func (s *Stream) consume(n int) (grant int) {
 		return 0
 	}
 	s.consumed += n
-	if s.consumed < s.window/2 {
+	if s.consumed < s.window/2 || s.toCome > 0 && s.toCome <= int64(s.allowed) {
 		return 0
 	}
 	grant = s.consumed

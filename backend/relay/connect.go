@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 	"net/netip"
+	"slices"
 	"strconv"
 	"time"
 
@@ -51,15 +52,18 @@ func (s *Server) serveConnect(w http.ResponseWriter, r *http.Request, peer, from
 	}
 	upgrader := websocket.Upgrader{
 		HandshakeTimeout: s.cfg.Limits.HandshakeTimeout,
-		ReadBufferSize:   32 << 10, WriteBufferSize: 32 << 10,
-		Subprotocols: []string{wire.Subprotocol},
-		CheckOrigin:  func(*http.Request) bool { return true }, // admit has
+		Subprotocols:     []string{wire.Subprotocol},
+		CheckOrigin:      func(*http.Request) bool { return true }, // admit has
+	}
+	if !slices.Contains(websocket.Subprotocols(r), wire.Subprotocol) {
+		upgrader.ReadBufferSize, upgrader.WriteBufferSize = 32<<10, 32<<10 // whole bodies will pass
 	}
 	ws, err := upgrader.Upgrade(w, r, http.Header{wire.ChallengeHeader: {p.challenge}})
 	if err != nil {
 		return // the upgrader has answered
 	}
-	defer ws.Close()
+	// In form 2 nobody holds ws from here on, and its memory with it.
+	defer ws.NetConn().Close()
 	c := s.newConnection(ws, p)
 	defer c.cancel()
 	if !s.connections.add(c) {

@@ -10,6 +10,7 @@ import (
 
 	"culvert/backend/mux"
 	"culvert/backend/wire"
+	"culvert/backend/wsframe"
 )
 
 // link2 is a connection in form 2.
@@ -22,7 +23,9 @@ type link2 struct {
 
 func newLink2(s *Server, ws *websocket.Conn, take taker) *link2 {
 	l := &link2{log: s.log, take: take}
-	l.conn = mux.New(ws, mux.Config{
+	// The server takes no connection over on which more has come than the handshake.
+	frames := wsframe.New(ws.NetConn(), nil, false, wire.MaxMessage)
+	l.conn = mux.New(frames, mux.Config{
 		OnText:       l.onText,
 		MaxStreams:   s.cfg.Limits.StreamsPerTunnel,
 		PingInterval: s.cfg.Limits.PingInterval,

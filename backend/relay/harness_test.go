@@ -23,6 +23,7 @@ import (
 	"culvert/backend/mux"
 	"culvert/backend/tunnel"
 	"culvert/backend/wire"
+	"culvert/backend/wsframe"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -356,7 +357,8 @@ func (r *testRelay) connectAgent2(header http.Header, ready wire.Ready, serve fu
 	}
 	r.sendReady(ws, ready)
 	ws.SetReadDeadline(time.Now().Add(patienceForTests))
-	_, text, err := ws.ReadMessage()
+	frames := wsframe.New(ws.NetConn(), nil, true, wire.MaxMessage) // a request may come right behind the answer
+	text, err := frames.ReadText()
 	if err != nil {
 		r.t.Fatalf("instead of an answer to ready: %v", err)
 	}
@@ -369,7 +371,7 @@ func (r *testRelay) connectAgent2(header http.Header, ready wire.Ready, serve fu
 		return nil, &wire.Error{Code: refusal.Code, Message: refusal.Message}
 	}
 	a := &agent2{Established: *message.(*wire.Established), done: make(chan struct{}), texts: make(chan any, 16)}
-	a.Conn = mux.New(ws, mux.Config{
+	a.Conn = mux.New(frames, mux.Config{
 		Handler: serve, MaxStreams: 1000, PingInterval: 10 * time.Second, PingTimeout: 25 * time.Second,
 		OnText: func(text []byte) {
 			if m, err := wire.Decode(text, wire.MaxControlMessage); err == nil {

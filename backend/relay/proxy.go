@@ -250,8 +250,6 @@ func (x *exchange2) awaitEnd() {
 // so far: an event must not wait for the next one, and a small answer leaves in
 // one piece.
 func (x *exchange2) copyBody(contentLength int64) {
-	buf := x.s.buffer()
-	defer x.s.buffers.Put(buf)
 	var written int64
 	flushed := false
 	for {
@@ -264,23 +262,22 @@ func (x *exchange2) copyBody(contentLength int64) {
 			}
 			flushed = true
 		}
-		n, err := x.st.Read(buf[:])
-		if n > 0 {
-			x.waiting.beforeWrite()
-			_, werr := x.w.Write(buf[:n])
-			x.waiting.afterWrite()
-			if werr != nil { // the visitor has left, or the answer is longer than it said
-				x.cut()
-			}
-			written += int64(n)
-			flushed = false
-		}
+		part, err := x.st.ReadPart()
 		if err == io.EOF {
 			break
 		}
 		if err != nil {
 			x.cut()
 		}
+		x.waiting.beforeWrite()
+		n, err := x.w.Write(part.Bytes())
+		x.waiting.afterWrite()
+		part.Release()
+		if err != nil { // the visitor has left, or the answer is longer than it said
+			x.cut()
+		}
+		written += int64(n)
+		flushed = false
 	}
 	if contentLength >= 0 && written != contentLength {
 		x.cut()

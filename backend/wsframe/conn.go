@@ -1,0 +1,268 @@
+package wsframe
+
+import (
+	"bufio"
+	crand "crypto/rand"
+	"encoding/binary"
+	"errors"
+	"io"
+	"math/rand/v2"
+	"net"
+	"time"
+)
+
+// Headroom is how many bytes a message that is written has to leave free at its start.
+const Headroom = maxHeader
+
+// Conn is one WebSocket. One goroutine may read (Next, Read, ReadText) and one may
+// write; they do not disturb each other.
+type Conn struct {
+	conn   net.Conn
+	client bool
+
+	// OnPing and OnPong, if they are set, get the payloads of such frames, which are
+	// valid during the call. The reader waits for them; pings are not answered here.
+	OnPing, OnPong func(payload []byte)
+
+	// Of the reader.
+	in        *bufio.Reader
+	limit     int64 // of a message, in bytes
+	room      int64 // what the current message may still have
+	begun     bool  // a message has begun, and not ended
+	fin       bool  // the current frame is its last
+	masked    bool
+	left      int64 // of the current frame's payload
+	key       [4]byte
+	phase     int
+	unmasking pad
+	control   [MaxControl]byte
+	err       error // for good
+
+	// Of the writer.
+	masking pad
+	keys    *rand.ChaCha8 // RFC 6455, section 10.3: keys must not be foreseeable
+	single  bool          // a write that timed out may be gone on with
+	head    [maxHeader + MaxControl]byte
+}
+
+// New makes a Conn of a connection on which the handshake is done. in, if it is not nil,
+// holds what was read beyond that, and its size is kept. A client masks what it sends.
+func New(conn net.Conn, in *bufio.Reader, client bool, limit int64) *Conn {
+	if in == nil {
+		in = bufio.NewReaderSize(conn, BufferSize)
+	}
+	c := &Conn{conn: conn, client: client, in: in, limit: limit}
+	_, c.single = conn.(*net.TCPConn)
+	if client {
+		var seed [32]byte
+		crand.Read(seed[:]) // never fails since Go 1.24
+		c.keys = rand.NewChaCha8(seed)
+	}
+	return c
+}
+
+// BufferSize is what is read at once, in bytes, unless a larger payload goes right to
+// where it stays.
+const BufferSize = 16 << 10
+
+// NetConn is the connection below.
+func (c *Conn) NetConn() net.Conn { return c.conn }
+
+// SetReadLimit bounds messages from the next one on, in bytes.
+func (c *Conn) SetReadLimit(limit int64) { c.limit = limit }
+
+// Next goes to the next message, text or binary; the rest of the current one is
+// skipped. A close frame gives a *CloseError. An error is given again ever after.
+func (c *Conn) Next() (Opcode, error) {
+	for c.begun && c.err == nil {
+		if _, err := c.skip(); err != nil && err != io.EOF {
+			return 0, err
+		}
+	}
+	if c.err != nil {
+		return 0, c.err
+	}
+	c.room = c.limit
+	op, err := c.nextFrame()
+	if err != nil {
+		c.err = err
+		return 0, err
+	}
+	c.begun = true
+	return op, nil
+}
+
+// skip reads something of the current message for nobody.
+func (c *Conn) skip() (int, error) {
+	var nowhere [1 << 10]byte
+	return c.Read(nowhere[:])
+}
+
+// Read reads the current message; at its end it gives io.EOF.
+func (c *Conn) Read(p []byte) (int, error) {
+	for {
+		switch {
+		case c.err != nil:
+			return 0, c.err
+		case !c.begun:
+			return 0, io.EOF
+		case c.left > 0:
+			return c.payload(p)
+		case c.fin:
+			c.begun = false
+			return 0, io.EOF
+		}
+		if _, err := c.nextFrame(); err != nil {
+			c.err = err
+			return 0, err
+		}
+	}
+}
+
+// payload reads from the current frame.
+func (c *Conn) payload(p []byte) (int, error) {
+	n, err := c.in.Read(p[:min(int64(len(p)), c.left)])
+	if c.masked {
+		c.phase = c.unmasking.mask(c.key, c.phase, p[:n])
+	}
+	c.left -= int64(n)
+	if err != nil && n == 0 {
+		c.err = cutShort(err)
+		return 0, c.err
+	}
+	return n, nil
+}
+
+// cutShort: a WebSocket that ends without a close frame was cut.
+func cutShort(err error) error {
+	if err == io.EOF {
+		return io.ErrUnexpectedEOF
+	}
+	return err
+}
+
+// nextFrame goes to the next frame of a message, the first if none has begun, and
+// serves the control frames before it.
+func (c *Conn) nextFrame() (Opcode, error) {
+	for {
+		h, err := c.readHeader()
+		if err != nil {
+			return 0, err
+		}
+		if h.op.control() {
+			if err := c.serveControl(h); err != nil {
+				return 0, err
+			}
+			continue
+		}
+		switch {
+		case h.op == Continuation && !c.begun:
+			return 0, violation("continuation of nothing")
+		case h.op != Continuation && c.begun:
+			return 0, violation("message within a message")
+		case h.length > c.room:
+			return 0, ErrReadLimit
+		}
+		c.room -= h.length
+		c.fin, c.left, c.masked, c.key, c.phase = h.fin, h.length, h.masked, h.key, 0
+		return h.op, nil
+	}
+}
+
+func (c *Conn) readHeader() (h header, err error) {
+	start, err := c.in.Peek(2)
+	if err != nil {
+		return h, cutShort(err)
+	}
+	more, err := h.parse([2]byte(start))
+	if err != nil {
+		return h, err
+	}
+	if h.masked == c.client { // RFC 6455, section 5.1
+		return h, violation("client's frames are masked, and a server's are not")
+	}
+	all, err := c.in.Peek(2 + more)
+	if err != nil {
+		return h, cutShort(err)
+	}
+	err = h.parseMore(all[2:])
+	c.in.Discard(2 + more) // it is there
+	return h, err
+}
+
+func (c *Conn) serveControl(h header) error {
+	p := c.control[:h.length]
+	if _, err := io.ReadFull(c.in, p); err != nil {
+		return cutShort(err)
+	}
+	if h.masked {
+		c.unmasking.mask(h.key, 0, p)
+	}
+	switch {
+	case h.op == Close:
+		return parseClose(p)
+	case h.op == Ping && c.OnPing != nil:
+		c.OnPing(p)
+	case h.op == Pong && c.OnPong != nil:
+		c.OnPong(p)
+	}
+	return nil
+}
+
+// ReadText reads the next message, which must be text, whole. Of others it gives nil.
+func (c *Conn) ReadText() ([]byte, error) {
+	op, err := c.Next()
+	if err != nil || op != Text {
+		return nil, err
+	}
+	return io.ReadAll(c)
+}
+
+// Write sends a message in one frame: message[Headroom:], in place, so that message
+// holds something else afterwards. Each step of it, and with TCP each byte, has the
+// time until now+patience to be taken; whoever takes nothing for so long is given up.
+func (c *Conn) Write(op Opcode, message []byte, patience time.Duration) error {
+	h := header{op: op, fin: true, masked: c.client, length: int64(len(message) - Headroom)}
+	if c.client {
+		binary.NativeEndian.PutUint32(h.key[:], uint32(c.keys.Uint64()))
+		c.masking.mask(h.key, 0, message[Headroom:])
+	}
+	return c.send(message[h.put(message, Headroom):], patience)
+}
+
+// WriteSmall sends a message, or a control frame, of at most MaxControl bytes, which it
+// leaves alone.
+func (c *Conn) WriteSmall(op Opcode, p []byte, patience time.Duration) error {
+	if len(p) > MaxControl {
+		return violation("control frame over %d bytes", MaxControl)
+	}
+	n := copy(c.head[Headroom:], p)
+	return c.Write(op, c.head[:Headroom+n], patience)
+}
+
+// step is how much is written under one deadline where a write that timed out is the end
+// of the connection, which TLS cannot go on with: a peer that takes less than this in
+// so long is given up.
+const step = 64 << 10
+
+func (c *Conn) send(p []byte, patience time.Duration) error {
+	for len(p) > 0 {
+		part := p
+		if !c.single {
+			part = p[:min(len(p), step)]
+		}
+		c.conn.SetWriteDeadline(time.Now().Add(patience)) // monotonic: a clock that is set does not move it
+		n, err := c.conn.Write(part)
+		p = p[n:]
+		var timeout net.Error
+		if err != nil && !(c.single && n > 0 && errors.As(err, &timeout) && timeout.Timeout()) {
+			return err
+		}
+	}
+	return nil
+}
+
+// FormatClose makes the payload of a close frame; reason is at most 123 bytes of UTF-8.
+func FormatClose(code int, reason string) []byte {
+	return append(binary.BigEndian.AppendUint16(nil, uint16(code)), reason...)
+}
