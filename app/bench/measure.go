@@ -138,7 +138,7 @@ func (f *fleet) sample(ctx context.Context, section, row string, round int, t *t
 
 func (m *measured) values(p plan) map[string]float64 {
 	values := map[string]float64{
-		cpuValue: micros(m.cpu) / float64(m.Requests), rateValue: float64(m.Requests) / m.Elapsed.Seconds(), othersValue: m.others,
+		countValue: float64(m.Requests), cpuValue: micros(m.cpu) / float64(m.Requests), rateValue: float64(m.Requests) / m.Elapsed.Seconds(), othersValue: m.others,
 	}
 	switch p.Kind {
 	case download, upload:

@@ -16,6 +16,7 @@ type sample struct {
 // Names of values. Times are microseconds.
 const (
 	cpuValue    = "cpu_us" // of the tunnel's processes, per request
+	countValue  = "requests"
 	rateValue   = "requests_per_second"
 	p50Value    = "p50_us"
 	p99Value    = "p99_us"
