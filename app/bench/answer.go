@@ -50,13 +50,13 @@ func (a *answers) fill() error {
 	return err
 }
 
-var endOfHead = []byte("\r\n\r\n")
+const endOfHead = "\r\n\r\n"
 
 // head reads the next answer's.
 func (a *answers) head() (answerHead, error) {
 	for {
 		have := a.buf[a.begin:a.end]
-		if n := bytes.Index(have, endOfHead); n >= 0 {
+		if n := bytes.Index(have, []byte(endOfHead)); n >= 0 {
 			a.begin += n + len(endOfHead)
 			return parseHead(have[:n+2])
 		}

@@ -44,17 +44,17 @@ func TestOthers(t *testing.T) {
 	}
 }
 
-func TestParseTrace(t *testing.T) {
+func TestLastCollection(t *testing.T) {
 	t.Parallel()
 	const trace = `time=2026-11-21T17:00:00Z level=INFO msg="gc 1 @"
 gc 1 @0.018s 1%: 0.040+0.50+0.003 ms clock, 0.080+0.17/0.32/0.05+0.007 ms cpu, 4->4->1 MB, 4 MB goal, 0 MB stacks, 0 MB globals, 2 P
 gc 12 @3.5s 2%: 0.040+0.50+0.003 ms clock, 0.080+0.17/0.32/0.05+0.007 ms cpu, 30->41->25 MB, 40 MB goal, 12 MB stacks, 0 MB globals, 2 P (forced)
 `
-	if got, err := parseTrace(trace); err != nil || got != 37<<20 {
-		t.Errorf("%v, %v", got, err)
+	if n, live := lastCollection(trace); n != 12 || live != 37<<20 {
+		t.Errorf("collection %d leaves %d", n, live)
 	}
-	if got, err := parseTrace("hello"); err == nil {
-		t.Errorf("got %v", got)
+	if n, live := lastCollection("hello"); n != 0 || live != 0 {
+		t.Errorf("collection %d leaves %d", n, live)
 	}
 }
 

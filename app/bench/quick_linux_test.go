@@ -52,7 +52,7 @@ func TestQuick(t *testing.T) {
 	for _, tunnels := range []int{1, 5} {
 		positive(t, all, scaleSection, tunnelsRow(tunnels), manyTunnels, cpuValue)
 	}
-	present(t, all, tunnelsSection, idleRow, ourTunnel, relayMemory, relayHeap, relayCPU, agentsCPU)
+	present(t, all, tunnelsSection, idleRow, ourTunnel, relayMemory, relayCPU, agentsCPU)
 	positive(t, all, tunnelsSection, fairRow, ourTunnel, medianP99, worstP99)
 	// However late they were, all that were due in a second were made.
 	if due, got := 10.0*fairRate, all.of(tunnelsSection, fairRow, ourTunnel, countValue)[1]; got != due {

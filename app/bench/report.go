@@ -86,7 +86,9 @@ func number(v float64, digits int) string {
 	whole, rest, _ := strings.Cut(text, ".")
 	sign := ""
 	if strings.HasPrefix(whole, "-") {
-		sign, whole = "−", whole[1:]
+		if whole = whole[1:]; strings.Trim(text, "-0.") != "" {
+			sign = "−"
+		}
 	}
 	for i := len(whole) - 3; i > 0; i -= 3 {
 		whole = whole[:i] + "," + whole[i:]

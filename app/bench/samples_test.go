@@ -102,7 +102,7 @@ func TestReport(t *testing.T) {
 func TestNumber(t *testing.T) {
 	t.Parallel()
 	for want, got := range map[string]string{
-		"0": number(.4, 0), "999": number(999, 0), "1,000": number(1000, 0), "−1,234,567.8": number(-1234567.8, 1), "12.30": number(12.3, 2),
+		"0": number(.4, 0), "999": number(999, 0), "1,000": number(1000, 0), "−1,234,567.8": number(-1234567.8, 1), "12.30": number(12.3, 2), "0.00": number(-.001, 2),
 	} {
 		if got != want {
 			t.Errorf("%q, want %q", got, want)
