@@ -22,18 +22,18 @@ type bench struct {
 	machine  machine
 	samples  samples
 	begun    time.Time
-	repeats  int // how often it may still measure again for being disturbed
+	patience time.Duration // for how long it may still measure again what was disturbed
 }
 
-// mostRepeats bounds how much longer a run takes on a machine that others use.
-const mostRepeats = 40
+// mostRepeated bounds how much longer a run takes on a machine that others use.
+const mostRepeated = time.Minute
 
 func newBench(o options, stdout, progress io.Writer) (_ *bench, err error) {
 	named := o.culvert
 	if o.culvert, err = filepath.Abs(named); err != nil {
 		return nil, err
 	}
-	b := &bench{options: o, stdout: stdout, progress: progress, begun: time.Now(), repeats: o.fewer(mostRepeats, 0)}
+	b := &bench{options: o, stdout: stdout, progress: progress, begun: time.Now(), patience: o.shorter(mostRepeated, 0)}
 	if b.machine, err = describe(b.culvert); err != nil {
 		return nil, fmt.Errorf("%s is no program to measure: `make bench` builds it, or name one with -culvert: %w", named, err)
 	}

@@ -76,10 +76,11 @@ const disturbed = .1
 // what was disturbed less.
 func (f *fleet) measureQuietly(ctx context.Context, t *target, p plan) (measured, error) {
 	m, err := f.measure(ctx, t, p)
-	if err != nil || m.others <= disturbed || f.bench.repeats == 0 {
+	if err != nil || m.others <= disturbed || f.bench.patience <= 0 {
 		return m, err
 	}
-	f.bench.repeats--
+	begin := time.Now()
+	defer func() { f.bench.patience -= time.Since(begin) }()
 	again, err := f.measure(ctx, t, p)
 	if err != nil || again.others < m.others {
 		m = again

@@ -3,10 +3,10 @@ package main
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"os"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -202,26 +202,21 @@ func (f *fleet) crowd(ctx context.Context, name string, tunnels int, env []strin
 	if err != nil {
 		return nil, err
 	}
-	return t, f.crowdOn(ctx, t, tunnels)
-}
-
-// crowdOn gives a relay its tunnels.
-func (f *fleet) crowdOn(ctx context.Context, t *target, tunnels int) error {
-	p, err := f.start(ctx, t.name+": agents", nil, f.bench.self, "agents", "-backend", "http://"+t.addr, "-target", f.upstream, "-count", fmt.Sprint(tunnels))
+	p, err := f.start(ctx, name+": agents", nil, f.bench.self, "agents", "-backend", "http://"+t.addr, "-target", f.upstream, "-count", strconv.Itoa(tunnels))
 	if err != nil {
-		return err
+		return nil, err
 	}
 	t.processes = append(t.processes, p)
 	n := 0
-	limit := patience + 2*handshakeEvery*max(0, time.Duration(tunnels-handshakeBurst))
+	limit := patience + 2*handshakeEvery*time.Duration(max(0, tunnels-handshakeBurst))
 	if err := p.await(limit, fmt.Sprintf("that all %d tunnels are online", tunnels), func(line string) bool {
 		if online(line) {
 			n++
 		}
 		return n == tunnels
 	}); err != nil {
-		return errors.Join(err, fmt.Errorf("%d tunnels came online%s", n, t.complaints()))
+		return nil, fmt.Errorf("%w; %d are%s", err, n, t.complaints())
 	}
 	p.discard()
-	return nil
+	return t, nil
 }
