@@ -232,10 +232,10 @@ func over(err error) (Outcome, error) {
 
 // message serves one message of a client: of an agent, if it has a type.
 func (a *Agents) message(ctx context.Context, m *event.Message) (Outcome, error) {
-	if !typed(m.Body) {
+	e, typed, err := readEnvelope(m.Body)
+	if !typed {
 		return a.act(ctx, m)
 	}
-	e, err := readEnvelope(m.Body)
 	if err == nil && e.Type == wire.TypeReady {
 		return over(a.ready(ctx, m))
 	}

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 
+	"culvert/backend/lambda/event"
 	"culvert/backend/wire"
 )
 
@@ -23,32 +24,41 @@ var (
 	errNoObject = errors.New("it is no JSON object with fields of the right types")
 )
 
-// typed says whether a message has a type, and so is the tunnel's. It looks at nothing
-// else of it. A type that is no text is none: whoever sends it is told that it is wrong.
-func typed(text []byte) bool {
-	var e struct {
-		Type json.RawMessage `json:"type"`
-	}
-	t := bytes.TrimLeft(text, " \t\r\n")
-	if len(t) == 0 || t[0] != '{' || json.Unmarshal(text, &e) != nil {
-		return false
-	}
-	var kind string
-	return json.Unmarshal(e.Type, &kind) == nil && kind != ""
-}
-
-// readEnvelope reads a message. Its errors quote nothing of it.
-func readEnvelope(text []byte) (*envelope, error) {
-	if len(text) > wire.MaxGatewayMessage {
-		return nil, errTooLong
-	}
+// readEnvelope reads a message, once. typed says whether it has a type, and so is the
+// tunnel's; the error, whether the rest can be read, and quotes nothing of it. A type
+// that is no text is none: whoever sends it is told that it is wrong.
+func readEnvelope(text []byte) (e *envelope, typed bool, err error) {
 	// encoding/json takes null for an object, and bounds the nesting itself.
 	if t := bytes.TrimLeft(text, " \t\r\n"); len(t) == 0 || t[0] != '{' {
-		return nil, errNoObject
+		return nil, false, errNoObject
 	}
-	var e envelope
-	if json.Unmarshal(text, &e) != nil {
-		return nil, errNoObject
+	long := len(text) > wire.MaxGatewayMessage
+	if len(text) > event.CutOver {
+		if rest, _, ok := event.Cut(text, "body"); ok {
+			text = rest
+		}
 	}
-	return &e, nil
+	var m struct {
+		envelope
+		Type json.RawMessage `json:"type"`
+	}
+	err = json.Unmarshal(text, &m)
+	var wrong *json.UnmarshalTypeError
+	if err != nil && !errors.As(err, &wrong) {
+		return nil, false, errNoObject
+	}
+	typed = json.Unmarshal(m.Type, &m.envelope.Type) == nil && m.envelope.Type != ""
+	switch {
+	case long:
+		return nil, typed, errTooLong
+	case err != nil || !typed:
+		return nil, typed, errNoObject
+	}
+	return &m.envelope, true, nil
+}
+
+// typed says whether a message has a type.
+func typed(text []byte) bool {
+	_, typed, _ := readEnvelope(text)
+	return typed
 }

@@ -65,10 +65,14 @@ func (a *Answer) Encode(k Kind) ([]byte, error) {
 	if a.hasBody() {
 		body = a.Body
 	}
-	size := escapedSize(body)
-	if inBase64 := base64.StdEncoding.EncodedLen(len(body)); mustEncode(body, header) || inBase64 < size {
-		out.Base64, size = len(body) > 0, inBase64
+	size, binary := base64.StdEncoding.EncodedLen(len(body)), mustEncode(body, header)
+	if !binary {
+		escaped := escapedSize(body)
+		if binary = size < escaped; !binary {
+			size = escaped
+		}
 	}
+	out.Base64 = binary && len(body) > 0
 	if k == HTTPv1 {
 		out.MultiHeaders = header
 	} else {

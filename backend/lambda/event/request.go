@@ -85,10 +85,16 @@ func address(text string) string {
 }
 
 func (e *envelope) body() ([]byte, error) {
-	if !e.Base64 {
-		return []byte(e.Body), nil
+	text := e.cut
+	if text == nil {
+		text = []byte(e.Body)
 	}
-	body, err := base64.StdEncoding.DecodeString(e.Body)
+	if !e.Base64 {
+		return text, nil
+	}
+	body := make([]byte, base64.StdEncoding.DecodedLen(len(text)))
+	n, err := base64.StdEncoding.Decode(body, text)
+	body = body[:n]
 	if err != nil {
 		return nil, malformed("the body is not base64, as it is said to be")
 	}

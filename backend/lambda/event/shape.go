@@ -22,6 +22,8 @@ type envelope struct {
 	MultiQuery   fields   `json:"multiValueQueryStringParameters"`
 	Body         string   `json:"body"`
 	Base64       bool     `json:"isBase64Encoded"`
+	// cut is a long body; Body is empty then.
+	cut []byte
 	// Context is nil where the event has no such member, and RequestContext then empty.
 	Context        *requestContext `json:"requestContext"`
 	RequestContext requestContext  `json:"-"`
@@ -81,6 +83,13 @@ type requestContext struct {
 
 func open(raw []byte) (*envelope, error) {
 	var e envelope
+	if len(raw) > CutOver {
+		if rest, value, ok := Cut(raw, "body"); ok {
+			if text, ok := unescape(value); ok {
+				raw, e.cut = rest, text
+			}
+		}
+	}
 	if err := json.Unmarshal(raw, &e); err != nil {
 		// The error names types and places, and quotes nothing longer than a number.
 		return nil, malformed("%w", err)
@@ -122,7 +131,7 @@ func (e *envelope) kind() (Kind, error) {
 // an action is asked for in the body of a message as well, and what is left of such an
 // event must not pass for a call.
 func (e *envelope) ownersAlone() bool {
-	return e.Context == nil && e.Records == nil && e.Headers == nil && e.MultiHeaders == nil && e.Query == nil && e.MultiQuery == nil &&
+	return e.Context == nil && e.cut == nil && e.Records == nil && e.Headers == nil && e.MultiHeaders == nil && e.Query == nil && e.MultiQuery == nil &&
 		e.Cookies == nil && !e.Base64 && e.Properties == nil && e.OldProperties == nil &&
 		e.Version+e.HTTPMethod+e.Path+e.RawPath+e.RawQuery+e.Body+e.RequestType+e.ResponseURL+e.ResourceType+e.StackID+e.RequestID+e.LogicalID+e.PhysicalID == ""
 }

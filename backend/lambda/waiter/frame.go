@@ -31,12 +31,13 @@ func (w *Waiter) take(c *conn, text []byte) {
 	if c.state == over {
 		return // given up; what was still read of it counts no more
 	}
-	if !w.wanted(c, text) {
+	wanted, id := w.wanted(c, text)
+	if !wanted {
 		w.stray(c, text)
 		return
 	}
-	var f frame
-	if err := json.Unmarshal(text, &f); err != nil {
+	f := frame{RequestID: id}
+	if id == "" && json.Unmarshal(text, &f) != nil {
 		w.stray(c, text)
 		return
 	}
@@ -60,15 +61,20 @@ func (w *Waiter) take(c *conn, text []byte) {
 	}
 }
 
-// wanted is false if a frame can be dropped without parsing all of it, which takes long
-// on the little processor time that the function has. w.mu is held.
-func (w *Waiter) wanted(c *conn, text []byte) bool {
+// wanted is false if a frame can be dropped. id is the request that it is about by its
+// beginning; "" if all of it has to be parsed to know, which takes long on the little
+// processor time that the function has. What is behind the beginning, who waits reads
+// for himself. w.mu is held.
+func (w *Waiter) wanted(c *conn, text []byte) (wanted bool, id string) {
 	waits := w.turn != nil && w.turn.id != ""
 	if !waits && c.state == known && c.asked.IsZero() {
-		return false
+		return false, ""
 	}
 	id, found := requestIDOf(text)
-	return !found || waits && id == w.turn.id
+	if !found {
+		return true, ""
+	}
+	return waits && id == w.turn.id, id
 }
 
 // requestIDOf finds the first member request_id near the beginning of a message.
