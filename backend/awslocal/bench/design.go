@@ -101,6 +101,9 @@ func (b *bench) measure(ctx context.Context, naive bool, w workload) (r result, 
 		Bootstrap: b.bootstrap, Delay: delay, Output: os.Stderr,
 		Wrap: func(_ awslocal.Role, f runtime.Function) runtime.Function { return slowly{f} },
 	}
+	if b.rpm > 0 {
+		cfg.Env = map[string]string{"CULVERT_TUNNEL_RPM": strconv.Itoa(b.rpm)}
+	}
 	if naive {
 		cfg.Bootstrap = ""
 		cfg.InProcess, cfg.Tables = naiveFunctions(), naiveTables()
@@ -132,7 +135,8 @@ func (b *bench) measure(ctx context.Context, naive bool, w workload) (r result, 
 	if _, err := b.visit(ctx, public, w, warm); err != nil {
 		return r, fmt.Errorf("warming up: %w", err)
 	}
-	before := local.Meter().Usage()
+	settle(local.Meter()) // what comes after an answer is not the next one's
+	before, begun := local.Meter().Usage(), b.processors()
 	times, err := b.visit(ctx, public, w, b.requests)
 	if err != nil {
 		return r, err
@@ -140,6 +144,12 @@ func (b *bench) measure(ctx context.Context, naive bool, w workload) (r result, 
 	settle(local.Meter())
 	used := local.Meter().Usage().Sub(before)
 	r = result{workload: w, used: used, requests: len(times), report: used.Per(float64(len(times)), 1e6, meter.USEast1())}
+	if !naive {
+		r.busy = b.processors()
+		for role := range r.busy {
+			r.busy[role] = (r.busy[role] - begun[role]) / time.Duration(len(times))
+		}
+	}
 	slices.Sort(times)
 	r.p50, r.p99 = times[len(times)/2]-w.wait, times[len(times)*99/100]-w.wait
 	fmt.Fprintf(os.Stderr, "%s, %s: $%.2f a million, half of them within %.0f ms more than the service takes\n",

@@ -6,7 +6,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -26,6 +25,8 @@ func main() {
 	flag.StringVar(&b.bootstrap, "bootstrap", "bin/bootstrap", "the functions' program")
 	flag.IntVar(&b.requests, "requests", 60, "requests of each visitor for each workload")
 	flag.IntVar(&b.visitors, "visitors", 2, "visitors at the same time")
+	flag.BoolVar(&b.naive, "naive", true, "measure the plain design, too")
+	flag.IntVar(&b.rpm, "rpm", 0, "have what the tunnel serves counted, up to so much a minute, as TunnelRequestsPerMinute has it")
 	only := flag.String("only", "", "one workload, by its name")
 	flag.Parse()
 	if flag.NArg() > 0 || b.requests < 1 || b.visitors < 1 {
@@ -45,26 +46,22 @@ type workload struct {
 	request, response int           // bytes of body
 	wait              time.Duration // of the local service
 	bucket            bool          // whether large bodies go by S3
-	row               float64       // dollars per million requests
+	row               row
 }
 
 // workloads are those of the cost table in deploy/README.md, with the row that each
 // must keep to: pushed up to 90 KB, by S3 at 1 MB. Bodies are random bytes, which do not get
-// smaller by compression: text costs less. The rows of the pushed design are rounded.
+// smaller by compression: text costs less.
 func workloads() []workload {
 	const kb = 1 << 10
 	return []workload{
-		{"0.5/0.7 KB", kb / 2, 7 * kb / 10, 150 * time.Millisecond, false, 4.7},
-		{"1/2 KB", kb, 2 * kb, 300 * time.Millisecond, false, 5.0},
-		{"2/20 KB", 2 * kb, 20 * kb, 300 * time.Millisecond, false, 5.0},
-		{"2/90 KB", 2 * kb, 90 * kb, 300 * time.Millisecond, false, 11.0},
-		{"1 MB", 2 * kb, 1 << 20, 300 * time.Millisecond, true, 12.53},
+		{"0.5/0.7 KB", kb / 2, 7 * kb / 10, 150 * time.Millisecond, false, row{dollars: 4.7, units: 1}},
+		{"1/2 KB", kb, 2 * kb, 300 * time.Millisecond, false, row{dollars: 5.0, units: 1}},
+		{"2/20 KB", 2 * kb, 20 * kb, 300 * time.Millisecond, false, row{dollars: 5.0, units: 1}},
+		{"2/90 KB", 2 * kb, 90 * kb, 300 * time.Millisecond, false, row{dollars: 11.0, units: 4}},
+		{"1 MB", 2 * kb, 1 << 20, 300 * time.Millisecond, true, row{dollars: 12.53}},
 	}
 }
-
-// slack is how much more than its row a workload may cost: the part of the price that
-// is Lambda's time was measured on a machine with other things to do.
-const slack = 1.03
 
 // result is a workload's, on one of the designs.
 type result struct {
@@ -73,11 +70,15 @@ type result struct {
 	p50, p99 time.Duration
 	used     meter.Usage
 	requests int
+	// busy is what the functions used of a processor for each request; 0 if that is unknown.
+	busy map[string]time.Duration
 }
 
 type bench struct {
 	culvert, bootstrap string
 	requests, visitors int
+	rpm                int
+	naive              bool
 	out                io.Writer
 }
 
@@ -99,39 +100,11 @@ func (b *bench) run(ctx context.Context, only string) error {
 	if err != nil {
 		return fmt.Errorf("culvert's design: %w", err)
 	}
-	naive, err := b.design(ctx, true, all)
-	if err != nil {
-		return fmt.Errorf("the naive design: %w", err)
+	var naive []result
+	if b.naive {
+		if naive, err = b.design(ctx, true, all); err != nil {
+			return fmt.Errorf("the naive design: %w", err)
+		}
 	}
 	return b.compare(ours, naive)
-}
-
-// compare prints both, and says what costs too much.
-func (b *bench) compare(ours, naive []result) (failed error) {
-	fmt.Fprintf(b.out, "\nper million requests, us-east-1, Lambda 128 MB arm64, no free tier, without egress; logs apart\n")
-	fmt.Fprintf(b.out, "documented: in deploy/README.md; naive: a plain design that stores every request and answer, and polls\n")
-	fmt.Fprintf(b.out, "%-12s %10s %10s %10s   %22s   %22s\n", "body", "culvert", "documented", "naive", "added p50/p99 culvert", "added p50/p99 naive")
-	for i, r := range ours {
-		n, naiveTimes := "-", "does not fit a message"
-		if i < len(naive) && naive[i].requests > 0 {
-			n = fmt.Sprintf("$%.2f", naive[i].report.Dollars)
-			naiveTimes = fmt.Sprintf("%d / %d ms", naive[i].p50.Milliseconds(), naive[i].p99.Milliseconds())
-		}
-		fmt.Fprintf(b.out, "%-12s %10s %10s %10s   %22s   %22s\n", r.workload.name, fmt.Sprintf("$%.2f", r.report.Dollars),
-			fmt.Sprintf("$%.2f", r.workload.row), n, fmt.Sprintf("%d / %d ms", r.p50.Milliseconds(), r.p99.Milliseconds()), naiveTimes)
-		if most := r.workload.row * slack; r.report.Dollars > most {
-			failed = errors.Join(failed, fmt.Errorf("%s: a million requests cost $%.2f, more than the $%.2f that they may", r.workload.name, r.report.Dollars, most))
-		}
-	}
-	for _, r := range ours {
-		fmt.Fprintf(b.out, "\nculvert, %s, %d requests counted, per million:\n", r.workload.name, r.requests)
-		r.report.WriteTo(b.out)
-	}
-	for _, r := range naive {
-		if r.requests > 0 {
-			fmt.Fprintf(b.out, "\nnaive, %s, %d requests counted, per million:\n", r.workload.name, r.requests)
-			r.report.WriteTo(b.out)
-		}
-	}
-	return failed
 }
