@@ -11,7 +11,7 @@ type part [partSize]byte
 // Body is what was kept of a body. Any goroutine may call its methods.
 type Body struct {
 	Truncated bool // it was longer than Config.MaxBody
-	Dropped   bool // nothing was kept: Config.Memory was used up
+	Dropped   bool // nothing was kept: Config.Memory was used up, or BodyRate
 
 	open bool // more of it is kept, as it comes
 	kept bool
@@ -163,7 +163,7 @@ func (t *tee) room(r *Recorder) []byte {
 }
 
 func (t *tee) reserve(r *Recorder, n int64) bool {
-	if !r.reserve(n) {
+	if !r.bodyRate.take(n) || !r.reserve(n) {
 		return false
 	}
 	t.reserved += n

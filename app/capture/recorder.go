@@ -37,6 +37,12 @@ type Config struct {
 	// that are being read, from an exchange's beginning until OnExchange has returned. Whoever keeps them for
 	// longer bounds that himself.
 	Memory int64
+	// Rate is how many exchanges a second are handed out for long, and BodyRate how many
+	// bytes of bodies a second are kept for long: 0 for as many as come. A burst may be
+	// larger: 16,384 exchanges, and as many bytes as Memory has. What comes beyond that is
+	// dropped: nobody reads as fast, and keeping it would cost the traffic too much.
+	Rate     int
+	BodyRate int64
 	// OnExchange gets every finished exchange, one at a time. While it takes its
 	// time the queue fills, and then exchanges are dropped. Bodies are gone when it
 	// has returned, unless it calls Exchange.Keep.
@@ -55,11 +61,14 @@ func (c *Config) validate() error {
 	if c.OnExchange == nil {
 		return fmt.Errorf("capture: OnExchange is missing")
 	}
-	if c.Queue < 0 || c.MaxBody < 0 || c.Memory < 0 {
-		return fmt.Errorf("capture: a limit is negative (queue %d, body %d, memory %d)", c.Queue, c.MaxBody, c.Memory)
+	if c.Queue < 0 || c.MaxBody < 0 || c.Memory < 0 || c.Rate < 0 || c.BodyRate < 0 {
+		return fmt.Errorf("capture: a limit is negative (queue %d, body %d, memory %d, rate %d, of bodies %d)", c.Queue, c.MaxBody, c.Memory, c.Rate, c.BodyRate)
 	}
 	return nil
 }
+
+// burst is how many exchanges may come at once before Config.Rate counts.
+const burst = 16 << 10
 
 // Recorder hands out what its Records have seen. A nil Recorder records nothing.
 type Recorder struct {
@@ -68,6 +77,8 @@ type Recorder struct {
 	onExchange func(*Exchange)
 	onStream   func(*Stream)
 	onDropped  func(int)
+
+	rate, bodyRate allowance
 
 	memory  atomic.Int64 // what is left of the budget
 	dropped atomic.Int64 // not yet reported
@@ -114,6 +125,8 @@ func newRecorder(cfg Config) (*Recorder, error) {
 		done:       make(chan struct{}),
 	}
 	r.memory.Store(cfg.Memory)
+	r.rate.init(int64(cfg.Rate), burst)
+	r.bodyRate.init(cfg.BodyRate, cfg.Memory)
 	return r, nil
 }
 
@@ -159,17 +172,27 @@ func (r *Recorder) Begin(id string, head *wire.RequestHead) *Record {
 	return rec
 }
 
-// item is what is handed out next: one of the two.
+// item is what is handed out next: one of the two, or none for a look at dropped.
 type item struct {
 	rec    *Record
 	opened *Stream
 }
 
-// finish queues a record, or drops it and counts that.
+// finish queues a record, or drops it and counts that. Somebody waits for what was
+// repeated, and for the end of a stream that he knows of: Rate is not for these.
 func (r *Recorder) finish(rec *Record) {
 	r.mu.RLock()
 	queued := false
-	if !r.closed {
+	switch {
+	case r.closed:
+	case rec.exchange.ReplayOf == "" && rec.stream.Load() == nil && !r.rate.take(1):
+		if r.dropped.Add(1) == 1 {
+			select {
+			case r.queue <- item{}: // to have that reported
+			default:
+			}
+		}
+	default:
 		select {
 		case r.queue <- item{rec: rec}:
 			queued = true
@@ -232,9 +255,10 @@ func (r *Recorder) deliver() {
 }
 
 func (r *Recorder) hand(next item) {
-	if next.opened != nil {
+	switch {
+	case next.opened != nil:
 		r.onStream(next.opened)
-	} else {
+	case next.rec != nil:
 		r.onExchange(&next.rec.exchange)
 		next.rec.release()
 	}

@@ -27,6 +27,14 @@ import (
 // MaxTunnels is how many tunnels an engine holds at most.
 const MaxTunnels = 100
 
+// What the log of a tunnel takes for long with Config.Bodies, in exchanges and in bytes of
+// bodies each second; see capture.Config. More than anybody reads, and with it the log
+// takes a small part of the processor from the traffic of a flood.
+const (
+	LogRate     = 2000
+	LogBodyRate = 16 << 20
+)
+
 // Errors of Open and Edit.
 var (
 	ErrNoTunnel       = errors.New("this tunnel has been removed")
@@ -43,7 +51,7 @@ type Config struct {
 	// method but Close and AllowLAN.
 	OnEvent func(Event)
 	// Bodies keeps bodies and the messages of streams for the request log, within
-	// limits. Without it they are counted.
+	// limits; see LogRate. Without it they are counted.
 	Bodies bool
 	// Lights keeps every tunnel's Lights; see Engine.SetWatched. Without it they are
 	// looked at on Tunnel.Probe only: each look at the public URL is a request.

@@ -65,7 +65,7 @@ func newTunnel(e *Engine, key string, spec Spec) (*Tunnel, error) {
 	}
 	cfg := capture.Config{Bodies: e.cfg.Bodies, OnExchange: t.onExchange, OnDropped: t.onDropped}
 	if e.cfg.Bodies {
-		cfg.OnStream = t.onStream
+		cfg.OnStream, cfg.Rate, cfg.BodyRate = t.onStream, LogRate, LogBodyRate
 	}
 	var err error
 	if t.record, err = capture.New(cfg); err != nil {
