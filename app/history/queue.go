@@ -6,8 +6,8 @@ import (
 	"culvert/app/exchange"
 )
 
-// The bounds of the queue. At 2,000 exchanges a second the disk may stand still for
-// four seconds before anything is lost.
+// The bounds of the queue. At 2,000 exchanges a second for long, what the writer does not
+// take in the time that it leaves to the traffic is lost after some four seconds.
 const (
 	maxQueued      = 8192
 	maxQueuedBytes = 64 << 20
@@ -79,6 +79,13 @@ func (q *queue) next() *exchange.Exchange {
 	q.taken++
 	q.bytes -= exchange.Weight(x)
 	return x
+}
+
+// added is how many have ever come.
+func (q *queue) added() int {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.taken + len(q.items)
 }
 
 // length also forgets that there were many.

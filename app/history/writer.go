@@ -16,6 +16,12 @@ const (
 	maxBatchBytes = 4 << 20
 	// batchPart is the part of the size of a small history that a batch may take.
 	batchPart = 4
+	// idlePart is how much longer than a batch has taken the writer leaves the processor to
+	// the traffic, while more and more comes; maxRest bounds that. What has gathered
+	// meanwhile is written as soon as nothing has come for quiet, or somebody asks for it.
+	idlePart = 39
+	maxRest  = 10 * time.Second
+	quiet    = 200 * time.Millisecond
 	// lookAround is the time between two looks at ages while nothing is stored.
 	lookAround = 10 * time.Minute
 )
@@ -59,6 +65,10 @@ type writer struct {
 	over     bool          // there may be more than the limits allow
 	cleaning chan struct{} // bounds what clean has begun
 
+	resting *time.Timer // nil unless it rests
+	until   time.Time   // at most
+	added   int         // to the queue, when that was looked at last
+
 	looked time.Time // when broken databases were looked at last, and for which limits
 	aside  Limits
 }
@@ -69,6 +79,11 @@ func (h *History) write() {
 	defer h.abort()
 	w := &writer{History: h, over: true, cleaning: make(chan struct{}, maxCleaning)}
 	defer w.close()
+	defer func() {
+		if w.resting != nil {
+			w.resting.Stop()
+		}
+	}()
 	look := time.NewTicker(lookAround)
 	defer look.Stop()
 	now := make(chan struct{})
@@ -78,9 +93,15 @@ func (h *History) write() {
 		if w.over {
 			trim = now
 		}
+		some, rested := h.queue.some, (<-chan time.Time)(nil)
+		if w.resting != nil {
+			some, rested = nil, w.resting.C
+		}
 		select {
-		case <-h.queue.some:
+		case <-some:
 			w.linger()
+		case <-rested:
+			w.goOn()
 		case c := <-h.commands:
 			w.run(c)
 		case <-h.suspect:
@@ -124,7 +145,31 @@ func (w *writer) linger() {
 		w.run(c)
 		return
 	}
-	w.storeAll()
+	began := time.Now()
+	left := w.queue.length()
+	left -= w.storeBatch(left)
+	if left > 0 {
+		mark(w.queue.some)
+	}
+	w.rest(time.Since(began))
+}
+
+// rest begins to leave the processor to others, after a batch that took so long.
+func (w *writer) rest(took time.Duration) {
+	rest := min(idlePart*took, maxRest)
+	w.until, w.added = time.Now().Add(rest), w.queue.added()
+	w.resting = time.NewTimer(min(rest, quiet))
+}
+
+// goOn ends the rest if it has been long enough, or nothing comes any more.
+func (w *writer) goOn() {
+	added, left := w.queue.added(), time.Until(w.until)
+	if added == w.added || left <= 0 {
+		w.resting = nil
+		return
+	}
+	w.added = added
+	w.resting.Reset(min(left, quiet))
 }
 
 // storeAll stores what is in the queue now, in batches.
