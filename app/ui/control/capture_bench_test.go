@@ -12,7 +12,6 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
-	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -32,40 +31,63 @@ import (
 
 // BenchmarkCapture tells what the request log adds to the CPU time of the forwarder:
 //
-//	go test -run '^$' -bench Capture -benchtime 10x ./app/ui/control
+//	go test -run '^$' -bench Capture ./app/ui/control
 //
-// A local service in a process of its own answers the requests of 16 visitors at a
-// time. Every round asks it as often without a log, with the one of culvert http --json,
-// with a recorder that keeps bodies, with what the window keeps in memory, and with the
-// history on disk besides. What is reported are the medians of the rounds: CPU time
-// without a log, and by how much of that each of the others takes more. A turn lasts
-// until all of its log is delivered and written, and fails if some of that was left out.
+// Forwarders in processes of their own have a local service, in another process, answer
+// the requests of 16 visitors at a time, in turns: one without a log, one with that of
+// culvert http --json, one with a recorder that keeps bodies for nobody, one with what
+// the window keeps in memory, and one with the history on disk besides. What is reported
+// are the medians of many rounds: the CPU time of a request without a log, and by how
+// much of that each of the others takes more.
+//
+// In a flood, requests come as fast as they are served, for so long that the log takes
+// no more of them than it does for ever: what is left out of it, or of which the bodies
+// are, is the other figure. In a burst, it takes all of them, and a turn lasts until they
+// are on disk.
 func BenchmarkCapture(b *testing.B) {
-	for _, size := range []int{200, 100 << 10} {
-		b.Run(fmt.Sprintf("bytes=%d", size), func(b *testing.B) { benchmarkCapture(b, size) })
+	for _, pace := range []string{"flood", "burst"} {
+		for _, size := range []int{200, 100 << 10} {
+			b.Run(fmt.Sprintf("%s/bytes=%d", pace, size), func(b *testing.B) { benchmarkCapture(b, pace, size) })
+		}
 	}
 }
 
-func benchmarkCapture(b *testing.B, size int) {
-	addr := startBenchService(b, size)
-	modes := []*captureMode{{name: "off"}, jsonMode(b), bodiesMode(), windowMode(b, false), windowMode(b, true)}
-	for _, m := range modes {
-		m.open(b, addr, size)
-		m.turn(b) // dials, fills pools
+// rounds is how many there are, and warm those before them that do not count: the
+// window's list is full then.
+const (
+	rounds = 9
+	warm   = 3
+)
+
+func benchmarkCapture(b *testing.B, pace string, size int) {
+	_, addr := startBenchChild(b, fmt.Sprintf("service %d", size))
+	var modes []*benchMode
+	for _, name := range []string{"off", "json", "bodies", "window", "history"} {
+		m := &benchMode{name: name}
+		m.child, _ = startBenchChild(b, fmt.Sprintf("%s %d %s %s", name, size, addr, pace))
+		for range warm {
+			m.turn(b)
+		}
+		m.cpu, m.left = nil, nil
+		modes = append(modes, m)
 	}
-	for i := 0; b.Loop(); i++ {
-		for k := range modes {
-			m := modes[(i+k)%len(modes)]
-			m.cpu = append(m.cpu, m.turn(b))
+	for range b.N {
+		for i := range rounds {
+			for k := range modes {
+				modes[(i+k)%len(modes)].turn(b)
+			}
 		}
 	}
 	off := modes[0].cpu
 	for _, m := range modes[1:] {
-		ratios := make([]float64, len(off))
-		for i, cpu := range m.cpu[len(m.cpu)-len(off):] {
-			ratios[i] = 100 * (cpu - off[i]) / off[i]
+		more := make([]float64, len(off))
+		for i := range off {
+			more[i] = 100 * (m.cpu[i] - off[i]) / off[i]
 		}
-		b.ReportMetric(median(ratios), m.name+"-%")
+		b.ReportMetric(median(more), m.name+"-%")
+		if left := median(m.left); left > 0 {
+			b.ReportMetric(left, m.name+"-left-out-%")
+		}
 	}
 	b.ReportMetric(median(off), "off-cpu-µs/request")
 	b.ReportMetric(0, "ns/op")
@@ -76,47 +98,60 @@ func median(all []float64) float64 {
 	return sorted[len(sorted)/2]
 }
 
-// captureMode is one way to keep a log, or none.
-type captureMode struct {
-	name   string
-	cfg    *capture.Config // nil for none
-	settle func()          // waits until what was delivered is where it belongs; may be nil
+// benchMode is one way to keep a log, or none, in a process of its own.
+type benchMode struct {
+	name  string
+	child *benchChild
+	cpu   []float64 // µs for each request, a figure for each turn
+	left  []float64 // % of the requests that are not in the log, or without their bodies
+}
 
+func (m *benchMode) turn(b *testing.B) {
+	var cpu, left float64
+	if _, err := fmt.Sscan(m.child.ask(b, "turn"), &cpu, &left); err != nil {
+		b.Fatal(err)
+	}
+	m.cpu, m.left = append(m.cpu, cpu), append(m.left, left)
+}
+
+// captureMode is a forwarder and what keeps its log.
+type captureMode struct {
+	cfg   *capture.Config // nil for none
+	flush func()          // waits until what was delivered is on disk; may be nil
+
+	flood   bool
 	size    int // of an answer
 	forward *forwarder.Forwarder
 	room    chan struct{} // for requests that are not in the log yet
 	dropped atomic.Int64
-	cpu     []float64 // µs for each request, a figure for each turn
 }
 
 func bodiesMode() *captureMode {
-	return &captureMode{name: "bodies", cfg: &capture.Config{
+	return &captureMode{cfg: &capture.Config{
 		Bodies: true, OnExchange: func(*capture.Exchange) {}, OnStream: func(*capture.Stream) {},
 	}}
 }
 
-func jsonMode(b *testing.B) *captureMode {
+func jsonMode(b testing.TB) *captureMode {
 	out, err := os.OpenFile(os.DevNull, os.O_WRONLY, 0)
 	if err != nil {
 		b.Fatal(err)
 	}
 	view := console.NewJSON(out, "3000", nil)
 	b.Cleanup(func() { view.Lines().Close(context.Background()); out.Close() })
-	return &captureMode{name: "json", cfg: &capture.Config{
+	return &captureMode{cfg: &capture.Config{
 		OnExchange: func(x *capture.Exchange) { view.Show(engine.RequestDone{Exchange: x}) },
 	}}
 }
 
-func windowMode(b *testing.B, disk bool) *captureMode {
+func windowMode(b testing.TB, disk bool) *captureMode {
 	folder := b.TempDir()
 	dir, err := config.Open(folder)
 	if err != nil {
 		b.Fatal(err)
 	}
-	m := &captureMode{name: "window"}
-	if disk {
-		m.name = "window+history"
-	} else if err := dir.Edit(func(c *config.Config) error { c.History.Enabled = false; return nil }); err != nil {
+	m := &captureMode{}
+	if err := dir.Edit(func(c *config.Config) error { c.History.Enabled = disk; return nil }); err != nil {
 		b.Fatal(err)
 	}
 	h := moveIn(b, folder, Config{})
@@ -130,39 +165,39 @@ func windowMode(b *testing.B, disk bool) *captureMode {
 		if err != nil {
 			b.Fatal(err)
 		}
-		m.settle = func() {
-			if err := db.Flush(b.Context()); err != nil || db.Dropped() > 0 {
-				b.Fatalf("%d exchanges were not stored: %v", db.Dropped(), err)
+		m.flush = func() {
+			if err := db.Flush(b.Context()); err != nil {
+				b.Fatal(err)
 			}
 		}
 	}
 	m.cfg = &capture.Config{ // as package engine has it
-		Bodies:     true,
+		Bodies: true, Rate: engine.LogRate, BodyRate: engine.LogBodyRate,
 		OnExchange: func(x *capture.Exchange) { h.OnEvent(engine.RequestDone{Tunnel: t, Exchange: x}) },
 		OnStream:   func(s *capture.Stream) { h.OnEvent(engine.StreamOpened{Tunnel: t, Stream: s}) },
 	}
 	return m
 }
 
-// requests is how many there are in a turn, and at most in the log's queue: neither that
-// nor the history's may overflow.
-func (m *captureMode) requests() (turn, queued int) {
-	if m.size > 10<<10 {
-		return 512, 128
-	}
-	return 4096, 512
-}
+// turn is how many requests there are in one, and queued how many of them may wait for
+// the log, whose queue is not to overflow.
+const (
+	turn   = 4096
+	queued = 512
+)
 
-func (m *captureMode) open(b *testing.B, addr string, size int) {
+func (m *captureMode) open(b testing.TB, addr string, size int, flood bool) {
 	to, err := target.Parse(addr)
 	if err != nil {
 		b.Fatal(err)
 	}
 	cfg := forwarder.Config{Target: to}
-	m.size = size
-	_, queued := m.requests()
+	m.size, m.flood = size, flood
 	m.room = make(chan struct{}, queued)
 	if m.cfg != nil {
+		if !m.flood {
+			m.cfg.Rate, m.cfg.BodyRate = 0, 0
+		}
 		keep := m.cfg.OnExchange
 		m.cfg.OnExchange = func(x *capture.Exchange) {
 			if x.Dropped() {
@@ -171,7 +206,12 @@ func (m *captureMode) open(b *testing.B, addr string, size int) {
 			keep(x)
 			<-m.room
 		}
-		m.cfg.OnDropped = func(n int) { m.dropped.Add(int64(n)) }
+		m.cfg.OnDropped = func(n int) {
+			m.dropped.Add(int64(n))
+			for range n {
+				<-m.room
+			}
+		}
 		if cfg.Recorder, err = capture.New(*m.cfg); err != nil {
 			b.Fatal(err)
 		}
@@ -183,16 +223,46 @@ func (m *captureMode) open(b *testing.B, addr string, size int) {
 	b.Cleanup(m.forward.Close)
 }
 
-// turn gives the CPU time of one request of many.
-func (m *captureMode) turn(b *testing.B) float64 {
-	runtime.GC() // what others have left behind
+// turn gives the CPU time of one request of many, in µs, and how many % of them are not
+// in the log.
+func (m *captureMode) turn(b testing.TB) (cpu, left float64) {
+	m.dropped.Store(0)
+	if m.flush != nil {
+		m.flush()
+	}
+	for m.flood && m.dropped.Load() == 0 && m.cfg != nil && m.cfg.Rate > 0 && !b.Failed() {
+		m.serve(b, turn) // the burst before
+		m.deliver()
+	}
+	lost := m.dropped.Load()
 	before := cpuTime(b)
+	m.serve(b, turn)
+	m.deliver()
+	if m.flush != nil && !m.flood {
+		m.flush()
+	}
+	spent := cpuTime(b) - before
+	lost = m.dropped.Load() - lost
+	return float64(spent.Nanoseconds()) / 1e3 / turn, 100 * float64(lost) / turn
+}
+
+// deliver waits until the log has got, or left out, all that was served.
+func (m *captureMode) deliver() {
+	for range queued {
+		m.room <- struct{}{}
+	}
+	for range queued {
+		<-m.room
+	}
+}
+
+// serve serves n requests of 16 visitors at a time.
+func (m *captureMode) serve(b testing.TB, n int64) {
 	var wg sync.WaitGroup
 	var made atomic.Int64
-	turn, queued := m.requests()
 	for range 16 {
 		wg.Go(func() {
-			for made.Add(1) <= int64(turn) {
+			for made.Add(1) <= n {
 				m.room <- struct{}{}
 				x := &benchVisit{head: benchHead()}
 				if m.forward.Serve(x); x.bytes != m.size {
@@ -205,23 +275,10 @@ func (m *captureMode) turn(b *testing.B) float64 {
 		})
 	}
 	wg.Wait()
-	for range queued { // all is delivered
-		m.room <- struct{}{}
-	}
-	for range queued {
-		<-m.room
-	}
-	if m.settle != nil {
-		m.settle()
-	}
-	if n := m.dropped.Load(); n > 0 || b.Failed() {
-		b.Fatalf("%s: %d records or bodies were dropped", m.name, n)
-	}
-	return float64((cpuTime(b) - before).Nanoseconds()) / 1e3 / float64(turn)
 }
 
 // cpuTime is what this process has used so far.
-func cpuTime(b *testing.B) time.Duration {
+func cpuTime(b testing.TB) time.Duration {
 	var used syscall.Rusage
 	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &used); err != nil {
 		b.Fatal(err)
@@ -266,60 +323,109 @@ func (v *benchVisit) WriteLast(p []byte) (int, error)          { return v.Write(
 func (v *benchVisit) CloseWrite(http.Header) error             { return nil }
 func (v *benchVisit) Reset(_ wire.ResetCode, message string)   { v.reset = message }
 
-// benchServiceVariable makes this test program the local service of BenchmarkCapture,
-// whose answers have so many bytes.
-const benchServiceVariable = "CULVERT_BENCH_SERVICE"
+// benchChildVariable makes this test program a part of BenchmarkCapture.
+const benchChildVariable = "CULVERT_BENCH_CHILD"
 
-func startBenchService(b *testing.B, size int) string {
-	b.Helper()
-	service := exec.CommandContext(b.Context(), os.Args[0], "-test.run", "^TestBenchService$")
-	service.Env = append(os.Environ(), fmt.Sprintf("%s=%d", benchServiceVariable, size))
-	out, err := service.StdoutPipe()
-	if err != nil {
-		b.Fatal(err)
-	}
-	if err := service.Start(); err != nil {
-		b.Fatal(err)
-	}
-	b.Cleanup(func() { service.Process.Kill(); service.Wait() })
-	addr, err := bufio.NewReader(out).ReadString('\n')
-	if err != nil {
-		b.Fatal(err)
-	}
-	return strings.TrimSpace(addr)
+// benchChild is such a process: it answers lines with lines.
+type benchChild struct {
+	in  io.Writer
+	out *bufio.Reader
 }
 
-// TestBenchService is the local service of BenchmarkCapture, until it is killed.
-func TestBenchService(t *testing.T) {
+// startBenchChild starts one, and gives the line that it begins with.
+func startBenchChild(b *testing.B, what string) (c *benchChild, hello string) {
+	b.Helper()
+	cmd := exec.Command(os.Args[0], "-test.run", "^TestBenchChild$")
+	cmd.Env = append(os.Environ(), benchChildVariable+"="+what)
+	cmd.Stderr = os.Stderr
+	in, err := cmd.StdinPipe()
+	if err != nil {
+		b.Fatal(err)
+	}
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		b.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(func() {
+		in.Close() // ends it
+		io.Copy(io.Discard, out)
+		cmd.Wait()
+	})
+	c = &benchChild{in, bufio.NewReader(out)}
+	return c, c.line(b)
+}
+
+func (c *benchChild) ask(b *testing.B, what string) (answer string) {
+	fmt.Fprintln(c.in, what)
+	return c.line(b)
+}
+
+func (c *benchChild) line(b *testing.B) string {
+	line, err := c.out.ReadString('\n')
+	if err != nil {
+		b.Fatalf("a process of the benchmark ended, having said %q: %v", line, err)
+	}
+	return strings.TrimSpace(line)
+}
+
+// TestBenchChild is a part of BenchmarkCapture, until its input ends.
+func TestBenchChild(t *testing.T) {
+	var mode, addr, pace string
 	var size int
-	if fmt.Sscan(os.Getenv(benchServiceVariable), &size); size == 0 {
+	if fmt.Sscan(os.Getenv(benchChildVariable), &mode, &size, &addr, &pace); size == 0 {
 		t.Skip("for BenchmarkCapture only")
 	}
+	if mode == "service" {
+		fmt.Println(benchService(t, size))
+		io.Copy(io.Discard, os.Stdin)
+		return
+	}
+	m := map[string]func() *captureMode{
+		"off":     func() *captureMode { return &captureMode{} },
+		"json":    func() *captureMode { return jsonMode(t) },
+		"bodies":  bodiesMode,
+		"window":  func() *captureMode { return windowMode(t, false) },
+		"history": func() *captureMode { return windowMode(t, true) },
+	}[mode]()
+	m.open(t, addr, size, pace == "flood")
+	fmt.Println("ready")
+	for turns := bufio.NewScanner(os.Stdin); turns.Scan() && !t.Failed(); {
+		fmt.Println(m.turn(t))
+	}
+}
+
+// benchService answers every read; it gives its address.
+func benchService(t *testing.T, size int) string {
 	answer := fmt.Appendf(nil, "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nCache-Control: no-store\r\nServer: bench\r\n"+
 		"Date: Thu, 01 Jan 2026 00:00:00 GMT\r\nContent-Length: %d\r\n\r\n", size)
-	items := bytes.Repeat([]byte(`{"id":12345,"name":"A name of some length","price":9.95},`), size/57+1)
-	items = append([]byte{'['}, items...)
-	answer = append(answer, items[:size]...)
+	body := append([]byte("["), bytes.Repeat([]byte(`{"id":12345,"name":"A name of some length","price":9.95},`), size/50)...)
+	answer = append(answer, body[:size]...)
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	fmt.Println(ln.Addr())
-	for {
-		c, err := ln.Accept()
-		if err != nil {
-			t.Fatal(err)
-		}
-		go func() {
-			defer c.Close()
-			for seen := make([]byte, 4<<10); ; {
-				if _, err := c.Read(seen); err != nil {
-					return
-				}
-				if _, err := c.Write(answer); err != nil {
-					return
-				}
+	t.Cleanup(func() { ln.Close() })
+	go func() {
+		for {
+			c, err := ln.Accept()
+			if err != nil {
+				return
 			}
-		}()
-	}
+			go func() {
+				defer c.Close()
+				for seen := make([]byte, 4<<10); ; {
+					if _, err := c.Read(seen); err != nil {
+						return
+					}
+					if _, err := c.Write(answer); err != nil {
+						return
+					}
+				}
+			}()
+		}
+	}()
+	return ln.Addr().String()
 }
