@@ -32,6 +32,7 @@ type conn struct {
 	*reading                  // how Conn is read, within the bound; nil while nobody uses it
 	bound     int64           // how many more bytes may be read
 	watch     watch
+	abortFunc func()        // abort
 	reused    bool          // it has carried an exchange before
 	keep      time.Duration // how long it may be idle
 	idleSince time.Time
@@ -47,7 +48,8 @@ func newConn(c net.Conn, tcp *net.TCPConn, timeout time.Duration) (*conn, error)
 		}
 		lc.raw = raw
 	}
-	lc.watch.timeout, lc.watch.abort = timeout, lc.abort
+	lc.abortFunc = lc.abort
+	lc.watch.timeout, lc.watch.abort = timeout, lc.abortFunc
 	return lc, nil
 }
 

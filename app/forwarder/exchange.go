@@ -23,7 +23,7 @@ type exchange struct {
 	rec  *capture.Record
 
 	c    *conn       // nil before it was found, and after release
-	stop func() bool // detaches c from the exchange's context
+	stop func() bool // see onEnd; nil for streams
 	last bool        // c is not to be used again
 	in   *reading    // of c
 
@@ -67,8 +67,31 @@ func (e *exchange) run() error {
 func (e *exchange) drop() {
 	if e.c != nil {
 		e.c.cut()
-		e.stop()
+		e.offEnd()
 	}
+}
+
+// stream is an exchange that spares everybody a context for learning of its end.
+type stream interface {
+	AfterEnd(f func())
+	CancelAfterEnd() bool
+}
+
+// onEnd has f called when the exchange's context ends.
+func (e *exchange) onEnd(f func()) {
+	if s, ok := e.x.(stream); ok {
+		s.AfterEnd(f)
+	} else {
+		e.stop = context.AfterFunc(e.x.Context(), f)
+	}
+}
+
+// offEnd takes that back. It returns false if the context has ended before.
+func (e *exchange) offEnd() bool {
+	if e.stop != nil {
+		return e.stop()
+	}
+	return e.x.(stream).CancelAfterEnd()
 }
 
 func (e *exchange) reset(err error) error {
@@ -136,32 +159,31 @@ func (e *exchange) appendBody(b []byte) (out []byte, more bool, err error) {
 // is tried only if a kept one did not take a single byte: then, and only then, the
 // service cannot have seen the request.
 func (e *exchange) write(out []byte) error {
-	ctx := e.x.Context()
 	if err := e.f.dialer.ready(); err != nil {
-		return e.f.dialFailure(ctx, err)
+		return e.f.dialFailure(e.x.Context(), err)
 	}
 	for {
 		c := e.f.pool.take()
 		if c == nil {
 			var err error
-			if c, err = e.f.dialer.dial(ctx); err != nil {
-				return e.f.dialFailure(ctx, err)
+			if c, err = e.f.dialer.dial(e.x.Context()); err != nil {
+				return e.f.dialFailure(e.x.Context(), err)
 			}
 		}
 		c.watch.begin()
-		stop := context.AfterFunc(ctx, c.abort)
+		e.onEnd(c.abortFunc)
 		n, err := c.Write(out)
 		if err == nil {
 			c.attach(e.in)
-			e.c, e.stop = c, stop
+			e.c = c
 			return nil
 		}
-		stop()
+		e.offEnd()
 		late := c.watch.end()
 		c.cut()
 		switch {
-		case ctx.Err() != nil:
-			return e.f.overFailure(ctx)
+		case e.x.Context().Err() != nil:
+			return e.f.overFailure(e.x.Context())
 		case late:
 			return e.f.timeoutFailure()
 		case n > 0 || !c.reused:
@@ -240,7 +262,7 @@ func (e *exchange) release() {
 	c := e.c
 	e.c = nil
 	switch {
-	case !e.stop():
+	case !e.offEnd():
 		c.cut()
 	case e.last || c.br.Buffered() > 0:
 		c.close()
@@ -254,7 +276,7 @@ func (e *exchange) release() {
 // still be reading.
 func (e *exchange) finishBody() {
 	err := e.awaitBody()
-	stopped := e.stop()
+	stopped := e.offEnd()
 	switch {
 	case err == nil && stopped && !e.last && e.c.br.Buffered() == 0:
 		e.c.detach()

@@ -44,7 +44,7 @@ const (
 	// promptWindow is what a stream's window grows to as soon as it is known how much
 	// is to come.
 	promptWindow = 256 << 10
-	windowBudget    = 32 << 20
+	windowBudget = 32 << 20
 
 	// closeGrace bounds what Close still waits for: the pending data, and the
 	// peer's answer to our close frame.

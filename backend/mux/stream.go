@@ -60,7 +60,8 @@ type Stream struct {
 
 	ctx    context.Context // made when asked for
 	cancel context.CancelCauseFunc
-	ctxErr error // why the context has ended
+	ctxErr error  // why the context has ended
+	after  func() // what AfterEnd has left, or nil
 }
 
 var _ wire.Exchange = (*Stream)(nil)
@@ -101,6 +102,27 @@ func (s *Stream) Context() context.Context {
 	return s.ctx
 }
 
+// AfterEnd has f called, in a goroutine of its own, when the context ends, as
+// context.AfterFunc does, but without a context. One f at a time has its place.
+func (s *Stream) AfterEnd(f func()) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.ctxErr != nil {
+		go f()
+		return
+	}
+	s.after = f
+}
+
+// CancelAfterEnd takes back what AfterEnd has left. It returns false if that was called.
+func (s *Stream) CancelAfterEnd() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	left := s.after != nil
+	s.after = nil
+	return left
+}
+
 // endContext ends the context; the first cause counts. s.mu is held.
 func (s *Stream) endContext(cause error) {
 	if s.ctxErr != nil {
@@ -109,6 +131,10 @@ func (s *Stream) endContext(cause error) {
 	s.ctxErr = cause
 	if s.cancel != nil {
 		s.cancel(cause)
+	}
+	if s.after != nil {
+		go s.after()
+		s.after = nil
 	}
 }
 
@@ -264,8 +290,9 @@ func (p Part) Bytes() []byte { return p.k.buf[p.k.r:p.k.w] }
 // Release gives the memory of the piece back. It must be called once.
 func (p Part) Release() { p.pool.put(p.k) }
 
-// ReadPart is Read without a copy: it gives a piece of the body as it has come.
-func (s *Stream) ReadPart() (Part, error) {
+// ReadPart is Read without a copy: it gives a piece of the body as it has come. When
+// ctx ends it gives its cause, and the stream lives on.
+func (s *Stream) ReadPart(ctx context.Context) (Part, error) {
 	for {
 		k, grant, err := s.readPart()
 		if grant > 0 {
@@ -274,7 +301,11 @@ func (s *Stream) ReadPart() (Part, error) {
 		if k != nil || err != nil {
 			return Part{k, &s.c.chunks}, err
 		}
-		<-s.readable
+		select {
+		case <-s.readable:
+		case <-ctx.Done():
+			return Part{}, context.Cause(ctx)
+		}
 	}
 }
 

@@ -29,13 +29,15 @@ type patience struct {
 }
 
 func newPatience(rc *http.ResponseController, exact bool, limits *Limits) *patience {
-	p := &patience{rc: rc, exact: exact, limit: limits.StallTimeout, upload: limits.UploadTimeout}
-	if !exact {
-		// Also for what the server itself writes at the end.
-		p.writeSet = time.Now()
-		rc.SetWriteDeadline(p.writeSet.Add(p.limit))
-	}
+	p := &patience{}
+	p.init(rc, exact, limits, time.Time{})
 	return p
+}
+
+// init prepares p. In HTTP/1, a first deadline for writing was set at writeSet, which is
+// also for what the server itself writes at the end.
+func (p *patience) init(rc *http.ResponseController, exact bool, limits *Limits, writeSet time.Time) {
+	p.rc, p.exact, p.limit, p.upload, p.writeSet = rc, exact, limits.StallTimeout, limits.UploadTimeout, writeSet
 }
 
 // shorten lowers the limit from the next call on.

@@ -39,9 +39,12 @@ func (l *link2) exchange(v *visit) bool {
 	// The server under this relay takes a visitor who has closed his half of the
 	// connection (nc -N) for one who has left, and TCP does not tell the two apart
 	// before something is sent to them. Most have left, and their requests are not
-	// to go on: that is worth more than the few who wait.
-	stop := context.AfterFunc(v.r.Context(), x.abandon)
-	defer stop()
+	// to go on: that is worth more than the few who wait. Without a body and without a
+	// change of protocols, whoever waits for the agent notices it himself.
+	if hasBody || v.head.Upgrade != "" {
+		stop := context.AfterFunc(v.r.Context(), x.abandon)
+		defer stop()
+	}
 	if hasBody {
 		v.waiting.rc.EnableFullDuplex() // HTTP/2 is so anyway
 		x.upload = &upload{done: make(chan struct{})}
@@ -241,8 +244,16 @@ func (v *visit) frame(status int, contentLength int64) {
 // awaitEnd waits for the end of an answer that has no body: an agent whose stream
 // is reset just before it takes the visitor to have left.
 func (x *exchange2) awaitEnd() {
-	if _, ended := x.st.Buffered(); !ended && x.waiting.rc.Flush() == nil {
-		io.CopyN(io.Discard, x.st, copySize)
+	if _, ended := x.st.Buffered(); ended || x.waiting.rc.Flush() != nil {
+		return
+	}
+	for taken := 0; taken < copySize; {
+		part, err := x.st.ReadPart(x.r.Context())
+		if err != nil {
+			return
+		}
+		taken += len(part.Bytes())
+		part.Release()
 	}
 }
 
@@ -262,7 +273,7 @@ func (x *exchange2) copyBody(contentLength int64) {
 			}
 			flushed = true
 		}
-		part, err := x.st.ReadPart()
+		part, err := x.st.ReadPart(x.r.Context())
 		if err == io.EOF {
 			break
 		}

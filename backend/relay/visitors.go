@@ -40,9 +40,10 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	defer s.leave()
+	begun, rc := time.Now(), http.NewResponseController(w)
 	if r.ProtoMajor == 1 {
 		// Also for answers of the relay's own, which need no patience otherwise.
-		http.NewResponseController(w).SetWriteDeadline(time.Now().Add(s.cfg.Limits.StallTimeout))
+		rc.SetWriteDeadline(begun.Add(s.cfg.Limits.StallTimeout))
 	}
 	closeIfDoubtful(w, r)
 	if err := visitor.CheckTarget(r.Method, r.RequestURI); err != nil {
@@ -51,7 +52,7 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 	}
 	if s.hostForm != "" {
 		if id, ok := visitor.HostID(r.Host, s.hostForm); ok {
-			s.visit(w, r, route{id: id, target: r.RequestURI})
+			s.visit(w, r, route{id: id, target: r.RequestURI, begun: begun, rc: rc})
 			return
 		}
 	}
@@ -68,7 +69,7 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 		s.serveOwn(w, r, path)
 	default:
 		id, rest, bare := visitor.SplitPath(r.RequestURI)
-		s.visit(w, r, route{id: id, prefix: "/" + id, target: rest, bare: bare})
+		s.visit(w, r, route{id: id, prefix: "/" + id, target: rest, bare: bare, begun: begun, rc: rc})
 	}
 }
 
@@ -129,6 +130,9 @@ type route struct {
 	prefix string // "/"+id in the path form
 	target string
 	bare   bool // path form without a slash after the ID
+
+	begun time.Time // when serving began and, in HTTP/1, writing got its first deadline
+	rc    *http.ResponseController
 }
 
 // visit is one visitor's request on its way.
@@ -136,10 +140,11 @@ type visit struct {
 	s       *Server
 	w       http.ResponseWriter
 	r       *http.Request
-	head    *wire.RequestHead
+	head    *wire.RequestHead // &request
+	request wire.RequestHead
 	proto   string // http or https
 	from    netip.Prefix
-	waiting *patience
+	waiting patience
 	expects bool // to be asked for the body before it sends it
 	// uploading: a goroutine reads the body, and takes care of its rest.
 	uploading bool
@@ -212,8 +217,9 @@ func (s *Server) newVisit(w http.ResponseWriter, r *http.Request, rt route) *vis
 	if r.TLS != nil {
 		v.proto = "https"
 	}
-	v.waiting = newPatience(http.NewResponseController(w), r.ProtoMajor >= 2, &s.cfg.Limits)
-	v.head = &wire.RequestHead{
+	v.waiting.init(rt.rc, r.ProtoMajor >= 2, &s.cfg.Limits, rt.begun)
+	v.head = &v.request
+	v.request = wire.RequestHead{
 		Method: r.Method, Target: rt.target, Host: r.Host, Prefix: rt.prefix,
 		ContentLength: r.ContentLength, Header: r.Header,
 	}
