@@ -8,6 +8,8 @@ import (
 	"io"
 	"math/rand/v2"
 	"net"
+	"os"
+	"runtime"
 	"time"
 )
 
@@ -25,34 +27,38 @@ type Conn struct {
 	OnPing, OnPong func(payload []byte)
 
 	// Of the reader.
-	in        *bufio.Reader
-	limit     int64 // of a message, in bytes
-	room      int64 // what the current message may still have
-	begun     bool  // a message has begun, and not ended
-	fin       bool  // the current frame is its last
-	masked    bool
-	left      int64 // of the current frame's payload
-	key       [4]byte
-	phase     int
-	unmasking pad
-	control   [MaxControl]byte
-	err       error // for good
+	in      *bufio.Reader
+	limit   int64 // of a message, in bytes
+	room    int64 // what the current message may still have
+	begun   bool  // a message has begun, and not ended
+	fin     bool  // the current frame is its last
+	masked  bool
+	left    int64 // of the current frame's payload
+	key     [4]byte
+	phase   int
+	control [MaxControl]byte
+	err     error // for good
 
 	// Of the writer.
-	masking pad
-	keys    *rand.ChaCha8 // RFC 6455, section 10.3: keys must not be foreseeable
-	single  bool          // a write that timed out may be gone on with
-	head    [maxHeader + MaxControl]byte
+	keys     *rand.ChaCha8 // RFC 6455, section 10.3: keys must not be foreseeable
+	single   bool          // a write that timed out may be gone on with
+	head     [maxHeader + MaxControl]byte
+	writeErr error // for good
 }
 
 // New makes a Conn of a connection on which the handshake is done. in, if it is not nil,
 // holds what was read beyond that, and its size is kept. A client masks what it sends.
 func New(conn net.Conn, in *bufio.Reader, client bool, limit int64) *Conn {
+	_, single := conn.(*net.TCPConn)
+	// Windows cancels what timed out, and leaves open how much of it has gone.
+	return newConn(conn, in, client, limit, single && runtime.GOOS != "windows")
+}
+
+func newConn(conn net.Conn, in *bufio.Reader, client bool, limit int64, single bool) *Conn {
 	if in == nil {
 		in = bufio.NewReaderSize(conn, BufferSize)
 	}
-	c := &Conn{conn: conn, client: client, in: in, limit: limit}
-	_, c.single = conn.(*net.TCPConn)
+	c := &Conn{conn: conn, client: client, in: in, limit: limit, single: single}
 	if client {
 		var seed [32]byte
 		crand.Read(seed[:]) // never fails since Go 1.24
@@ -68,15 +74,16 @@ const BufferSize = 16 << 10
 // NetConn is the connection below.
 func (c *Conn) NetConn() net.Conn { return c.conn }
 
-// SetReadLimit bounds messages from the next one on, in bytes.
+// SetReadLimit bounds messages from the next one on, in bytes. It is the reader's.
 func (c *Conn) SetReadLimit(limit int64) { c.limit = limit }
 
 // Next goes to the next message, text or binary; the rest of the current one is
 // skipped. A close frame gives a *CloseError. An error is given again ever after.
 func (c *Conn) Next() (Opcode, error) {
-	for c.begun && c.err == nil {
-		if _, err := c.skip(); err != nil && err != io.EOF {
-			return 0, err
+	for c.onward() == nil {
+		n, err := c.in.Discard(int(min(c.left, 1<<20)))
+		if c.left -= int64(n); err != nil {
+			c.err = cutShort(err)
 		}
 	}
 	if c.err != nil {
@@ -92,38 +99,38 @@ func (c *Conn) Next() (Opcode, error) {
 	return op, nil
 }
 
-// skip reads something of the current message for nobody.
-func (c *Conn) skip() (int, error) {
-	var nowhere [1 << 10]byte
-	return c.Read(nowhere[:])
-}
-
 // Read reads the current message; at its end it gives io.EOF.
 func (c *Conn) Read(p []byte) (int, error) {
-	for {
+	if err := c.onward(); err != nil {
+		return 0, err
+	}
+	return c.payload(p)
+}
+
+// onward goes to where the current message has something left; at its end it gives
+// io.EOF.
+func (c *Conn) onward() error {
+	for c.err == nil && c.begun {
 		switch {
-		case c.err != nil:
-			return 0, c.err
-		case !c.begun:
-			return 0, io.EOF
 		case c.left > 0:
-			return c.payload(p)
+			return nil
 		case c.fin:
 			c.begun = false
-			return 0, io.EOF
-		}
-		if _, err := c.nextFrame(); err != nil {
-			c.err = err
-			return 0, err
+		default:
+			_, c.err = c.nextFrame()
 		}
 	}
+	if c.err != nil {
+		return c.err
+	}
+	return io.EOF
 }
 
 // payload reads from the current frame.
 func (c *Conn) payload(p []byte) (int, error) {
 	n, err := c.in.Read(p[:min(int64(len(p)), c.left)])
 	if c.masked {
-		c.phase = c.unmasking.mask(c.key, c.phase, p[:n])
+		c.phase = mask(c.key, c.phase, p[:n])
 	}
 	c.left -= int64(n)
 	if err != nil && n == 0 {
@@ -196,7 +203,7 @@ func (c *Conn) serveControl(h header) error {
 		return cutShort(err)
 	}
 	if h.masked {
-		c.unmasking.mask(h.key, 0, p)
+		mask(h.key, 0, p)
 	}
 	switch {
 	case h.op == Close:
@@ -210,6 +217,7 @@ func (c *Conn) serveControl(h header) error {
 }
 
 // ReadText reads the next message, which must be text, whole. Of others it gives nil.
+// Whether it is UTF-8 is left to whoever decodes it.
 func (c *Conn) ReadText() ([]byte, error) {
 	op, err := c.Next()
 	if err != nil || op != Text {
@@ -218,23 +226,32 @@ func (c *Conn) ReadText() ([]byte, error) {
 	return io.ReadAll(c)
 }
 
-// Write sends a message in one frame: message[Headroom:], in place, so that message
-// holds something else afterwards. Each step of it, and with TCP each byte, has the
-// time until now+patience to be taken; whoever takes nothing for so long is given up.
+// Write sends a message in one frame: message[Headroom:], in place. Afterwards
+// message[:Headroom] holds something else, and what a client has sent does, too. Each
+// step of it, and with TCP each byte, has the time until now+patience to be taken;
+// whoever takes nothing for so long is given up. An error is given again ever after:
+// what followed half a frame would be read as its end.
 func (c *Conn) Write(op Opcode, message []byte, patience time.Duration) error {
 	h := header{op: op, fin: true, masked: c.client, length: int64(len(message) - Headroom)}
+	switch {
+	case c.writeErr != nil:
+		return c.writeErr
+	case op.control() && h.length > MaxControl:
+		return tooLong()
+	}
 	if c.client {
 		binary.NativeEndian.PutUint32(h.key[:], uint32(c.keys.Uint64()))
-		c.masking.mask(h.key, 0, message[Headroom:])
+		mask(h.key, 0, message[Headroom:])
 	}
-	return c.send(message[h.put(message, Headroom):], patience)
+	c.writeErr = c.send(message[h.put(message, Headroom):], patience)
+	return c.writeErr
 }
 
 // WriteSmall sends a message, or a control frame, of at most MaxControl bytes, which it
 // leaves alone.
 func (c *Conn) WriteSmall(op Opcode, p []byte, patience time.Duration) error {
 	if len(p) > MaxControl {
-		return violation("control frame over %d bytes", MaxControl)
+		return tooLong()
 	}
 	n := copy(c.head[Headroom:], p)
 	return c.Write(op, c.head[:Headroom+n], patience)
@@ -254,8 +271,7 @@ func (c *Conn) send(p []byte, patience time.Duration) error {
 		c.conn.SetWriteDeadline(time.Now().Add(patience)) // monotonic: a clock that is set does not move it
 		n, err := c.conn.Write(part)
 		p = p[n:]
-		var timeout net.Error
-		if err != nil && !(c.single && n > 0 && errors.As(err, &timeout) && timeout.Timeout()) {
+		if err != nil && !(c.single && n > 0 && errors.Is(err, os.ErrDeadlineExceeded)) {
 			return err
 		}
 	}

@@ -2,12 +2,15 @@
 // after gorilla/websocket has shaken hands.
 //
 // Everything that passes a tunnel in form 2 passes here twice. The library copies what
-// a client sends once more and masks it eight bytes at a time, which together took an
-// eighth of all CPU time of large answers; here a message is masked where it lies, by
-// the widest instructions there are, and leaves in one write, and large payloads are
-// read into the memory that they stay in. The benchmarks of package mux show it.
+// a client sends once more, and cuts it at its buffer, a write for each piece; here a
+// message is masked where it lies and leaves in one write, and large payloads are read
+// into the memory that they stay in. Nothing of it allocates. Both stand side by side in
 //
-// It knows no extensions. Strict where RFC 6455 says MUST: what it does not allow is
+//	go test -run '^$' -bench 'Write|Read' ./backend/wsframe
+//
+// which shows the time, the allocations and the reads or writes that a message costs.
+//
+// It knows no extensions. Strict where that section says MUST: what it does not allow is
 // an error that wraps [ErrProtocol].
 package wsframe
 
@@ -49,6 +52,8 @@ var (
 func violation(format string, args ...any) error {
 	return fmt.Errorf("%w: "+format, append([]any{ErrProtocol}, args...)...)
 }
+
+func tooLong() error { return violation("control frame over %d bytes", MaxControl) }
 
 // CloseError is a close frame that came.
 type CloseError struct {
@@ -127,7 +132,7 @@ func (h *header) parse(b [2]byte) (more int, err error) {
 	case h.op.control() && !h.fin:
 		return 0, violation("control frame in pieces")
 	case h.op.control() && h.length > MaxControl:
-		return 0, violation("control frame over %d bytes", MaxControl)
+		return 0, tooLong()
 	}
 	switch h.length {
 	case length16:
@@ -143,15 +148,21 @@ func (h *header) parse(b [2]byte) (more int, err error) {
 
 // parseMore reads the rest.
 func (h *header) parseMore(b []byte) error {
+	shortest := int64(0) // what needs a length of this size
 	switch h.length {
 	case length16:
+		shortest = MaxControl + 1
 		h.length, b = int64(binary.BigEndian.Uint16(b)), b[2:]
 	case length64:
 		length := binary.BigEndian.Uint64(b)
 		if length >= 1<<63 {
 			return violation("length over 63 bits")
 		}
+		shortest = 1 << 16
 		h.length, b = int64(length), b[8:]
+	}
+	if h.length < shortest {
+		return violation("length in more bytes than it needs")
 	}
 	copy(h.key[:], b)
 	return nil
