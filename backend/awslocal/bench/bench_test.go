@@ -112,7 +112,7 @@ func TestCompare(t *testing.T) {
 		"calls of S3":                  func(r *result) { r.used.Puts = 1 },
 		"with its time modelled":       func(r *result) { r.busy["public"] = 20 * time.Millisecond },
 		"2 % for this machine":         func(r *result) { r.used.GBSeconds *= 1.5 },
-		"more than the row's $4.733\n": func(r *result) { r.used.WriteUnits, r.used.Writes = 25, 25 },
+		"more than the row's $4.733 and 0.1 % of it\n": func(r *result) { r.used.WriteUnits, r.used.Writes = 25, 25 },
 	} {
 		out.Reset()
 		if err := b.compare([]result{kept(change)}, nil); err == nil || !strings.Contains(err.Error()+"\n", want) {

@@ -30,11 +30,7 @@ func (in *inbox) take(text []byte) bool {
 	if in.failure != nil || in.broken != nil {
 		return false
 	}
-	decode := wire.Decode
-	if in.declared {
-		decode = wire.DecodeDeclared
-	}
-	message, err := decode(text, wire.MaxGatewayMessage)
+	message, err := in.decode(text)
 	var about *wire.MessageError
 	switch {
 	case errors.As(err, &about) && about.RequestID == in.id:

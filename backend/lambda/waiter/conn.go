@@ -1,6 +1,7 @@
 package waiter
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -112,7 +113,8 @@ func (w *Waiter) handshake(ctx context.Context) (*websocket.Conn, error) {
 	dialer := websocket.Dialer{
 		NetDialContext:   w.cfg.NetDial,
 		HandshakeTimeout: dialTimeout,
-		ReadBufferSize:   4096, WriteBufferSize: 1024, // whoami is all that is ever written
+		ReadBufferSize:   32 << 10, // a frame of API Gateway's
+		WriteBufferSize:  1024,     // whoami is all that is ever written
 	}
 	if w.cfg.NetDial == nil {
 		dialer.Proxy = http.ProxyFromEnvironment
@@ -167,7 +169,7 @@ func (w *Waiter) ask(c *conn) {
 // read takes frames until the connection ends.
 func (w *Waiter) read(c *conn) {
 	for {
-		kind, text, err := c.ws.ReadMessage()
+		kind, text, err := readMessage(c.ws)
 		w.mu.Lock()
 		if err == nil && kind != websocket.TextMessage {
 			err = errors.New("a message that is no text")
@@ -186,6 +188,19 @@ func (w *Waiter) read(c *conn) {
 		w.take(c, text)
 		w.mu.Unlock()
 	}
+}
+
+// readMessage is the WebSocket's own, but that memory for a message doubles while it
+// grows: most are small, and the large ones have 128 KB.
+func readMessage(ws *websocket.Conn) (kind int, text []byte, err error) {
+	kind, r, err := ws.NextReader()
+	if err != nil {
+		return kind, nil, err
+	}
+	var b bytes.Buffer
+	b.Grow(4 << 10)
+	_, err = b.ReadFrom(r)
+	return kind, b.Bytes(), err
 }
 
 // drop ends a connection, which others may still hold. w.mu is held.
