@@ -101,6 +101,7 @@ func wantShared(t *testing.T, peer *websocket.Conn, line *gated, ends func(wire.
 			}
 		}
 	}
+	peer.Close() // it would not answer a close
 	if writes := line.writes.Load(); messages > 2 || writes > 2 {
 		t.Errorf("%d streams took %d messages, in %d writes; want 2", sharing, messages, writes)
 	}
