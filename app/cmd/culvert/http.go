@@ -87,6 +87,7 @@ func (t *timeout) UnmarshalText(text []byte) error {
 
 // Run opens the tunnel and stays until a signal or a refusal ends it.
 func (c *httpCmd) Run(out *output) error {
+	defer spareGarbage()()
 	dir, err := config.Open(out.configDir)
 	if err != nil {
 		return err

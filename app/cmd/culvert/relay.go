@@ -77,6 +77,7 @@ type relayPlan struct {
 
 // Run is a relay until a signal ends it.
 func (c *relayCmd) Run(out *output) error {
+	defer spareGarbage()()
 	dir, err := config.Open(out.configDir)
 	if err != nil {
 		return err
