@@ -105,13 +105,13 @@ func TestCompare(t *testing.T) {
 		}
 	}
 	for want, change := range map[string]func(*result){
-		"messages":                     func(r *result) { r.used.Messages += 4 },
-		"executions":                   func(r *result) { r.used.Invocations += 3 },
-		"read units":                   func(r *result) { r.used.ReadUnits = 51 },
-		"requests of the HTTP API":     func(r *result) { r.used.HTTPRequests += 2 },
-		"calls of S3":                  func(r *result) { r.used.Puts = 1 },
-		"with its time modelled":       func(r *result) { r.busy["public"] = 20 * time.Millisecond },
-		"2 % for this machine":         func(r *result) { r.used.GBSeconds *= 1.5 },
+		"messages":                 func(r *result) { r.used.Messages += 4 },
+		"executions":               func(r *result) { r.used.Invocations += 3 },
+		"read units":               func(r *result) { r.used.ReadUnits = 51 },
+		"requests of the HTTP API": func(r *result) { r.used.HTTPRequests += 2 },
+		"calls of S3":              func(r *result) { r.used.Puts = 1 },
+		"with its time modelled":   func(r *result) { r.busy["public"] = 20 * time.Millisecond },
+		"2 % for this machine":     func(r *result) { r.used.GBSeconds *= 1.5 },
 		"more than the row's $4.733 and 0.1 % of it\n": func(r *result) { r.used.WriteUnits, r.used.Writes = 25, 25 },
 	} {
 		out.Reset()
