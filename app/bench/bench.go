@@ -28,17 +28,14 @@ type bench struct {
 // mostRepeated bounds how much longer a run takes on a machine that others use.
 const mostRepeated = time.Minute
 
-func newBench(o options, stdout, progress io.Writer) (_ *bench, err error) {
+func newBench(o options, self string, stdout, progress io.Writer) (_ *bench, err error) {
 	named := o.culvert
 	if o.culvert, err = filepath.Abs(named); err != nil {
 		return nil, err
 	}
-	b := &bench{options: o, stdout: stdout, progress: progress, begun: time.Now(), patience: o.shorter(mostRepeated, 0)}
+	b := &bench{options: o, self: self, stdout: stdout, progress: progress, begun: time.Now(), patience: o.shorter(mostRepeated, 0)}
 	if b.machine, err = describe(b.culvert); err != nil {
 		return nil, fmt.Errorf("%s is no program to measure: `make bench` builds it, or name one with -culvert: %w", named, err)
-	}
-	if b.self, err = os.Executable(); err != nil {
-		return nil, err
 	}
 	if b.dir, err = os.MkdirTemp("", "culvert-bench-"); err != nil {
 		return nil, err

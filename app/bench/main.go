@@ -33,7 +33,10 @@ import (
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	err := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
+	self, err := os.Executable()
+	if err == nil {
+		err = run(ctx, self, os.Args[1:], os.Stdout, os.Stderr)
+	}
 	stop()
 	if err != nil && !errors.Is(err, flag.ErrHelp) {
 		fmt.Fprintln(os.Stderr, "bench:", err)
@@ -51,7 +54,8 @@ type options struct {
 	quick    bool
 }
 
-func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
+// run is the command line; self is this program, for its parts.
+func run(ctx context.Context, self string, args []string, stdout, stderr io.Writer) error {
 	if len(args) > 0 {
 		if part := parts()[args[0]]; part != nil {
 			return part(ctx, args[1:])
@@ -79,7 +83,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	if err != nil {
 		return err
 	}
-	b, err := newBench(o, stdout, stderr)
+	b, err := newBench(o, self, stdout, stderr)
 	if err != nil {
 		return err
 	}

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"os/exec"
@@ -15,17 +16,21 @@ import (
 	"time"
 )
 
-// TestQuick runs everything once, on the real program: not how fast it is, but that every
+func TestRun(t *testing.T) {
+	culvert, self := build(t)
+	t.Run("quick", func(t *testing.T) { quick(t, culvert, self) })
+	t.Run("stop", func(t *testing.T) { stop(t, culvert, self) })
+}
+
+// quick runs everything once, on the real program: not how fast it is, but that every
 // target is measured, that no answer is wrong, and that nothing is left behind.
-func TestQuick(t *testing.T) {
-	culvert := buildCulvert(t)
+func quick(t *testing.T, culvert, self string) {
 	left := nothingLeft(t)
 	raw := filepath.Join(t.TempDir(), "raw.json")
 	var out, progress strings.Builder
-	if err := run(t.Context(), []string{"-quick", "-culvert", culvert, "-json", raw}, &out, &progress); err != nil {
+	if err := run(t.Context(), self, []string{"-quick", "-culvert", culvert, "-json", raw}, &out, &progress); err != nil {
 		t.Fatalf("%v\n%s", err, &progress)
 	}
-	t.Log(&progress)
 	left()
 	all := readSamples(t, raw)
 	for _, row := range loadRows() {
@@ -70,13 +75,12 @@ func TestQuick(t *testing.T) {
 	}
 }
 
-// TestStop: a run that is ended takes everything with it.
-func TestStop(t *testing.T) {
-	culvert := buildCulvert(t)
+// stop: a run that is ended takes everything with it.
+func stop(t *testing.T, culvert, self string) {
 	left := nothingLeft(t)
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
-	err := run(ctx, []string{"-duration", "1h", "-only", "load", "-culvert", culvert}, io.Discard, writerFunc(func(p []byte) (int, error) {
+	err := run(ctx, self, []string{"-duration", "1h", "-only", "load", "-culvert", culvert}, io.Discard, writerFunc(func(p []byte) (int, error) {
 		if strings.Contains(string(p), "round 1") {
 			time.AfterFunc(100*time.Millisecond, cancel) // at some moment of the first measurement
 		}
@@ -89,20 +93,64 @@ func TestStop(t *testing.T) {
 }
 
 func TestNoProgram(t *testing.T) {
-	err := run(t.Context(), []string{"-culvert", filepath.Join(t.TempDir(), "culvert")}, io.Discard, io.Discard)
+	err := run(t.Context(), "", []string{"-culvert", filepath.Join(t.TempDir(), "culvert")}, io.Discard, io.Discard)
 	if !errors.Is(err, os.ErrNotExist) || !strings.Contains(err.Error(), "make bench") {
 		t.Errorf("got %v", err)
 	}
 }
 
-// TestWrongAnswers: a load that gets anything else than it wants is no measurement.
-func TestWrongAnswers(t *testing.T) {
-	b := &bench{dir: t.TempDir(), progress: io.Discard, machine: machine{Cores: 1}}
+// withService calls f with a fleet that is this test binary.
+func withService(t *testing.T, f func(*fleet)) {
+	t.Helper()
+	b := &bench{dir: t.TempDir(), progress: io.Discard}
 	var err error
 	if b.self, err = os.Executable(); err != nil {
 		t.Fatal(err)
 	}
-	err = withFleet(t.Context(), b, func(f *fleet) error {
+	if err := withFleet(t.Context(), b, func(fl *fleet) error {
+		f(fl)
+		return nil
+	}); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestKinds visits the local service, and two hops, in every way.
+func TestKinds(t *testing.T) {
+	withService(t, func(f *fleet) {
+		hops, err := f.hops(t.Context(), twoHopsTLS, 2, true)
+		if err != nil {
+			t.Fatal(err)
+		}
+		const size = 3<<20 + 1
+		for _, target := range []*target{f.direct(), hops} {
+			if err := target.verify(t.Context()); err != nil {
+				t.Error(err)
+			}
+			for _, test := range []struct {
+				plan
+				want int // requests; 0: some
+			}{
+				{plan{Kind: closed, Paths: []string{"/small", "/small?again"}, Length: smallBody, Conns: 5, Warmup: time.Millisecond, Duration: 50 * time.Millisecond}, 0},
+				{plan{Kind: paced, Paths: []string{"/small", "/small?again"}, Length: smallBody, Conns: 2, Rate: 40, Duration: 200 * time.Millisecond}, 16},
+				{plan{Kind: download, Paths: []string{fmt.Sprint("/bulk?n=", size)}, Length: size}, 1},
+				{plan{Kind: upload, Paths: []string{"/sink"}, Length: size}, 1},
+				{plan{Kind: events, Paths: []string{"/events"}, Times: 3}, 3},
+			} {
+				m, err := f.measure(t.Context(), target, test.plan)
+				if err != nil {
+					t.Errorf("%s: %v", test.Kind, err)
+				} else if m.Requests != test.want && test.want > 0 || m.Elapsed <= 0 || len(m.Each) > 0 != (test.Kind == paced) {
+					t.Errorf("%s through %s: %+v, want %d requests", test.Kind, target.name, m, test.want)
+				}
+			}
+		}
+	})
+}
+
+// TestWrongAnswers: a load that gets anything else than it wants is no measurement.
+func TestWrongAnswers(t *testing.T) {
+	withService(t, func(f *fleet) {
 		for path, want := range map[string]string{"/large": "status 200 with 102400 bytes", "/nothing": "status 404"} {
 			_, err := f.measure(t.Context(), f.direct(), plan{Kind: closed, Paths: []string{path}, Length: smallBody, Conns: 2, Duration: time.Millisecond})
 			if err == nil || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), "2 visitors failed") {
@@ -114,11 +162,7 @@ func TestWrongAnswers(t *testing.T) {
 		if err := wrong.verify(t.Context()); err == nil || !strings.Contains(err.Error(), "status 404") {
 			t.Errorf("got %v", err)
 		}
-		return nil
 	})
-	if err != nil {
-		t.Error(err)
-	}
 }
 
 // TestProcessorTime: both clocks are of the same time, of which one is coarse.
@@ -150,14 +194,16 @@ func TestProcessorTime(t *testing.T) {
 	}
 }
 
-func buildCulvert(t *testing.T) string {
+// build builds the program that is measured, and this one: with the race detector its
+// parts would take their time.
+func build(t *testing.T) (culvert, self string) {
 	t.Helper()
-	culvert := filepath.Join(t.TempDir(), "culvert")
-	cmd := exec.CommandContext(t.Context(), "go", "build", "-o", culvert, "culvert/app/cmd/culvert")
+	dir := t.TempDir()
+	cmd := exec.CommandContext(t.Context(), "go", "build", "-o", dir, "culvert/app/cmd/culvert", "culvert/app/bench")
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
-	return culvert
+	return filepath.Join(dir, "culvert"), filepath.Join(dir, "bench")
 }
 
 // nothingLeft gives a check that no child and no file is left.
