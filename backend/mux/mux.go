@@ -109,6 +109,7 @@ type Conn struct {
 	w      writer
 	chunks chunkPool
 	budget atomic.Int64 // what windows may still grow by, in bytes
+	large  atomic.Bool  // the last body that was announced exceeds a new stream's window
 	life   life
 
 	done chan struct{} // closed when the connection has ended

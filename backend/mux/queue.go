@@ -215,7 +215,13 @@ func (c *Conn) sendRequest(s *Stream, h *wire.RequestHead, end bool) error {
 	start := w.openFrame(s.id, wire.FrameRequest, end)
 	var err error
 	w.pending, err = wire.AppendRequestHead(w.pending, h)
-	return w.closeFrame(start, !end, err)
+	if err := w.closeFrame(start, !end, err); err != nil {
+		return err
+	}
+	if grant := s.expected(); grant > 0 {
+		w.pending = wire.AppendWindow(w.pending, s.id, uint32(grant))
+	}
+	return nil
 }
 
 func (c *Conn) sendResponse(s *Stream, h *wire.ResponseHead, end bool) error {

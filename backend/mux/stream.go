@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"strconv"
 	"sync"
+	"time"
 
 	"culvert/backend/wire"
 )
@@ -328,6 +329,19 @@ func (s *Stream) readEnd() error {
 		return io.EOF
 	}
 	return nil
+}
+
+// Await waits, for so long at most, until there may be something to read.
+func (s *Stream) Await(d time.Duration) {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-s.readable:
+		s.mu.Lock()
+		s.wakeReader() // for whoever reads next
+		s.mu.Unlock()
+	case <-timer.C:
+	}
 }
 
 // Buffered says how many bytes Read would give at once, and whether the peer has

@@ -65,13 +65,30 @@ func (s *Stream) admit(n int) (violation string) {
 // is held, or nobody else has s.
 func (s *Stream) announced(length int64) (grant int) {
 	s.toCome = length
-	more := int(min(length, promptWindow)) - s.window
-	if more <= 0 || s.recvEnd || !s.c.takeBudget(more) {
+	s.c.large.Store(length > wire.InitialWindow)
+	return s.widen(int(min(length, promptWindow)))
+}
+
+// expected is announced before anything is known, for a stream that is being opened: it
+// goes by the last answer. Its grant travels with the request, and costs no message.
+func (s *Stream) expected() (grant int) {
+	if !s.c.large.Load() {
 		return 0
 	}
-	s.window += more
-	s.allowed += more
-	return more
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.widen(promptWindow)
+}
+
+// widen makes the window so large, if the budget has it, and gives the difference.
+func (s *Stream) widen(window int) (grant int) {
+	grant = window - s.window
+	if grant <= 0 || s.recvEnd || !s.c.takeBudget(grant) {
+		return 0
+	}
+	s.window += grant
+	s.allowed += grant
+	return grant
 }
 
 // consume counts what was read, and gives what the peer may be granted now: in

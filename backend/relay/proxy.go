@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"strconv"
 	"sync/atomic"
+	"time"
 
 	"culvert/backend/mux"
 	"culvert/backend/visitor"
@@ -257,6 +258,16 @@ func (x *exchange2) awaitEnd() {
 	}
 }
 
+// bodyDelay is how long a head waits for the start of a body of known length, which
+// mostly comes right behind it: both leave in one piece then.
+const bodyDelay = time.Millisecond
+
+// waits reports whether there is something to read, or never will be.
+func (x *exchange2) waits() bool {
+	n, ended := x.st.Buffered()
+	return n > 0 || ended
+}
+
 // copyBody copies the body, and flushes whenever the agent has sent nothing more
 // so far: an event must not wait for the next one, and a small answer leaves in
 // one piece.
@@ -264,7 +275,10 @@ func (x *exchange2) copyBody(contentLength int64) {
 	var written int64
 	flushed := false
 	for {
-		if n, ended := x.st.Buffered(); n == 0 && !ended && !flushed {
+		if written == 0 && contentLength > 0 && !x.waits() {
+			x.st.Await(bodyDelay)
+		}
+		if !flushed && !x.waits() {
 			x.waiting.beforeWrite()
 			err := x.waiting.rc.Flush()
 			x.waiting.afterWrite()
