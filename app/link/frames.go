@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
+	"io"
 	"net"
 	"sync"
 
@@ -48,7 +49,8 @@ func (d *dialer) prepareFrames(wd *websocket.Dialer) {
 type headConn struct {
 	net.Conn
 	in   *bufio.Reader
-	tail uint32 // the last four bytes of the head
+	size int    // of the head, so far
+	tail uint32 // its last bytes
 	over bool
 }
 
@@ -56,21 +58,31 @@ func newHeadConn(conn net.Conn) *headConn {
 	return &headConn{Conn: conn, in: bufio.NewReaderSize(conn, wsframe.BufferSize)}
 }
 
-// headEnd ends the head of an HTTP message.
-const headEnd = '\r'<<24 | '\n'<<16 | '\r'<<8 | '\n'
+// maxHead bounds the answer's head, in bytes; the library does not.
+const maxHead = 64 << 10
+
+// headEnds: an empty line ends the head of an HTTP message, for package net/http also
+// one of a line feed alone.
+func headEnds(tail uint32) bool {
+	return tail&0xFFFF == '\n'<<8|'\n' || tail&0xFFFFFF == '\n'<<16|'\r'<<8|'\n'
+}
 
 func (c *headConn) Read(p []byte) (n int, err error) {
 	if c.over {
 		return c.in.Read(p)
 	}
 	for n < len(p) && !c.over && (n == 0 || c.in.Buffered() > 0) {
+		if c.size == maxHead {
+			return n, errors.New("the answer to the handshake does not end")
+		}
 		b, err := c.in.ReadByte()
 		if err != nil {
 			return n, err
 		}
 		p[n], c.tail = b, c.tail<<8|uint32(b)
 		n++
-		c.over = c.tail == headEnd
+		c.size++
+		c.over = headEnds(c.tail)
 	}
 	return n, nil
 }
@@ -81,7 +93,10 @@ func takeFrames(ws *websocket.Conn, limit int64) (*wsframe.Conn, error) {
 	if !ok || !head.over {
 		return nil, errors.New("the answer to the handshake has no proper end")
 	}
-	return wsframe.New(head.Conn, head.in, true, limit), nil
+	frames := wsframe.New(head.Conn, head.in, true, limit)
+	// For as long as the greeting lasts, one goroutine both reads and writes.
+	frames.OnPing = func(p []byte) { _ = frames.WriteSmall(wsframe.Pong, p, writeTimeout) } // say meets the error, too
+	return frames, nil
 }
 
 // talk is how the greeting passes, whichever form comes after it.
@@ -118,6 +133,8 @@ func (t framedTalk) hear() ([]byte, error) {
 	switch {
 	case errors.As(err, &closed):
 		err = &websocket.CloseError{Code: closed.Code, Text: closed.Reason}
+	case err == io.ErrUnexpectedEOF: // in the words of form 1
+		err = &websocket.CloseError{Code: websocket.CloseAbnormalClosure, Text: err.Error()}
 	case errors.Is(err, wsframe.ErrReadLimit):
 		err = wire.ErrTooLarge
 	}
