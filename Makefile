@@ -50,8 +50,8 @@ bench-ui: ## measure the window on a private screen: start, idle, a storm of req
 	CGO_ENABLED=1 go build -tags migrated_fynedo,release,no_emoji,no_animations -o bin/ ./app/cmd/culvert-desktop ./app/ui/bench
 	env -u WAYLAND_DISPLAY LIBGL_ALWAYS_SOFTWARE=1 xvfb-run -a -s '-screen 0 1280x800x24 -ac -noreset' dbus-run-session -- bin/bench $(ARGS)
 
-bench-aws: bootstrap ## measure what requests cost on AWS, and how much latency they gain
-	go run ./backend/awslocal/bench -culvert bin/culvert -bootstrap bin/bootstrap
+bench-aws: bootstrap ## measure what requests cost on AWS, and how much latency they gain (ARGS='-only "1/2 KB" -naive=false')
+	go run ./backend/awslocal/bench -culvert bin/culvert -bootstrap bin/bootstrap $(ARGS)
 
 sqs: ## run a queue server on 127.0.0.1:9324, for culvert aws-local --sqs (needs Java, and Maven the first time)
 	@.ci/setup

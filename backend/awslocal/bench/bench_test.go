@@ -73,7 +73,7 @@ func TestRows(t *testing.T) {
 		if got := fmt.Sprintf("%.4f", w.may()); got != want {
 			t.Errorf("%s: $%s, want %s", name, got, want)
 		}
-		if off := w.may() - w.row.dollars; off < -0.05 || off > 0.05 {
+		if off := w.may() - w.row.dollars; off < -0.005 || off > 0.005 {
 			t.Errorf("%s: $%.3f is not the documented $%.2f", name, w.may(), w.row.dollars)
 		}
 	}

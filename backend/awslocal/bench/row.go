@@ -10,7 +10,7 @@ import (
 
 // row is what a million requests may cost, as deploy/README.md documents it.
 type row struct {
-	dollars float64 // as documented: rounded, but for the row of S3
+	dollars float64 // as documented, to the cent
 	// units are the 32 KB that an answer is billed for, each time it is passed on; 0 where
 	// the row has no sums of its own.
 	units int64
