@@ -13,8 +13,10 @@ import (
 	"time"
 )
 
-// Headroom is how many bytes a message that is written has to leave free at its start.
-const Headroom = maxHeader
+// Headroom is how many bytes a message that is written has to leave free at its start:
+// room for the longest header, and up to the next word, because masking words that do
+// not lie across the cache's lines is less work.
+const Headroom = (maxHeader + 7) &^ 7
 
 // Conn is one WebSocket. One goroutine may read (Next, Read, ReadText) and one may
 // write; they do not disturb each other.
@@ -42,7 +44,7 @@ type Conn struct {
 	// Of the writer.
 	keys     *rand.ChaCha8 // RFC 6455, section 10.3: keys must not be foreseeable
 	single   bool          // a write that timed out may be gone on with
-	head     [maxHeader + MaxControl]byte
+	head     [Headroom + MaxControl]byte
 	writeErr error // for good
 }
 
