@@ -38,7 +38,7 @@ func operations(tb testing.TB) []alloctest.Operation {
 			},
 		}
 	}
-	return []alloctest.Operation{get(200, 15, false), get(200, 17, true), get(100<<10, 15, false)}
+	return []alloctest.Operation{get(200, 14, false), get(200, 16, true), get(100<<10, 14, false)}
 }
 
 // cannedService answers every read with an answer of that size.

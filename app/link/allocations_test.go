@@ -45,7 +45,7 @@ func operations(tb testing.TB) []alloctest.Operation {
 			Name: fmt.Sprintf("bytes=%d", size), Max: most, Slack: 3, Bytes: int64(size), Do: ask,
 		}
 	}
-	return []alloctest.Operation{exchange(200, 300), exchange(100<<10, 300)}
+	return []alloctest.Operation{exchange(200, 60), exchange(100<<10, 60)}
 }
 
 // cannedService answers every read with an answer of that size; it gives its address.

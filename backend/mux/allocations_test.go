@@ -50,5 +50,5 @@ func operations(tb testing.TB) []alloctest.Operation {
 			},
 		}
 	}
-	return []alloctest.Operation{exchange(200, 20), exchange(100<<10, 24)}
+	return []alloctest.Operation{exchange(200, 15), exchange(100<<10, 15)}
 }

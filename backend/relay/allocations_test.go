@@ -67,5 +67,5 @@ func operations(tb testing.TB) []alloctest.Operation {
 			},
 		}
 	}
-	return []alloctest.Operation{exchange(200, 60), exchange(100<<10, 63)}
+	return []alloctest.Operation{exchange(200, 47), exchange(100<<10, 47)}
 }

@@ -28,7 +28,7 @@ func operations() []alloctest.Operation {
 	proxies := Proxies{netip.MustParsePrefix("10.0.0.0/8")}
 	in, out := http.Header{}, http.Header{}
 	return []alloctest.Operation{
-		{Name: "request", Max: 5, Do: func() {
+		{Name: "request", Max: 3, Do: func() {
 			clear(in)
 			maps.Copy(in, request)
 			proxies.Forward(in, hop)
