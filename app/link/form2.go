@@ -2,6 +2,7 @@ package link
 
 import (
 	"context"
+	"time"
 
 	"github.com/gorilla/websocket"
 
@@ -9,6 +10,10 @@ import (
 	"culvert/backend/wire"
 	"culvert/backend/wsframe"
 )
+
+// pingInterval is how long the backend may be silent before the agent asks. Backends
+// ask before, so that mostly only one side does.
+const pingInterval = 15 * time.Second
 
 // form2 serves binary frames: every request is a stream. Package mux does the
 // work; here is what stands beside the frames.
@@ -20,8 +25,9 @@ type form2 struct {
 func newForm2(l *Link, frames *wsframe.Conn) *form2 {
 	f := &form2{link: l}
 	f.conn = mux.New(frames, mux.Config{
-		Handler: func(s *mux.Stream) { l.serve(s) },
-		OnText:  f.onText,
+		Handler:      func(s *mux.Stream) { l.serve(s) },
+		OnText:       f.onText,
+		PingInterval: pingInterval,
 	})
 	return f
 }

@@ -73,7 +73,7 @@ func (c *Conn) Probe(ctx context.Context) error {
 func (c *Conn) watch(ctx context.Context, over <-chan struct{}) {
 	quiet := silence{interval: c.cfg.PingInterval, timeout: c.cfg.PingTimeout}
 	_, _, wait := quiet.check(c.life.now(), 0)
-	timer := time.NewTimer(wait)
+	timer := time.NewTimer(aligned(wait))
 	defer timer.Stop()
 	cancelled := ctx.Done()
 	for {
@@ -103,8 +103,21 @@ func (c *Conn) watch(ctx context.Context, over <-chan struct{}) {
 		if ping {
 			c.w.ping()
 		}
-		timer.Reset(wait)
+		timer.Reset(aligned(wait))
 	}
+}
+
+// tick is what the watches of all connections of a process keep to, so that a thousand
+// idle ones wake it once a second and not a hundred times.
+const tick = time.Second
+
+// aligned is wait, and up to a tick more.
+func aligned(wait time.Duration) time.Duration {
+	end := time.Now().Add(wait)
+	if over := end.Sub(end.Truncate(tick)); over > 0 {
+		wait += tick - over
+	}
+	return wait
 }
 
 // silence decides what to do about a quiet peer. All times are those of life.

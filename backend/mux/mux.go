@@ -112,7 +112,8 @@ type Conn struct {
 	large  atomic.Bool  // the last body that was announced exceeds a new stream's window
 	life   life
 
-	done chan struct{} // closed when the connection has ended
+	done   chan struct{} // closed when the connection has ended
+	unused chan struct{} // closed when it has ended without Run, and the socket with it
 
 	mu       sync.Mutex
 	streams  map[uint32]*Stream
@@ -154,6 +155,7 @@ func New(ws *wsframe.Conn, cfg Config) *Conn {
 		ws:      ws,
 		name:    hex.EncodeToString(id[:]),
 		done:    make(chan struct{}),
+		unused:  make(chan struct{}),
 		streams: make(map[uint32]*Stream),
 	}
 	c.budget.Store(windowBudget)
@@ -174,22 +176,26 @@ func New(ws *wsframe.Conn, cfg Config) *Conn {
 // wire.ErrProtocol, or one about the network. It must be called once.
 func (c *Conn) Run(ctx context.Context) error {
 	c.mu.Lock()
-	again := c.running
+	again, over := c.running, c.ending != nil
 	c.running = true
 	c.mu.Unlock()
-	if again {
+	switch {
+	case again:
 		return errors.New("mux: Run called twice")
+	case over: // whoever ended it writes to the socket
+		<-c.unused
+		return c.Err()
 	}
 	var wg sync.WaitGroup
-	writing, over := make(chan struct{}), make(chan struct{})
+	writing, finished := make(chan struct{}), make(chan struct{})
 	wg.Go(func() {
 		defer close(writing)
 		c.writeLoop()
 	})
-	wg.Go(func() { c.watch(ctx, over) })
+	wg.Go(func() { c.watch(ctx, finished) })
 	c.end(c.readLoop())
 	<-writing
-	close(over)
+	close(finished)
 	wg.Wait()
 	c.w.stop()
 	c.serving.Wait()
@@ -241,6 +247,7 @@ func (c *Conn) end(e ending) {
 		c.ws.WriteSmall(wsframe.Close, closeMessage(&e), closeGrace)
 		c.ws.NetConn().Close()
 		c.w.stop()
+		close(c.unused)
 	}
 }
 
