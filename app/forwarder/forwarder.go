@@ -169,8 +169,8 @@ func (f *Forwarder) Close() {
 	f.dialer.close()
 }
 
-// bufferSize is how much of a request's body is read at once. A DATA frame holds twice that.
-const bufferSize = 32 << 10
+// bufferSize is how much of a body is read at once, in bytes: what a DATA frame holds.
+const bufferSize = 64 << 10
 
 // buffers keeps buffers of bufferSize between exchanges.
 type buffers struct{ pool sync.Pool }

@@ -15,7 +15,7 @@ import (
 )
 
 const (
-	copySize = 32 << 10
+	copySize = 64 << 10
 	// maxInformational bounds the 1xx answers before the real one.
 	maxInformational = 32
 )
