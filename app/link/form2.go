@@ -13,7 +13,7 @@ import (
 
 // pingInterval is how long the backend may be silent before the agent asks. Backends
 // ask before, so that mostly only one side does.
-const pingInterval = 15 * time.Second
+const pingInterval = 20 * time.Second
 
 // form2 serves binary frames: every request is a stream. Package mux does the
 // work; here is what stands beside the frames.

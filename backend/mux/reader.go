@@ -24,7 +24,6 @@ type reader struct {
 	message io.Reader // the rest of the current message
 	scratch []byte
 	header  [wire.FrameHeaderSize]byte
-	small   [smallData]byte
 }
 
 // readLoop reads until the connection ends and says how it did.
@@ -135,8 +134,8 @@ func (r *reader) data(h wire.FrameHeader) error {
 		}
 		return nil
 	case h.Length <= smallData:
-		p := r.small[:h.Length]
-		if _, err := io.ReadFull(r, p); err != nil {
+		p, err := r.payload(h.Length)
+		if err != nil {
 			return err
 		}
 		s.receive(p, h.End)

@@ -104,7 +104,7 @@ type Limits struct {
 	NoticesPerSecond       float64 // of all senders together: 100, in bursts of 5 times as many
 	NoticesPerSecondFromIP float64 // the same from one address: 50
 
-	PingInterval time.Duration // on an idle agent connection: 10 s
+	PingInterval time.Duration // on an idle agent connection: 15 s
 	PingTimeout  time.Duration // silence after which an agent is dead: 25 s
 	ProbeTimeout time.Duration // an agent's sign of life when its name is claimed: 3 s
 	DrainTimeout time.Duration // a replaced connection finishes its exchanges: 30 s
@@ -142,7 +142,7 @@ func (l *Limits) setDefaults() {
 	orDefault(&l.CheckInterval, 2*time.Second)
 	orDefault(&l.NoticesPerSecond, 100)
 	orDefault(&l.NoticesPerSecondFromIP, 50)
-	orDefault(&l.PingInterval, 10*time.Second)
+	orDefault(&l.PingInterval, 15*time.Second)
 	orDefault(&l.PingTimeout, 25*time.Second)
 	orDefault(&l.ProbeTimeout, 3*time.Second)
 	orDefault(&l.DrainTimeout, 30*time.Second)

@@ -24,7 +24,7 @@ type permit struct {
 	challenge  string
 }
 
-// serveConnect makes a connection of the request and serves it to its end.
+// serveConnect makes a connection of the request, and has it served to its end.
 func (s *Server) serveConnect(w http.ResponseWriter, r *http.Request, peer, from netip.Addr) {
 	if s.isClosing() {
 		refuse(w, http.StatusServiceUnavailable, &wire.Error{Code: wire.CodeGoingAway, Message: "the relay stops or restarts: try again"})
@@ -62,14 +62,21 @@ func (s *Server) serveConnect(w http.ResponseWriter, r *http.Request, peer, from
 	if err != nil {
 		return // the upgrader has answered
 	}
-	// In form 2 nobody holds ws from here on, and its memory with it.
-	defer ws.NetConn().Close()
+	conn := ws.NetConn()
+	// Not in this goroutine: the server's buffers and the request go when it ends. In form
+	// 2 nobody holds ws from there on, either.
 	c := s.newConnection(ws, p)
-	defer c.cancel()
-	if !s.connections.add(c) {
-		c.link.close(closeTryLater, "too many connections without a token: try again later")
+	if !s.background(func() {
+		defer conn.Close()
+		defer c.cancel()
+		if !s.connections.add(c) {
+			c.link.close(closeTryLater, "too many connections without a token: try again later")
+		}
+		c.serve()
+	}) {
+		c.cancel()
+		conn.Close()
 	}
-	c.serve()
 }
 
 // refusalOf is how an error of admit is answered.

@@ -188,14 +188,17 @@ func (s *Server) enter() bool {
 
 func (s *Server) leave() { s.work.Done() }
 
-// background runs f beside everything else; Shutdown waits for it.
-func (s *Server) background(f func()) {
-	if s.enter() {
-		go func() {
-			defer s.leave()
-			f()
-		}()
+// background runs f beside everything else, and Shutdown waits for it. It returns false
+// if the relay is over.
+func (s *Server) background(f func()) bool {
+	if !s.enter() {
+		return false
 	}
+	go func() {
+		defer s.leave()
+		f()
+	}()
+	return true
 }
 
 func (s *Server) isClosing() bool {

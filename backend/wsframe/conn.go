@@ -32,6 +32,7 @@ type Conn struct {
 	in      *bufio.Reader
 	limit   int64 // of a message, in bytes
 	room    int64 // what the current message may still have
+	idle    bool  // what came last was a control frame, or nothing
 	begun   bool  // a message has begun, and not ended
 	fin     bool  // the current frame is its last
 	masked  bool
@@ -49,7 +50,7 @@ type Conn struct {
 }
 
 // New makes a Conn of a connection on which the handshake is done. in, if it is not nil,
-// holds what was read beyond that, and its size is kept. A client masks what it sends.
+// holds what was read beyond that. A client masks what it sends.
 func New(conn net.Conn, in *bufio.Reader, client bool, limit int64) *Conn {
 	_, single := conn.(*net.TCPConn)
 	// Windows cancels what timed out, and leaves open how much of it has gone.
@@ -58,9 +59,9 @@ func New(conn net.Conn, in *bufio.Reader, client bool, limit int64) *Conn {
 
 func newConn(conn net.Conn, in *bufio.Reader, client bool, limit int64, single bool) *Conn {
 	if in == nil {
-		in = bufio.NewReaderSize(conn, BufferSize)
+		in = bufio.NewReaderSize(conn, idleBuffer)
 	}
-	c := &Conn{conn: conn, client: client, in: in, limit: limit, single: single}
+	c := &Conn{conn: conn, client: client, in: in, limit: limit, single: single, idle: true}
 	if client {
 		var seed [32]byte
 		crand.Read(seed[:]) // never fails since Go 1.24
@@ -72,6 +73,10 @@ func newConn(conn net.Conn, in *bufio.Reader, client bool, limit int64, single b
 // BufferSize is what is read at once, in bytes, unless a larger payload goes right to
 // where it stays.
 const BufferSize = 16 << 10
+
+// idleBuffer is the same while nothing but control frames comes: thousands of
+// connections may be idle, and need only their headers.
+const idleBuffer = 512
 
 // NetConn is the connection below.
 func (c *Conn) NetConn() net.Conn { return c.conn }
@@ -154,11 +159,12 @@ func cutShort(err error) error {
 // serves the control frames before it.
 func (c *Conn) nextFrame() (Opcode, error) {
 	for {
+		c.fitBuffer()
 		h, err := c.readHeader()
 		if err != nil {
 			return 0, err
 		}
-		if h.op.control() {
+		if c.idle = h.op.control(); c.idle {
 			if err := c.serveControl(h); err != nil {
 				return 0, err
 			}
@@ -175,6 +181,17 @@ func (c *Conn) nextFrame() (Opcode, error) {
 		c.room -= h.length
 		c.fin, c.left, c.masked, c.key, c.phase = h.fin, h.length, h.masked, h.key, 0
 		return h.op, nil
+	}
+}
+
+// fitBuffer makes the buffer as large as what came last suggests, if nothing is in it.
+func (c *Conn) fitBuffer() {
+	size := BufferSize
+	if c.idle {
+		size = idleBuffer
+	}
+	if c.in.Size() != size && c.in.Buffered() == 0 {
+		c.in = bufio.NewReaderSize(c.conn, size)
 	}
 }
 
