@@ -38,6 +38,7 @@ type httpCmd struct {
 	Name       string  `placeholder:"ID" help:"Ask for this tunnel ID, the last part of the public URL: 3 to 63 lower-case letters, digits and inner hyphens. Default: a random one."`
 	JSON       bool    `name:"json" help:"Print one JSON object per line on stdout, and the log on stderr."`
 	HostHeader string  `default:"local" placeholder:"local|public|NAME" help:"Host that the local service sees: its own address, the public one, or NAME. Default: local."`
+	Rewrite    string  `enum:"off" default:"off" placeholder:"off" help:"What is done to links within pages under a URL with the tunnel's ID in its path: off, nothing. Pages that name their files from the root (/app.js) need a backend with host names."`
 	Timeout    timeout `default:"60s" placeholder:"DURATION" help:"How long to wait for the local service to begin its answer, such as 90s; at most 27s on API Gateway. Default: 60s."`
 }
 
