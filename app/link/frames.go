@@ -35,7 +35,7 @@ func (d *dialer) prepareFrames(wd *websocket.Dialer) {
 		}
 		config := config.Clone()
 		config.ServerName = d.target.Hostname()
-		secure := tls.Client(conn, config)
+		secure := tls.Client(wsframe.NewBundle(conn), config)
 		if err := secure.HandshakeContext(ctx); err != nil {
 			_ = conn.Close()
 			return nil, err

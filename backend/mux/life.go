@@ -92,7 +92,7 @@ func (c *Conn) watch(ctx context.Context, over <-chan struct{}) {
 				case <-grace.C:
 				}
 			}
-			c.ws.NetConn().Close()
+			c.ws.Close()
 			return
 		}
 		ping, dead, wait := quiet.check(c.life.now(), time.Duration(c.life.last.Load()))

@@ -245,7 +245,7 @@ func (c *Conn) end(e ending) {
 	close(c.done)
 	if !running { // nobody else will
 		c.ws.WriteSmall(wsframe.Close, closeMessage(&e), closeGrace)
-		c.ws.NetConn().Close()
+		c.ws.Close()
 		c.w.stop()
 		close(c.unused)
 	}

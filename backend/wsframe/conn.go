@@ -3,6 +3,7 @@ package wsframe
 import (
 	"bufio"
 	crand "crypto/rand"
+	"crypto/tls"
 	"encoding/binary"
 	"errors"
 	"io"
@@ -46,7 +47,8 @@ type Conn struct {
 	keys     *rand.ChaCha8 // RFC 6455, section 10.3: keys must not be foreseeable
 	single   bool          // a write that timed out may be gone on with
 	head     [Headroom + MaxControl]byte
-	writeErr error // for good
+	bundle   *Bundle // below TLS, or nil
+	writeErr error   // for good
 }
 
 // New makes a Conn of a connection on which the handshake is done. in, if it is not nil,
@@ -62,6 +64,9 @@ func newConn(conn net.Conn, in *bufio.Reader, client bool, limit int64, single b
 		in = bufio.NewReaderSize(conn, idleBuffer)
 	}
 	c := &Conn{conn: conn, client: client, in: in, limit: limit, single: single, idle: true}
+	if secure, ok := conn.(*tls.Conn); ok {
+		c.bundle, _ = secure.NetConn().(*Bundle)
+	}
 	if client {
 		var seed [32]byte
 		crand.Read(seed[:]) // never fails since Go 1.24
@@ -80,6 +85,15 @@ const idleBuffer = 512
 
 // NetConn is the connection below.
 func (c *Conn) NetConn() net.Conn { return c.conn }
+
+// Close closes the connection below at once: whoever wants to say goodbye has done so by
+// a close frame, and TLS would wait for a peer that takes nothing.
+func (c *Conn) Close() error {
+	if c.bundle != nil {
+		return c.bundle.Conn.Close()
+	}
+	return c.conn.Close()
+}
 
 // SetReadLimit bounds messages from the next one on, in bytes. It is the reader's.
 func (c *Conn) SetReadLimit(limit int64) { c.limit = limit }
@@ -288,7 +302,7 @@ func (c *Conn) send(p []byte, patience time.Duration) error {
 			part = p[:min(len(p), step)]
 		}
 		c.conn.SetWriteDeadline(time.Now().Add(patience)) // monotonic: a clock that is set does not move it
-		n, err := c.conn.Write(part)
+		n, err := c.writePart(part)
 		p = p[n:]
 		if err != nil && !(c.single && n > 0 && errors.Is(err, os.ErrDeadlineExceeded)) {
 			return err
@@ -296,6 +310,22 @@ func (c *Conn) send(p []byte, patience time.Duration) error {
 	}
 	return nil
 }
+
+// writePart writes part of a message.
+func (c *Conn) writePart(p []byte) (int, error) {
+	if c.bundle == nil || len(p) <= record {
+		return c.conn.Write(p)
+	}
+	c.bundle.hold()
+	n, err := c.conn.Write(p)
+	if failed := c.bundle.release(); err == nil {
+		err = failed
+	}
+	return n, err
+}
+
+// record is how much certainly fits one record of TLS; crypto/tls begins with small ones.
+const record = 1 << 10
 
 // FormatClose makes the payload of a close frame; reason is at most 123 bytes of UTF-8.
 func FormatClose(code int, reason string) []byte {
