@@ -30,6 +30,7 @@ func spareGarbage() (release func()) {
 		// but that nobody touches, so that it takes none. Unlike a higher GOGC it makes no
 		// large heap larger.
 		floor := make([]byte, heapFloor)
+		var returned uint64 // what was allocated when memory last went back
 		for last := allocated(); ; {
 			select {
 			case <-ticker.C:
@@ -42,8 +43,8 @@ func spareGarbage() (release func()) {
 			switch {
 			case busy && floor == nil:
 				floor = make([]byte, heapFloor)
-			case !busy && floor != nil:
-				floor = nil
+			case !busy && now-returned > heapFloor: // so that it is worth a collection
+				floor, returned = nil, now
 				debug.FreeOSMemory()
 			}
 			runtime.KeepAlive(floor)
