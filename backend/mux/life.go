@@ -111,8 +111,12 @@ func (c *Conn) watch(ctx context.Context, over <-chan struct{}) {
 // idle ones wake it once a second and not a hundred times.
 const tick = time.Second
 
-// aligned is wait, and up to a tick more.
+// aligned is wait and up to a tick more, unless the wait is so short that this would
+// look like having been asleep: a dead peer would never be noticed then.
 func aligned(wait time.Duration) time.Duration {
+	if wait <= tick {
+		return wait
+	}
 	end := time.Now().Add(wait)
 	if over := end.Sub(end.Truncate(tick)); over > 0 {
 		wait += tick - over

@@ -87,6 +87,26 @@ func TestSilentPeerIsNoticed(t *testing.T) {
 	})
 }
 
+// However short the times are: a late look at the clock is not taken for sleep.
+func TestSilentPeerIsNoticedQuickly(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		b, a := pipes(t)
+		go io.Copy(io.Discard, a.NetConn())
+		const timeout = 300 * time.Millisecond
+		start := time.Now()
+		backend := bubble(New(framed(b, false), Config{PingInterval: timeout / 3, PingTimeout: timeout}))
+		select {
+		case <-backend.Done():
+		case <-time.After(time.Hour):
+			backend.Close(websocket.CloseNormalClosure, "")
+		}
+		if err := <-backend.result; err != ErrDead || time.Since(start) != timeout {
+			t.Errorf("Run: %v after %v", err, time.Since(start))
+		}
+	})
+}
+
 // A peer that takes nothing any more is noticed too, while a write is stuck.
 func TestStuckPeerIsNoticed(t *testing.T) {
 	t.Parallel()
@@ -343,22 +363,33 @@ func TestResetWakesOwnSide(t *testing.T) {
 // take all memory.
 func TestAnswersThatNobodyTakesAreBounded(t *testing.T) {
 	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		b, a := pipes(t)
-		defer b.Close()
-		agent := bubble(New(framed(a, true), Config{Handler: echo}))
-		text := string(make([]byte, wire.MaxResetMessage))
-		n := 0
-		for ; agent.Err() == nil; n += len(text) {
-			agent.sendReset(1, wire.ResetBusy, text)
-			if n > 2*maxPending {
-				t.Fatal("pending frames grow and grow")
-			}
-		}
-		if err := <-agent.result; !errors.Is(err, ErrDead) {
-			t.Errorf("Run: %v", err)
-		}
-	})
+	text := string(make([]byte, wire.MaxResetMessage))
+	for name, answer := range map[string]struct {
+		size int
+		send func(*running)
+	}{
+		"resets":  {len(text), func(agent *running) { agent.sendReset(1, wire.ResetBusy, text) }},
+		"windows": {wire.FrameHeaderSize, func(agent *running) { agent.sendWindow(1, wire.InitialWindow) }},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				b, a := pipes(t)
+				defer b.Close()
+				agent := bubble(New(framed(a, true), Config{Handler: echo}))
+				for n := 0; agent.Err() == nil; n += answer.size {
+					answer.send(agent)
+					if n > 2*maxPending {
+						agent.Close(websocket.CloseNormalClosure, "")
+						t.Error("pending frames grow and grow")
+					}
+				}
+				if err := <-agent.result; !errors.Is(err, ErrDead) {
+					t.Errorf("Run: %v", err)
+				}
+			})
+		})
+	}
 }
 
 func TestTextsThatNobodyTakesAreBounded(t *testing.T) {

@@ -178,12 +178,7 @@ func (c *Conn) control(add func(dst []byte) []byte) {
 	}
 	w.buffer()
 	w.pending = add(w.pending)
-	full := len(w.pending) > maxPending
-	w.mu.Unlock()
-	w.signal()
-	if full {
-		c.end(ending{err: fmt.Errorf("%w: peer does not read", ErrDead)})
-	}
+	c.appended()
 }
 
 func (c *Conn) sendReset(id uint32, code wire.ResetCode, message string) {
@@ -197,8 +192,19 @@ func (c *Conn) sendWindow(id uint32, n int) {
 		w.buffer()
 		w.pending = wire.AppendWindow(w.pending, id, uint32(n))
 	}
+	c.appended()
+}
+
+// appended is the end of appending a frame that does not wait. w.mu is held, and
+// released here.
+func (c *Conn) appended() {
+	w := &c.w
+	full := len(w.pending) > maxPending
 	w.mu.Unlock()
 	w.signal()
+	if full {
+		c.end(ending{err: fmt.Errorf("%w: peer does not read", ErrDead)})
+	}
 }
 
 func (c *Conn) sendRequest(s *Stream, h *wire.RequestHead, end bool) error {
