@@ -297,10 +297,10 @@ func (x *exchange2) copyBody(contentLength int64) {
 		x.waiting.beforeWrite()
 		n, err := x.w.Write(part.Bytes())
 		x.waiting.afterWrite()
-		part.Release()
 		if err != nil { // the visitor has left, or the answer is longer than it said
-			x.cut()
+			x.cut() // the piece is not released: in HTTP/2, the server may still be sending it
 		}
+		part.Release()
 		written += int64(n)
 		flushed = false
 	}
