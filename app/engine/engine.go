@@ -20,7 +20,9 @@ import (
 	"sync/atomic"
 
 	"culvert/app/config"
+	"culvert/app/forwarder"
 	"culvert/app/session"
+	"culvert/backend/mux"
 	"culvert/backend/tunnel"
 )
 
@@ -72,7 +74,10 @@ type Engine struct {
 	process string // names this process and no other
 	inbox   inbox  // of the notices that backends send
 	watched atomic.Bool
-	replays atomic.Int64 // so far
+	// What all tunnels share of memory that only requests need.
+	exchanges forwarder.Buffers
+	frames    mux.Buffers
+	replays   atomic.Int64 // so far
 
 	ctx    context.Context // ends with Close
 	cancel context.CancelFunc

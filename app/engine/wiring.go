@@ -40,7 +40,7 @@ func (t *Tunnel) newWiring(spec Spec) (*wiring, error) {
 	w.forward, err = forwarder.New(forwarder.Config{
 		Target: spec.Target, HostHeader: spec.HostHeader, Timeout: spec.timeout(),
 		RootCAs: spec.RootCAs, Logger: w.log,
-		Recorder: t.record, Origin: w.origin,
+		Recorder: t.record, Origin: w.origin, Buffers: &t.engine.exchanges,
 	})
 	return w, err
 }
@@ -133,7 +133,7 @@ func (t *Tunnel) linkConfig(w *wiring, backend *url.URL, token string) *link.Con
 	cfg := &link.Config{
 		Backend: backend, Token: token,
 		Owner: t.engine.owner, RootCAs: w.spec.RootCAs, Handler: t.serve,
-		Agent: version.Agent(), Logger: w.log,
+		Agent: version.Agent(), Logger: w.log, Buffers: &t.engine.frames,
 	}
 	if file := w.spec.TokenFile; file != "" && !w.spec.BuiltIn() {
 		cfg.TokenSource = func() (string, error) { return config.ReadTokenAgain(file) }

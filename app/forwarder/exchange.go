@@ -41,11 +41,11 @@ func (e *exchange) run() error {
 	e.in = e.f.reading()
 	defer func() {
 		e.in.br.Reset(nil)
-		e.f.readings.Put(e.in)
+		e.f.shared.readings.Put(e.in)
 	}()
-	buf := e.f.buffers.get()
+	buf := e.f.shared.buffers.get()
 	err := e.send(*buf)
-	e.f.buffers.put(buf)
+	e.f.shared.buffers.put(buf)
 	if err == nil {
 		err = e.answer()
 	}

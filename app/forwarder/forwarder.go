@@ -42,6 +42,8 @@ type Config struct {
 	Recorder *capture.Recorder
 	// Origin is what its records say about where the answers come from.
 	Origin *capture.Origin
+	// Buffers is what the forwarder shares with others, or nil.
+	Buffers *Buffers
 	// Logger gets what failed, at level debug; nil is none.
 	Logger *slog.Logger
 }
@@ -69,8 +71,7 @@ type Forwarder struct {
 	authorities []string // by which the service may call itself
 	dialer      *dialer
 	pool        pool
-	buffers     buffers
-	readings    sync.Pool // of *reading
+	shared      *Buffers
 
 	continueTimeout, stallTimeout time.Duration // as the constants say; tests change them
 }
@@ -89,12 +90,16 @@ func New(cfg Config) (*Forwarder, error) {
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
+	if cfg.Buffers == nil {
+		cfg.Buffers = &Buffers{}
+	}
 	f := &Forwarder{
 		cfg:         cfg,
 		where:       cfg.Target.HostHeader(),
 		host:        cfg.Target.HostHeader(),
 		authorities: authorities(cfg.Target, cfg.HostHeader),
 		dialer:      newDialer(&cfg),
+		shared:      cfg.Buffers,
 
 		continueTimeout: continueTimeout,
 		stallTimeout:    stallTimeout,
@@ -136,7 +141,7 @@ func (f *Forwarder) serve(x wire.Exchange, repeats string) {
 }
 
 func (f *Forwarder) reading() *reading {
-	if r, ok := f.readings.Get().(*reading); ok {
+	if r, ok := f.shared.readings.Get().(*reading); ok {
 		return r
 	}
 	return newReading()
@@ -172,7 +177,14 @@ func (f *Forwarder) Close() {
 // bufferSize is how much of a body is read at once, in bytes: what a DATA frame holds.
 const bufferSize = 64 << 10
 
-// buffers keeps buffers of bufferSize between exchanges.
+// Buffers keeps memory between exchanges. The forwarders of one program best share it:
+// each has little to do, and the collector takes what lies about. The zero value is ready.
+type Buffers struct {
+	buffers  buffers
+	readings sync.Pool // of *reading
+}
+
+// buffers keeps buffers of bufferSize.
 type buffers struct{ pool sync.Pool }
 
 func (b *buffers) get() *[]byte {

@@ -153,8 +153,8 @@ func (e *exchange) sendBody(c *conn) error {
 			return err
 		}
 	}
-	buf := e.f.buffers.get()
-	defer e.f.buffers.put(buf)
+	buf := e.f.shared.buffers.get()
+	defer e.f.shared.buffers.put(buf)
 	chunked := e.head.ContentLength < 0
 	left := e.head.ContentLength
 	room := (*buf)[chunkRoom : len(*buf)-chunkRoom]

@@ -223,8 +223,8 @@ func (e *exchange) sendAnswer(a *answer) error {
 	body := bodyReader{c: e.c, framing: a.body, left: a.ContentLength}
 	if a.body == byChunks {
 		body.chunks = httputil.NewChunkedReader(e.c.br)
-		body.buf = e.f.buffers.get()
-		defer e.f.buffers.put(body.buf)
+		body.buf = e.f.shared.buffers.get()
+		defer e.f.shared.buffers.put(body.buf)
 	}
 	for {
 		data, err := body.next()

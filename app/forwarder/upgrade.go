@@ -39,8 +39,8 @@ func (e *exchange) tunnel(a *answer) error {
 }
 
 func (e *exchange) copyToVisitor() error {
-	buf := e.f.buffers.get()
-	defer e.f.buffers.put(buf)
+	buf := e.f.shared.buffers.get()
+	defer e.f.shared.buffers.put(buf)
 	for {
 		n, err := e.c.br.Read(*buf)
 		if n > 0 {
@@ -62,8 +62,8 @@ func (e *exchange) copyToVisitor() error {
 }
 
 func (e *exchange) copyFromVisitor(c *conn) error {
-	buf := e.f.buffers.get()
-	defer e.f.buffers.put(buf)
+	buf := e.f.shared.buffers.get()
+	defer e.f.shared.buffers.put(buf)
 	for {
 		n, err := e.x.Read(*buf)
 		if n > 0 {

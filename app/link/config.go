@@ -15,6 +15,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"culvert/backend/mux"
 	"culvert/backend/tunnel"
 	"culvert/backend/wire"
 )
@@ -43,6 +44,8 @@ type Config struct {
 	// replaced finishes, and must not block. The same notice may come on several
 	// connections, or twice.
 	OnNotice func(*wire.Notice)
+	// Buffers is what the connection shares with those of other tunnels, or nil.
+	Buffers *mux.Buffers
 	// Agent is this program's name and version, for the backend's log.
 	Agent  string
 	Logger *slog.Logger

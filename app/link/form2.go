@@ -27,6 +27,7 @@ func newForm2(l *Link, frames *wsframe.Conn) *form2 {
 	f.conn = mux.New(frames, mux.Config{
 		Handler:      func(s *mux.Stream) { l.serve(s) },
 		OnText:       f.onText,
+		Buffers:      l.cfg.Buffers,
 		PingInterval: pingInterval,
 	})
 	return f

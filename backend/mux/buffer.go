@@ -10,6 +10,14 @@ import (
 // minChunk is the smallest buffer for payloads.
 const minChunk = 4 << 10
 
+// Buffers keeps the memory that connections have no use for at the moment. Those of one
+// program best share it: each has little to do, and the collector takes what lies about.
+// The zero value is ready.
+type Buffers struct {
+	batches sync.Pool // *[]byte: what is to be sent
+	chunks  chunkPool // what has come
+}
+
 // chunk is a piece of what a stream has received: buf[r:w].
 type chunk struct {
 	buf  []byte

@@ -96,6 +96,8 @@ type Config struct {
 	OnText func([]byte)
 	// MaxStreams bounds the open streams; 0 means 4096.
 	MaxStreams int
+	// Buffers is what the connection shares with others, or nil.
+	Buffers *Buffers
 	// PingInterval is how long silence may last before a ping asks for a sign of
 	// life (0: 10 s), PingTimeout when it means death (0: 25 s).
 	PingInterval, PingTimeout time.Duration
@@ -103,14 +105,14 @@ type Config struct {
 
 // Conn is one connection with its streams. Its methods may be used by any goroutine.
 type Conn struct {
-	cfg    Config
-	ws     *wsframe.Conn
-	name   string // begins the IDs of its streams
-	w      writer
-	chunks chunkPool
-	budget atomic.Int64 // what windows may still grow by, in bytes
-	large  atomic.Bool  // the last body that was announced exceeds a new stream's window
-	life   life
+	cfg     Config
+	ws      *wsframe.Conn
+	name    string // begins the IDs of its streams
+	w       writer
+	buffers *Buffers
+	budget  atomic.Int64 // what windows may still grow by, in bytes
+	large   atomic.Bool  // the last body that was announced exceeds a new stream's window
+	life    life
 
 	done   chan struct{} // closed when the connection has ended
 	unused chan struct{} // closed when it has ended without Run, and the socket with it
@@ -145,6 +147,9 @@ func New(ws *wsframe.Conn, cfg Config) *Conn {
 	if cfg.PingTimeout <= 0 {
 		cfg.PingTimeout = defaultPingTimeout
 	}
+	if cfg.Buffers == nil {
+		cfg.Buffers = &Buffers{}
+	}
 	if cfg.OnText == nil {
 		cfg.OnText = func([]byte) {}
 	}
@@ -154,13 +159,14 @@ func New(ws *wsframe.Conn, cfg Config) *Conn {
 		cfg:     cfg,
 		ws:      ws,
 		name:    hex.EncodeToString(id[:]),
+		buffers: cfg.Buffers,
 		done:    make(chan struct{}),
 		unused:  make(chan struct{}),
 		streams: make(map[uint32]*Stream),
 	}
 	c.budget.Store(windowBudget)
 	c.life.init()
-	c.w.init()
+	c.w.init(&cfg.Buffers.batches)
 	ws.SetReadLimit(wire.MaxMessage)
 	ws.NetConn().SetDeadline(time.Time{}) // the handshake's is not ours
 	ws.OnPing = func(data []byte) {

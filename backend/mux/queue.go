@@ -47,7 +47,7 @@ type writer struct {
 	timer     *time.Timer
 	armed     bool
 
-	buffers sync.Pool // *[]byte
+	buffers *sync.Pool // of *[]byte
 }
 
 // batch is what the writer goroutine sends next.
@@ -60,7 +60,8 @@ type batch struct {
 	data   []byte // of the pong
 }
 
-func (w *writer) init() {
+func (w *writer) init(buffers *sync.Pool) {
+	w.buffers = buffers
 	w.wake = make(chan struct{}, 1)
 	w.room.L = &w.mu
 	w.timer = time.AfterFunc(time.Hour, func() {

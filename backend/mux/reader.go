@@ -140,9 +140,9 @@ func (r *reader) data(h wire.FrameHeader) error {
 		}
 		s.receive(p, h.End)
 	default:
-		k := r.c.chunks.get(h.Length)
+		k := r.c.buffers.chunks.get(h.Length)
 		if _, err := io.ReadFull(r, k.buf[:h.Length]); err != nil {
-			r.c.chunks.put(k)
+			r.c.buffers.chunks.put(k)
 			return err
 		}
 		k.w = h.Length

@@ -78,7 +78,7 @@ func newStream(c *Conn, h *wire.RequestHead) *Stream {
 	}
 	s.granted.L = &s.mu
 	s.heads = s.oneHead[:0]
-	s.in.pool = &c.chunks
+	s.in.pool = &c.buffers.chunks
 	return s
 }
 
@@ -300,7 +300,7 @@ func (s *Stream) ReadPart(ctx context.Context) (Part, error) {
 			s.c.sendWindow(s.id, grant)
 		}
 		if k != nil || err != nil {
-			return Part{k, &s.c.chunks}, err
+			return Part{k, &s.c.buffers.chunks}, err
 		}
 		select {
 		case <-s.readable:

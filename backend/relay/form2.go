@@ -27,6 +27,7 @@ func newLink2(s *Server, ws *websocket.Conn, take taker) *link2 {
 	frames := wsframe.New(ws.NetConn(), nil, false, wire.MaxMessage)
 	l.conn = mux.New(frames, mux.Config{
 		OnText:       l.onText,
+		Buffers:      &s.frames,
 		MaxStreams:   s.cfg.Limits.StreamsPerTunnel,
 		PingInterval: s.cfg.Limits.PingInterval,
 		PingTimeout:  s.cfg.Limits.PingTimeout,

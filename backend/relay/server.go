@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"culvert/backend/action"
+	"culvert/backend/mux"
 	"culvert/backend/tunnel"
 	"culvert/backend/visitor"
 	"culvert/backend/wire"
@@ -31,6 +32,7 @@ type Server struct {
 	memory   *budget
 	http     *http.Server
 	buffers  sync.Pool     // of *[copySize]byte
+	frames   mux.Buffers   // of all agents' connections
 	dirty    chan struct{} // has room for one: the reservations have changed
 
 	connections *connections
