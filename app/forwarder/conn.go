@@ -2,9 +2,12 @@ package forwarder
 
 import (
 	"bufio"
+	"crypto/tls"
+	"errors"
 	"math"
 	"net"
 	"net/textproto"
+	"os"
 	"syscall"
 	"time"
 )
@@ -99,6 +102,22 @@ func (c *conn) limitNone() { c.bound = math.MaxInt64 }
 // may call it.
 func (c *conn) abort() {
 	c.SetDeadline(time.Unix(1, 0))
+}
+
+// drained reports whether nothing is left of what TLS has read with the last answer:
+// it reads on beyond a record, and what a service sends unasked could be taken for the
+// next answer. With a deadline that is over, nothing new is read for that.
+func (c *conn) drained() bool {
+	secure, ok := c.Conn.(*tls.Conn)
+	if !ok {
+		return true
+	}
+	if secure.SetReadDeadline(time.Unix(1, 0)) != nil {
+		return false
+	}
+	var b [1]byte
+	_, err := secure.Read(b[:])
+	return errors.Is(err, os.ErrDeadlineExceeded) && secure.SetReadDeadline(time.Time{}) == nil
 }
 
 // close ends a connection that nothing is under way on.

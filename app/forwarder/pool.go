@@ -40,7 +40,7 @@ func (p *pool) take() *conn {
 		p.mu.Unlock()
 
 		idle := time.Since(c.idleSince)
-		if idle < c.keep && c.quiet(idle) {
+		if idle < c.keep && c.drained() && c.quiet(idle) {
 			return c
 		}
 		c.close()
