@@ -33,7 +33,8 @@ type Conn struct {
 	in      *bufio.Reader
 	limit   int64 // of a message, in bytes
 	room    int64 // what the current message may still have
-	idle    bool  // what came last was a control frame, or nothing
+	quiet   bool  // what came last was a control frame
+	idle    bool  // the two before the current one were, or nothing has come yet
 	begun   bool  // a message has begun, and not ended
 	fin     bool  // the current frame is its last
 	masked  bool
@@ -178,7 +179,8 @@ func (c *Conn) nextFrame() (Opcode, error) {
 		if err != nil {
 			return 0, err
 		}
-		if c.idle = h.op.control(); c.idle {
+		if h.op.control() {
+			c.idle, c.quiet = c.idle || c.quiet, true
 			if err := c.serveControl(h); err != nil {
 				return 0, err
 			}
@@ -192,13 +194,14 @@ func (c *Conn) nextFrame() (Opcode, error) {
 		case h.length > c.room:
 			return 0, ErrReadLimit
 		}
+		c.idle, c.quiet = false, false
 		c.room -= h.length
 		c.fin, c.left, c.masked, c.key, c.phase = h.fin, h.length, h.masked, h.key, 0
 		return h.op, nil
 	}
 }
 
-// fitBuffer makes the buffer as large as what came last suggests, if nothing is in it.
+// fitBuffer makes the buffer as large as what came lately suggests, if nothing is in it.
 func (c *Conn) fitBuffer() {
 	size := BufferSize
 	if c.idle {
