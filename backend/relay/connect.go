@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 	"net/netip"
+	"runtime/debug"
 	"slices"
 	"strconv"
 	"time"
@@ -69,6 +70,13 @@ func (s *Server) serveConnect(w http.ResponseWriter, r *http.Request, peer, from
 	if !s.background(func() {
 		defer conn.Close()
 		defer c.cancel()
+		defer func() {
+			// As the server does in its own goroutines: a message that finds a mistake here
+			// must not end everybody's connections.
+			if p := recover(); p != nil {
+				s.log.Error("a mistake in the relay has ended a connection: please report it", "connection", c.id, "panic", p, "stack", string(debug.Stack()))
+			}
+		}()
 		if !s.connections.add(c) {
 			c.link.close(closeTryLater, "too many connections without a token: try again later")
 		}
