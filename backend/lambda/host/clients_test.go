@@ -70,7 +70,9 @@ func TestClients(t *testing.T) {
 	}
 	db.mu.Lock()
 	defer db.mu.Unlock()
-	if len(db.requests) != 5 || db.conns != 1 {
+	// One connection serves all; a retry may dial another while the answer that failed is
+	// still being put away.
+	if len(db.requests) != 5 || db.conns < 1 || db.conns > 3 {
 		t.Errorf("%d requests over %d connections", len(db.requests), db.conns)
 	}
 	for _, r := range db.requests {
