@@ -29,7 +29,7 @@ func (r *report) machine(m *machine, quick bool) {
 	r.print("Culvert%s, built with %s, on %s, %d processors, Linux %s; everything on loopback.\n", version, m.Go, m.Processor, m.Cores, m.Kernel)
 	r.print("Medians over rounds, with (least–most); × is a multiple of the same figure of two hops in the same round.\n")
 	if quick {
-		r.print("\n**A quick run: the figures mean nothing.**\n")
+		r.print("\n**A quick run: the figures mean nothing, and large bodies have 16 MB instead of 1 GB.**\n")
 	}
 }
 
