@@ -351,6 +351,23 @@ func TestSizes(t *testing.T) {
 	}
 }
 
+// Who runs the service is told why there was no answer of it, and not the visitor alone.
+func TestJSONTellsWhatFailed(t *testing.T) {
+	t.Parallel()
+	var out bytes.Buffer
+	c := NewJSON(&out, target, nil)
+	c.Show(engine.RequestDone{Exchange: &capture.Exchange{ID: "7", Method: "GET", Path: "/", Status: 503,
+		Err: &wire.ResetError{Code: wire.ResetUnavailable, Message: `nothing is listening on "localhost:3000"`}}})
+	c.Lines().Close(t.Context())
+	var line struct {
+		Status int
+		Cause  string
+	}
+	if err := json.Unmarshal(out.Bytes(), &line); err != nil || line.Status != 503 || !strings.Contains(line.Cause, `nothing is listening on "localhost:3000"`) {
+		t.Errorf("%s: %v", out.String(), err)
+	}
+}
+
 // A line that is written the short way is the one that the long way makes.
 func TestRequestLinesAreTheSame(t *testing.T) {
 	t.Parallel()
@@ -359,7 +376,7 @@ func TestRequestLinesAreTheSame(t *testing.T) {
 	for _, method := range texts {
 		for _, path := range texts {
 			for _, number := range []int64{0, 200, 1 << 40} {
-				l := requestLine{head("request", noon()), "7-1", method, path, int(number), number, number, number, "2001:db8::1"}
+				l := requestLine{head("request", noon()), "7-1", method, path, int(number), number, number, number, "2001:db8::1", ""}
 				long := string(encode(l))
 				if got := string(l.append([]byte("x")[:0])); got == "" {
 					continue

@@ -45,6 +45,7 @@ type (
 		BytesIn    int64  `json:"bytes_in"`
 		BytesOut   int64  `json:"bytes_out"`
 		RemoteAddr string `json:"remote_addr"`
+		Cause      string `json:"cause,omitempty"` // why there is no whole answer of the service
 	}
 	offlineLine struct {
 		lineHead
@@ -100,7 +101,7 @@ func (j *JSON) request(x *capture.Exchange) {
 	defer j.mu.Unlock()
 	line := requestLine{
 		head("request", x.Start.Add(x.Duration)), x.ID, x.Method, x.Path, x.Status,
-		x.Duration.Milliseconds(), x.BytesIn, x.BytesOut, x.RemoteAddr,
+		x.Duration.Milliseconds(), x.BytesIn, x.BytesOut, x.RemoteAddr, errorText(x.Err),
 	}
 	if j.line = line.append(j.line[:0]); len(j.line) == 0 {
 		j.line = encode(line)
@@ -115,8 +116,12 @@ func (j *JSON) request(x *capture.Exchange) {
 const keepLine = 8 << 10
 
 // append is encode for lines whose texts need no escapes, as almost all: requests are
-// many, and encode costs several times as much. For others it gives nothing.
+// many, and encode costs several times as much. For others, and for those that have
+// failed, it gives nothing.
 func (l *requestLine) append(b []byte) []byte {
+	if l.Cause != "" {
+		return nil
+	}
 	for _, text := range [...]string{l.ID, l.Method, l.Path, l.RemoteAddr} {
 		for i := range len(text) {
 			if c := text[i]; c < ' ' || c >= 0x7f || c == '"' || c == '\\' {

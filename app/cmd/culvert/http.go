@@ -58,7 +58,7 @@ The tunnel stays open, and comes back under the same URL when the connection is 
 
 When stdout is closed or slow the tunnel goes on: lines that find no reader are left out, which is said (on stderr, or by a notice once there is a reader again).
 
-JSON lines have "time" and "event": online, reconnecting, request, offline or notice. Notices that somebody sends to you through the backend have "id" and "data" beside "message".
+JSON lines have "time" and "event": online, reconnecting, request, offline or notice. A request that failed has a "cause". Notices that somebody sends to you through the backend have "id" and "data" beside "message".
 
 Exit codes: 0 stopped by a signal, 1 failed, 2 called wrongly, 3 refused by the backend.`
 }
