@@ -70,9 +70,9 @@ func TestClients(t *testing.T) {
 	}
 	db.mu.Lock()
 	defer db.mu.Unlock()
-	// One connection serves all; a retry may dial another while the answer that failed is
-	// still being put away.
-	if len(db.requests) != 5 || db.conns < 1 || db.conns > 3 {
+	// Mostly it is one; now and then the transport dials another. One for each request
+	// would mean that none is kept.
+	if len(db.requests) != 5 || db.conns < 1 || db.conns >= len(db.requests) {
 		t.Errorf("%d requests over %d connections", len(db.requests), db.conns)
 	}
 	for _, r := range db.requests {
